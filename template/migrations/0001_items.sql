@@ -1,0 +1,5 @@
+CREATE TABLE items (
+    id      INTEGER PRIMARY KEY AUTOINCREMENT,
+    name    TEXT    NOT NULL,
+    version INTEGER NOT NULL DEFAULT 1
+);

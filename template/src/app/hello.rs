@@ -1,0 +1,20 @@
+//! `GET /hello`: a request that waits for nothing.
+
+use axum::{Router, routing::get};
+use serde::Serialize;
+
+use super::App;
+use crate::engine::http::extract::Json;
+
+pub(super) fn routes() -> Router<App> {
+    Router::new().route("/hello", get(hello))
+}
+
+#[derive(Serialize)]
+struct Hello {
+    message: &'static str,
+}
+
+async fn hello() -> Json<Hello> {
+    Json(Hello { message: "hello" })
+}

@@ -1,0 +1,41 @@
+//! Background work: keeps the number of items in a file that other programs may read, and takes it away
+//! at shutdown.
+
+use std::{env, io, path::PathBuf, process, time::Duration};
+
+use tokio::{fs, time::sleep};
+use tokio_util::sync::CancellationToken;
+
+use super::items;
+use crate::engine::db::Db;
+
+/// Higher: the file is older. Lower: a query more often.
+const EVERY: Duration = Duration::from_secs(10);
+
+pub(super) async fn keep(db: Db, stop: CancellationToken) {
+    let file = file(process::id());
+    loop {
+        if let Err(error) = update(&db, &file).await {
+            tracing::warn!(error, file = %file.display(), "item count not written");
+        }
+        if stop.run_until_cancelled(sleep(EVERY)).await.is_none() {
+            break;
+        }
+    }
+    // Shutdown waits for this, up to its deadline.
+    match fs::remove_file(&file).await {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            tracing::warn!(%error, file = %file.display(), "item count not removed");
+        }
+        _ => {}
+    }
+}
+
+fn file(process: u32) -> PathBuf {
+    env::temp_dir().join(format!("{}-{process}.count", env!("CARGO_PKG_NAME")))
+}
+
+async fn update(db: &Db, file: &PathBuf) -> Result<(), String> {
+    let count = items::count(db).await.map_err(|error| error.to_string())?;
+    fs::write(file, format!("{count}\n")).await.map_err(|error| error.to_string())
+}

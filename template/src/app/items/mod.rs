@@ -1,0 +1,144 @@
+//! `/items`: create, read, list, update, delete. How a handler is written here.
+//!
+//! A handler reads the request with the engine's extractors, asks the [`store`], and answers; whatever
+//! fails leaves through `?` as a problem. Updates name the version they saw (`If-Match`), so that two
+//! clients cannot overwrite each other unseen.
+
+mod store;
+
+use axum::{
+    Router,
+    extract::State,
+    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
+    routing::get,
+};
+use serde::{Deserialize, Serialize};
+
+use self::store::Item;
+pub(super) use self::store::count;
+use super::App;
+use crate::engine::{
+    context,
+    http::{
+        extract::{Json, Path, Query},
+        problem::Problem,
+    },
+};
+
+/// Too high: names that no screen shows. Too low: names that people have are refused.
+const NAME_LIMIT: usize = 200;
+/// Items in a page when the client does not say.
+const PAGE: u32 = 20;
+
+type Head<const N: usize> = [(HeaderName, HeaderValue); N];
+
+pub(super) fn routes() -> Router<App> {
+    Router::new()
+        .route("/items", get(list).post(create))
+        .route("/items/{id}", get(read).put(update).delete(delete))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Draft {
+    name: String,
+}
+
+impl Draft {
+    fn checked(self) -> Result<String, Problem> {
+        let name = self.name.trim();
+        if name.is_empty() {
+            return Err(Problem::invalid("/name", "must not be empty"));
+        }
+        if name.chars().count() > NAME_LIMIT {
+            return Err(Problem::invalid("/name", format!("must have at most {NAME_LIMIT} characters")));
+        }
+        if name.chars().any(char::is_control) {
+            return Err(Problem::invalid("/name", "must not have control characters"));
+        }
+        Ok(name.to_owned())
+    }
+}
+
+async fn create(
+    State(app): State<App>,
+    Json(draft): Json<Draft>,
+) -> Result<(StatusCode, Head<2>, Json<Item>), Problem> {
+    let item = store::insert(&app.db, &draft.checked()?).await?;
+    let id = item.id;
+    // Work that the client need not wait for; its log lines carry the request's id all the same.
+    context::spawn(async move { tracing::info!(id, "item created") });
+    let location = HeaderValue::try_from(format!("/items/{id}")).map_err(|_| Problem::internal())?;
+    Ok((StatusCode::CREATED, [(header::LOCATION, location), etag(&item)?], Json(item)))
+}
+
+async fn read(State(app): State<App>, Path(id): Path<i64>) -> Result<(Head<1>, Json<Item>), Problem> {
+    let item = store::find(&app.db, id).await?.ok_or_else(Problem::not_found)?;
+    Ok(([etag(&item)?], Json(item)))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Page {
+    limit: Option<u32>,
+    cursor: Option<String>,
+}
+
+#[derive(Serialize)]
+struct Listing {
+    items: Vec<Item>,
+    /// To be sent back as `cursor`; null on the last page.
+    next: Option<String>,
+}
+
+async fn list(State(app): State<App>, Query(page): Query<Page>) -> Result<Json<Listing>, Problem> {
+    let limit = page.limit.unwrap_or(PAGE.min(app.settings.page_limit));
+    if !(1..=app.settings.page_limit).contains(&limit) {
+        let detail = format!("`limit` must be from 1 to {}.", app.settings.page_limit);
+        return Err(Problem::new(StatusCode::BAD_REQUEST, detail));
+    }
+    let after = match page.cursor {
+        None => 0,
+        Some(cursor) => cursor.parse().map_err(|_| {
+            Problem::new(StatusCode::BAD_REQUEST, "`cursor` is not one that this service gave.")
+        })?,
+    };
+    // One more than asked for tells whether there is a next page.
+    let mut items = store::page(&app.db, after, limit + 1).await?;
+    let more = items.len() > limit as usize;
+    items.truncate(limit as usize);
+    let next = if more { items.last().map(|item| item.id.to_string()) } else { None };
+    Ok(Json(Listing { items, next }))
+}
+
+async fn update(
+    State(app): State<App>,
+    Path(id): Path<i64>,
+    headers: HeaderMap,
+    Json(draft): Json<Draft>,
+) -> Result<(Head<1>, Json<Item>), Problem> {
+    let seen = headers.get(header::IF_MATCH).ok_or_else(|| {
+        Problem::new(
+            StatusCode::PRECONDITION_REQUIRED,
+            "Send `if-match` with the etag of the version you read.",
+        )
+    })?;
+    let seen = seen.to_str().unwrap_or_default();
+    let item = store::update(&app.db, id, &draft.checked()?, |version| matches(seen, version)).await?;
+    Ok(([etag(&item)?], Json(item)))
+}
+
+async fn delete(State(app): State<App>, Path(id): Path<i64>) -> Result<StatusCode, Problem> {
+    if store::delete(&app.db, id).await? { Ok(StatusCode::NO_CONTENT) } else { Err(Problem::not_found()) }
+}
+
+fn etag(item: &Item) -> Result<(HeaderName, HeaderValue), Problem> {
+    let value = HeaderValue::try_from(format!("\"{}\"", item.version)).map_err(|_| Problem::internal())?;
+    Ok((header::ETAG, value))
+}
+
+/// RFC 9110, 13.1.1: `*`, or a list of etags; a weak one never matches.
+fn matches(if_match: &str, version: i64) -> bool {
+    let etag = format!("\"{version}\"");
+    if_match.trim() == "*" || if_match.split(',').any(|one| one.trim() == etag)
+}

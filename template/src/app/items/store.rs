@@ -1,0 +1,70 @@
+//! The queries of `/items`: ordinary sqlx, the pool named by what the statement does.
+
+use axum::http::StatusCode;
+use serde::Serialize;
+use sqlx::{FromRow, query, query_as, query_scalar};
+
+use crate::engine::{db::Db, http::problem::Problem};
+
+#[derive(Clone, Debug, FromRow, Serialize)]
+pub(super) struct Item {
+    pub id: i64,
+    pub name: String,
+    pub version: i64,
+}
+
+pub(super) async fn insert(db: &Db, name: &str) -> Result<Item, sqlx::Error> {
+    query_as("INSERT INTO items (name) VALUES ($1) RETURNING id, name, version")
+        .bind(name)
+        .fetch_one(&db.write)
+        .await
+}
+
+pub(super) async fn find(db: &Db, id: i64) -> Result<Option<Item>, sqlx::Error> {
+    query_as("SELECT id, name, version FROM items WHERE id = $1").bind(id).fetch_optional(&db.read).await
+}
+
+/// Items after the one with id `after`, in order.
+pub(super) async fn page(db: &Db, after: i64, limit: u32) -> Result<Vec<Item>, sqlx::Error> {
+    query_as("SELECT id, name, version FROM items WHERE id > $1 ORDER BY id LIMIT $2")
+        .bind(after)
+        .bind(i64::from(limit))
+        .fetch_all(&db.read)
+        .await
+}
+
+/// Changes an item if `expected` accepts its version; 404 and 412 otherwise.
+pub(super) async fn update(
+    db: &Db,
+    id: i64,
+    name: &str,
+    expected: impl Fn(i64) -> bool,
+) -> Result<Item, Problem> {
+    let mut transaction = db.write.begin().await?;
+    let version: Option<i64> = query_scalar("SELECT version FROM items WHERE id = $1")
+        .bind(id)
+        .fetch_optional(&mut *transaction)
+        .await?;
+    let version = version.ok_or_else(Problem::not_found)?;
+    if !expected(version) {
+        return Err(Problem::new(StatusCode::PRECONDITION_FAILED, "The item has changed since you read it."));
+    }
+    let item = query_as("UPDATE items SET name = $1, version = version + 1 WHERE id = $2 AND version = $3 RETURNING id, name, version")
+        .bind(name)
+        .bind(id)
+        .bind(version)
+        .fetch_one(&mut *transaction)
+        .await?;
+    transaction.commit().await?;
+    Ok(item)
+}
+
+/// Whether there was one.
+pub(super) async fn delete(db: &Db, id: i64) -> Result<bool, sqlx::Error> {
+    let done = query("DELETE FROM items WHERE id = $1").bind(id).execute(&db.write).await?;
+    Ok(done.rows_affected() > 0)
+}
+
+pub(in crate::app) async fn count(db: &Db) -> Result<i64, sqlx::Error> {
+    query_scalar("SELECT count(*) FROM items").fetch_one(&db.read).await
+}

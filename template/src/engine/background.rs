@@ -1,0 +1,72 @@
+//! What works besides the requests, and does it end in time?
+//!
+//! A background task is started here and nowhere else: shutdown tells it to stop through its token and
+//! waits for it, so that temporary files and open transactions are cleaned up.
+
+use std::future::Future;
+
+use metrics::{Gauge, gauge};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tracing::{info, warn};
+
+/// Starts background tasks. Clones share one list.
+#[derive(Clone, Default)]
+pub struct Background {
+    tasks: TaskTracker,
+    stop: CancellationToken,
+}
+
+impl Background {
+    /// Runs `task` until it ends by itself or its token is cancelled; then it should clean up and
+    /// return, for it is aborted at the shutdown deadline.
+    pub fn start<F>(&self, name: &'static str, task: impl FnOnce(CancellationToken) -> F)
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let task = task(self.stop.clone());
+        let stop = self.stop.clone();
+        let running = Running::enter();
+        self.tasks.spawn(async move {
+            let _running = running;
+            task.await;
+            if stop.is_cancelled() {
+                info!(name, "background task stopped");
+            } else {
+                warn!(name, "background task ended by itself");
+            }
+        });
+    }
+
+    /// The tasks of requests are tracked beside the background ones.
+    pub(super) fn tasks(&self) -> TaskTracker {
+        self.tasks.clone()
+    }
+
+    pub(super) fn running(&self) -> usize {
+        self.tasks.len()
+    }
+
+    /// Tells every task to stop, and waits until all have.
+    pub(super) async fn stop(self) {
+        self.stop.cancel();
+        self.tasks.close();
+        self.tasks.wait().await;
+    }
+}
+
+/// Counts a task until it is dropped, however it ends.
+struct Running(Gauge);
+
+impl Running {
+    fn enter() -> Self {
+        let gauge = gauge!("background_tasks");
+        gauge.increment(1);
+        Self(gauge)
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.0.decrement(1);
+    }
+}

@@ -1,0 +1,267 @@
+//! Which limits is this process running with, and what happens if one is wrong?
+//!
+//! Every bound of the service stands here, each with what you will see when it is too high and when
+//! it is too low. Start with `NAME check`: it prints each value in force and where it came from.
+//! How values are found and refused is in [`load`]; how they must fit together, in [`align`].
+
+pub mod align;
+pub mod load;
+pub mod report;
+
+use std::{net::SocketAddr, num::NonZero, path::PathBuf, thread, time::Duration};
+
+use bytesize::ByteSize;
+use serde::{Deserialize, Serialize};
+
+/// The engine's settings. Your own live in `src/app/settings.rs`, under the key `app`.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Config {
+    pub server: Server,
+    pub admin: Admin,
+    pub database: Database,
+    pub offload: Offload,
+    pub watchdog: Watchdog,
+    pub shutdown: Shutdown,
+    pub platform: Platform,
+    pub log: Log,
+}
+
+/// The public listener.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Server {
+    /// Where users connect. Port 0 lets the system choose; the log names the port it chose.
+    pub addr: SocketAddr,
+    /// Threads of the main runtime. Too high: they fight for cores. Too low: cores idle while
+    /// requests wait, and one blocking call stops a larger share of them.
+    pub worker_threads: usize,
+    /// From the parsed head to the response's head. Too high: clients have left long before we
+    /// stop working for them. Too low: slow but good answers become 504.
+    #[serde(with = "duration")]
+    pub request_timeout: Duration,
+    /// Time to send a request's head, idle keep-alive included (hyper has one timer for both).
+    /// Too high: silent clients hold connections. Lower than the proxy's idle timeout: the proxy
+    /// sends into connections that we are closing, and its clients see 502.
+    #[serde(with = "duration")]
+    pub header_timeout: Duration,
+    /// Largest request body. Too high: a few clients fill the memory. Too low: 413 for good ones.
+    pub body_limit: ByteSize,
+    /// Connections served at once; more wait in the kernel's queue. Too high: out of file
+    /// descriptors. Too low: clients hang before their first byte, and no metric of ours sees it.
+    pub max_connections: usize,
+}
+
+/// The admin listener: probes and metrics. Keep it away from the internet.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Admin {
+    /// Its address. In a container, listen on 0.0.0.0 so that probes reach it.
+    pub addr: SocketAddr,
+    /// Host names, besides IP literals and localhost, under which it may be asked. Others get 403:
+    /// a web page must not reach it through a name of its own (DNS rebinding).
+    pub allowed_hosts: Vec<String>,
+}
+
+/// The database and its pools.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Database {
+    /// A SQLite file, `sqlite:PATH`; created if missing, with its folder.
+    pub url: String,
+    /// Readers at once (one writer comes on top). Too high: they fight for cores and disk. Too
+    /// low: requests wait in `db_pool_acquire_seconds` while the machine idles.
+    pub max_connections: u32,
+    /// Longest wait for a connection; then 503. Too high: a dead database holds every request for
+    /// its whole timeout. Too low: short bursts are refused that would have been served.
+    #[serde(with = "duration")]
+    pub acquire_timeout: Duration,
+    /// Longest wait for SQLite's write lock held by another process. Too high: writers queue up
+    /// behind it. Too low: a backup makes writes fail with 503.
+    #[serde(with = "duration")]
+    pub lock_timeout: Duration,
+    /// Prepared statements kept per connection. Too high: memory. Too low: each query is parsed anew.
+    pub statement_cache: usize,
+    /// Apply pending migrations at start. Off: start-up refuses an older database until
+    /// `NAME migrate` was run.
+    pub migrate_on_start: bool,
+}
+
+/// Threads for CPU work and blocking calls.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Offload {
+    /// Closures run at once. Too high: they take the cores from the event loop. Too low: they wait
+    /// in `offload_wait_seconds` while cores idle.
+    pub threads: usize,
+    /// Closures that may wait for a thread; more are refused with 503. Too high: answers come after
+    /// the client has left. Too low: short bursts are refused.
+    pub max_queue: usize,
+}
+
+/// The heartbeat that measures how long the event loop was unavailable.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Watchdog {
+    /// Time between beats under load. Too high: short stalls go unseen. Too low: costs CPU.
+    #[serde(with = "duration")]
+    pub interval: Duration,
+    /// A stall longer than this is logged. Too high: stalls that users feel stay silent. Too low:
+    /// scheduling noise fills the log.
+    #[serde(with = "duration")]
+    pub stall_warn: Duration,
+    /// `/livez` turns 503 after a stall of this length, 0s never. Too high: a dead process stays.
+    /// Too low: one slow call restarts a process that would have recovered.
+    #[serde(with = "duration")]
+    pub dead_after: Duration,
+}
+
+/// What happens between SIGTERM and the exit.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Shutdown {
+    /// How long to keep accepting after `/readyz` turned 503, so that load balancers notice. Too
+    /// high: eats the grace. Too low: clients are sent to a closed port.
+    #[serde(with = "duration")]
+    pub drain_delay: Duration,
+    /// From the signal to the moment unfinished requests are cut off. Too high: the platform kills
+    /// the process before its log is written. Too low: slow requests are cut off at each release.
+    #[serde(with = "duration")]
+    pub grace: Duration,
+}
+
+/// What this service is told about where it runs; only the alignment report uses it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Platform {
+    /// When the platform kills after SIGTERM (Kubernetes: `terminationGracePeriodSeconds`).
+    #[serde(with = "duration")]
+    pub termination_grace: Duration,
+    /// Copies of this service, to reckon what they ask of the database together.
+    pub replicas: u32,
+}
+
+/// The log file.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Log {
+    /// A folder of its own: files in it that begin like ours are deleted by `max_files`.
+    pub dir: PathBuf,
+    /// `info`, or per module: `info,service::app=debug,sqlx=warn`.
+    pub level: String,
+    pub format: LogFormat,
+    /// When a new file is begun, in UTC.
+    pub rotation: Rotation,
+    /// Files kept, the current one included. Too high: the disk fills. Too low: no history.
+    pub max_files: usize,
+    /// Bytes that may wait for the disk; beyond it lines are dropped and counted. Too high: memory.
+    /// Too low: a slow disk costs lines.
+    pub queue_size: ByteSize,
+    /// Longest wait for the disk at shutdown. Too high: outlasts the platform's patience. Too low:
+    /// the last lines, the ones you will look for, are missing.
+    #[serde(with = "duration")]
+    pub drain_timeout: Duration,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    Json,
+    Text,
+}
+
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Rotation {
+    Hourly,
+    Daily,
+    Never,
+}
+
+fn cores() -> usize {
+    thread::available_parallelism().map_or(1, NonZero::get)
+}
+
+impl Default for Server {
+    fn default() -> Self {
+        Self {
+            addr: SocketAddr::from(([127, 0, 0, 1], 8080)),
+            worker_threads: cores(),
+            request_timeout: Duration::from_secs(10),
+            header_timeout: Duration::from_secs(75),
+            body_limit: ByteSize::mib(1),
+            max_connections: 10_000,
+        }
+    }
+}
+
+impl Default for Admin {
+    fn default() -> Self {
+        Self { addr: SocketAddr::from(([127, 0, 0, 1], 8081)), allowed_hosts: Vec::new() }
+    }
+}
+
+impl Default for Database {
+    fn default() -> Self {
+        Self {
+            url: "sqlite:data/service.db".to_owned(),
+            max_connections: u32::try_from(4 * cores()).unwrap_or(u32::MAX),
+            acquire_timeout: Duration::from_secs(2),
+            lock_timeout: Duration::from_secs(5),
+            statement_cache: 100,
+            migrate_on_start: true,
+        }
+    }
+}
+
+impl Default for Offload {
+    fn default() -> Self {
+        Self { threads: cores(), max_queue: 64 * cores() }
+    }
+}
+
+impl Default for Watchdog {
+    fn default() -> Self {
+        Self {
+            interval: Duration::from_millis(20),
+            stall_warn: Duration::from_millis(100),
+            dead_after: Duration::from_secs(60),
+        }
+    }
+}
+
+impl Default for Shutdown {
+    fn default() -> Self {
+        Self { drain_delay: Duration::ZERO, grace: Duration::from_secs(25) }
+    }
+}
+
+impl Default for Platform {
+    fn default() -> Self {
+        Self { termination_grace: Duration::from_secs(30), replicas: 1 }
+    }
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self {
+            dir: PathBuf::from("logs"),
+            level: "info".to_owned(),
+            format: LogFormat::Json,
+            rotation: Rotation::Daily,
+            max_files: 7,
+            queue_size: ByteSize::mib(8),
+            drain_timeout: Duration::from_secs(1),
+        }
+    }
+}
+
+/// Durations are written `"250ms"`, `"30s"`, `"1m 15s"`. Use it for your own settings too:
+/// `#[serde(with = "service::engine::config::duration")]`.
+pub mod duration {
+    use std::time::Duration;
+
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+
+    pub fn serialize<S: Serializer>(value: &Duration, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_str(&humantime::format_duration(*value))
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {
+        let text = String::deserialize(from)?;
+        humantime::parse_duration(&text).map_err(|_| {
+            D::Error::custom(format!("`{text}` is not a duration: write it like \"250ms\" or \"30s\""))
+        })
+    }
+}

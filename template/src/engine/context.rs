@@ -1,0 +1,158 @@
+//! Which request is this code working for?
+//!
+//! A request's id travels in a task-local, not in a tracing span: reading it costs 2 ns, and every log
+//! line of the task has it. It does not cross `tokio::spawn` by itself: [`spawn`] and
+//! [`Offload::run`](crate::engine::offload::Offload::run) carry it along, and clippy bans the raw calls.
+
+use std::{
+    fmt::Write,
+    future::Future,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+    time::Instant,
+};
+
+use axum::http::{HeaderMap, HeaderValue};
+use tokio::task::JoinHandle;
+use tokio_util::task::TaskTracker;
+use tracing::Instrument;
+
+tokio::task_local! {
+    pub(super) static REQUEST: Arc<Request>;
+}
+
+/// What a request carries wherever it goes.
+#[derive(Debug)]
+pub struct Request {
+    pub id: RequestId,
+    pub trace: Trace,
+    pub method: &'static str,
+    /// The route's template, such as `/items/{id}`.
+    pub route: Arc<str>,
+    pub started: Instant,
+    /// Set while the request waits for its client to send: then a timeout is the client's.
+    pub(super) awaits_body: AtomicBool,
+    /// What [`spawn`] starts; shutdown waits for it.
+    pub(super) tasks: TaskTracker,
+}
+
+impl Request {
+    pub(super) fn awaits_body(&self) -> bool {
+        self.awaits_body.load(Relaxed)
+    }
+}
+
+/// The request that this task serves, if any.
+#[must_use]
+pub fn current() -> Option<Arc<Request>> {
+    REQUEST.try_with(Arc::clone).ok()
+}
+
+/// Like [`current`], without counting a reference.
+pub fn with_current<R>(read: impl FnOnce(&Request) -> R) -> Option<R> {
+    REQUEST.try_with(|request| read(request)).ok()
+}
+
+/// Starts a task that belongs to the current request: its log lines carry the request's id, and
+/// shutdown waits for it until its deadline. It goes on when the client leaves.
+///
+/// For work that lives as long as the process, see [`Background`](super::background::Background).
+pub fn spawn<F>(task: F) -> JoinHandle<F::Output>
+where
+    F: Future<Output: Send + 'static> + Send + 'static,
+{
+    let task = task.in_current_span();
+    match current() {
+        Some(request) => request.tasks.clone().spawn(REQUEST.scope(request, task)),
+        #[expect(clippy::disallowed_methods, reason = "there is no request to carry along")]
+        None => tokio::spawn(task),
+    }
+}
+
+/// `x-request-id`: the client's if it is 1 to 64 of `[A-Za-z0-9._-]`, else one of ours.
+#[derive(Clone, Debug)]
+pub struct RequestId(HeaderValue);
+
+pub const REQUEST_ID: &str = "x-request-id";
+
+impl RequestId {
+    pub(super) fn from_headers(headers: &HeaderMap) -> Self {
+        let well_formed = |value: &&HeaderValue| {
+            (1..=64).contains(&value.len())
+                && value.as_bytes().iter().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(b))
+        };
+        let taken = headers.get(REQUEST_ID).filter(well_formed).cloned();
+        Self(taken.unwrap_or_else(|| hex(fastrand::u128(..), 32)))
+    }
+
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        self.0.to_str().unwrap_or_default()
+    }
+
+    #[must_use]
+    pub fn header(&self) -> HeaderValue {
+        self.0.clone()
+    }
+}
+
+/// W3C `traceparent` (<https://www.w3.org/TR/trace-context/>): the caller's trace continued with a
+/// span of our own, or a new one.
+#[derive(Clone, Debug)]
+pub struct Trace(HeaderValue);
+
+pub const TRACEPARENT: &str = "traceparent";
+
+impl Trace {
+    pub(super) fn from_headers(headers: &HeaderMap) -> Self {
+        let parent = headers
+            .get(TRACEPARENT)
+            .and_then(|value| value.to_str().ok())
+            .filter(|text| is_traceparent(text));
+        let mut text = String::with_capacity(55);
+        let _ = match parent {
+            Some(parent) => write!(text, "00-{}-", &parent[3..35]),
+            None => write!(text, "00-{:032x}-", fastrand::u128(1..)),
+        };
+        // Flags of a trace we start: 00, nobody decided to record it.
+        let _ = write!(text, "{:016x}-{}", fastrand::u64(1..), parent.map_or("00", |parent| &parent[53..55]));
+        Self(HeaderValue::from_str(&text).unwrap_or(HeaderValue::from_static("")))
+    }
+
+    /// The trace's id, 32 lowercase hex digits.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        self.0.to_str().ok().and_then(|text| text.get(3..35)).unwrap_or_default()
+    }
+
+    #[must_use]
+    pub fn header(&self) -> HeaderValue {
+        self.0.clone()
+    }
+}
+
+/// `00-<32 hex>-<16 hex>-<2 hex>`, ids not all zero. Later versions may append fields; they begin alike.
+fn is_traceparent(text: &str) -> bool {
+    let bytes = text.as_bytes();
+    let hex =
+        |range: std::ops::Range<usize>| bytes[range].iter().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+    let zero = |range: std::ops::Range<usize>| bytes[range].iter().all(|&b| b == b'0');
+    bytes.len() >= 55
+        && (bytes.len() == 55 || (bytes[55] == b'-' && &bytes[..2] != b"00"))
+        && bytes[2] == b'-'
+        && bytes[35] == b'-'
+        && bytes[52] == b'-'
+        && hex(0..2)
+        && &bytes[..2] != b"ff"
+        && hex(3..35)
+        && hex(36..52)
+        && hex(53..55)
+        && !zero(3..35)
+        && !zero(36..52)
+}
+
+fn hex(number: u128, digits: usize) -> HeaderValue {
+    HeaderValue::from_str(&format!("{number:0digits$x}")).unwrap_or(HeaderValue::from_static(""))
+}

@@ -1,0 +1,12 @@
+//! A request's way in and out.
+//!
+//! [`server`] accepts connections, [`edge`] opens the account of each request (id, deadline, metrics,
+//! one log line), your handler runs with the extractors of [`extract`], and whatever fails leaves as a
+//! [`problem`]. [`body`] watches both bodies, since a request ends with its last byte.
+
+mod body;
+pub mod edge;
+mod exchange;
+pub mod extract;
+pub mod problem;
+pub mod server;

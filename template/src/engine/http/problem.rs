@@ -1,0 +1,139 @@
+//! What does a client see when something fails?
+//!
+//! `application/problem+json` (RFC 9457): what was wrong, where, and the request's id, never what is
+//! inside. Handlers return `Result<_, Problem>`, and `?` turns database errors into the right status;
+//! the details go to the log.
+
+use axum::{
+    http::{HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use serde::Serialize;
+
+use crate::engine::context;
+
+/// Seconds after which a refused client may come back; jittered, or all come back at once.
+const RETRY_AFTER: std::ops::RangeInclusive<u8> = 1..=3;
+
+/// An error on its way to the client.
+#[derive(Debug)]
+pub struct Problem {
+    status: StatusCode,
+    detail: String,
+    errors: Vec<FieldError>,
+}
+
+/// One wrong field: where it is (an RFC 6901 pointer, `/name`) and what is wrong with it.
+#[derive(Debug, Serialize)]
+pub struct FieldError {
+    pub pointer: String,
+    pub detail: String,
+}
+
+impl Problem {
+    /// `detail` is a sentence for the client's developer; it must hold nothing internal.
+    pub fn new(status: StatusCode, detail: impl Into<String>) -> Self {
+        Self { status, detail: detail.into(), errors: Vec::new() }
+    }
+
+    /// 422: the request was understood, but a value cannot be used.
+    pub fn invalid(pointer: impl Into<String>, detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, "The request has an invalid value.")
+            .field(pointer, detail)
+    }
+
+    /// Names a field that is wrong.
+    #[must_use]
+    pub fn field(mut self, pointer: impl Into<String>, detail: impl Into<String>) -> Self {
+        self.errors.push(FieldError { pointer: pointer.into(), detail: detail.into() });
+        self
+    }
+
+    #[must_use]
+    pub fn not_found() -> Self {
+        Self::new(StatusCode::NOT_FOUND, "There is nothing at this address.")
+    }
+
+    /// 503 with `Retry-After`.
+    pub fn overloaded(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, detail)
+    }
+
+    /// 500 that says nothing. Log the cause before.
+    #[must_use]
+    pub fn internal() -> Self {
+        Self::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "Something went wrong here. The request id finds it in the log.",
+        )
+    }
+
+    #[must_use]
+    pub fn status(&self) -> StatusCode {
+        self.status
+    }
+}
+
+#[derive(Serialize)]
+struct Body<'a> {
+    r#type: &'static str,
+    title: &'a str,
+    status: u16,
+    detail: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    request_id: Option<&'a str>,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    errors: &'a [FieldError],
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let request = context::current();
+        let body = Body {
+            r#type: "about:blank", // RFC 9457, 4.2.1: the status says it all
+            title: self.status.canonical_reason().unwrap_or("Error"),
+            status: self.status.as_u16(),
+            detail: &self.detail,
+            request_id: request.as_ref().map(|request| request.id.as_str()),
+            errors: &self.errors,
+        };
+        let json = serde_json::to_vec(&body).unwrap_or_default();
+        let mut response = (self.status, json).into_response();
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        if self.status == StatusCode::SERVICE_UNAVAILABLE {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(u16::from(fastrand::u8(RETRY_AFTER))));
+        }
+        response
+    }
+}
+
+impl From<sqlx::Error> for Problem {
+    fn from(error: sqlx::Error) -> Self {
+        let database = error.as_database_error();
+        let busy = |code: &str| matches!(code, "5" | "6" | "261" | "517"); // SQLITE_BUSY, SQLITE_LOCKED
+        match &error {
+            sqlx::Error::RowNotFound => Self::not_found(),
+            sqlx::Error::PoolTimedOut => {
+                tracing::warn!("no database connection within database.acquire_timeout");
+                Self::overloaded("No database connection became free in time.")
+            }
+            sqlx::Error::PoolClosed => Self::overloaded("The service is shutting down."),
+            sqlx::Error::Io(_) | sqlx::Error::WorkerCrashed => {
+                tracing::error!(error = %error, "database away");
+                Self::overloaded("The database does not answer.")
+            }
+            _ if database.is_some_and(|e| e.code().is_some_and(|code| busy(&code))) => {
+                tracing::warn!(error = %error, "database locked for longer than database.lock_timeout");
+                Self::overloaded("The database is locked.")
+            }
+            _ if database.is_some_and(|e| e.is_unique_violation()) => {
+                Self::new(StatusCode::CONFLICT, "This already exists.")
+            }
+            _ => {
+                tracing::error!(error = %error, "database error");
+                Self::internal()
+            }
+        }
+    }
+}

@@ -1,0 +1,240 @@
+//! Who is connected, and how does a connection end?
+//!
+//! An accept loop of our own, since `axum::serve` sets no header timeout, tracks nothing and never gives
+//! up at shutdown. A connection without a request is closed at once; one with a request lives until
+//! its response is sent or the deadline cuts it off.
+
+use std::{
+    io,
+    net::SocketAddr,
+    pin::pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed},
+    },
+    time::Duration,
+};
+
+use axum::{Router, body::Body};
+use hyper::{body::Incoming, service::service_fn};
+use hyper_util::{
+    rt::{TokioExecutor, TokioIo, TokioTimer},
+    server::conn::auto,
+};
+use metrics::{Gauge, counter, gauge};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::{OwnedSemaphorePermit, Semaphore, watch},
+    time::sleep,
+};
+use tokio_util::task::TaskTracker;
+use tower_service::Service as _;
+
+use crate::engine::config;
+
+/// Pause after the system refused a connection, out of file descriptors say. Higher: slower recovery.
+/// Lower: a busy loop that fills the log.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// At shutdown, a connection without a request has this long to send the tail of its last response.
+/// Higher: half-sent heads delay the exit. Lower: slow readers lose that tail.
+const LINGER: Duration = Duration::from_millis(250);
+/// HTTP/2: concurrent requests per connection. Higher: one client can take the whole service. Lower: it
+/// waits for itself.
+const MAX_STREAMS: u32 = 250;
+/// HTTP/2: a silent peer is asked whether it lives this often, and given as long to answer. Higher: dead
+/// connections stay. Lower: chatter.
+const KEEP_ALIVE: Duration = Duration::from_secs(20);
+
+/// Open requests of one connection; travels with each request as an extension.
+#[derive(Clone)]
+pub(super) struct ActiveRequests(pub(super) Arc<AtomicUsize>);
+
+/// How far shutdown has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Stage {
+    Serving,
+    /// Still accepting; HTTP/2 clients are told to go elsewhere.
+    Draining,
+    /// Requests in flight finish, everything else closes.
+    Stopping,
+    Aborting,
+}
+
+/// The public listener, accepting.
+pub struct Server {
+    addr: SocketAddr,
+    stage: watch::Sender<Stage>,
+    connections: TaskTracker,
+}
+
+impl Server {
+    /// Binds and begins to accept.
+    ///
+    /// # Errors
+    /// The address is in use or not ours.
+    pub async fn start(config: &config::Server, router: Router) -> Result<Self, String> {
+        let bound = TcpListener::bind(config.addr).await;
+        let listener = bound.map_err(|error| format!("server.addr {}: {error}", config.addr))?;
+        let addr = listener.local_addr().map_err(|error| error.to_string())?;
+        let (stage, watching) = watch::channel(Stage::Serving);
+        let connections = TaskTracker::new();
+        let loop_ = Acceptor {
+            slots: Arc::new(Semaphore::new(config.max_connections)),
+            http: Arc::new(protocol(config.header_timeout)),
+            header_timeout: config.header_timeout,
+            connections: connections.clone(),
+            open: gauge!("http_connections"),
+            stage: watching,
+            router,
+        };
+        #[expect(clippy::disallowed_methods, reason = "serves the process, not a request")]
+        tokio::spawn(loop_.run(listener));
+        Ok(Self { addr, stage, connections })
+    }
+
+    #[must_use]
+    pub fn addr(&self) -> SocketAddr {
+        self.addr
+    }
+
+    pub(in crate::engine) fn drain(&self) {
+        self.stage.send_replace(Stage::Draining);
+    }
+
+    pub(in crate::engine) fn stop(&self) {
+        self.stage.send_replace(Stage::Stopping);
+        self.connections.close();
+    }
+
+    pub(in crate::engine) fn abort(&self) {
+        self.stage.send_replace(Stage::Aborting);
+    }
+
+    pub(in crate::engine) fn connections(&self) -> TaskTracker {
+        self.connections.clone()
+    }
+}
+
+fn protocol(header_timeout: Duration) -> auto::Builder<TokioExecutor> {
+    let mut http = auto::Builder::new(TokioExecutor::new());
+    http.http1().timer(TokioTimer::new()).header_read_timeout(header_timeout);
+    http.http2()
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(MAX_STREAMS)
+        .keep_alive_interval(KEEP_ALIVE)
+        .keep_alive_timeout(KEEP_ALIVE);
+    http
+}
+
+#[derive(Clone)]
+struct Acceptor {
+    slots: Arc<Semaphore>,
+    http: Arc<auto::Builder<TokioExecutor>>,
+    header_timeout: Duration,
+    connections: TaskTracker,
+    open: Gauge,
+    stage: watch::Receiver<Stage>,
+    router: Router,
+}
+
+impl Acceptor {
+    async fn run(self, listener: TcpListener) {
+        let mut stage = self.stage.clone();
+        let stopping = async { stage.wait_for(|stage| *stage >= Stage::Stopping).await.map(drop) };
+        let accepting = async {
+            loop {
+                let Ok(slot) = Arc::clone(&self.slots).acquire_owned().await else { return };
+                match listener.accept().await {
+                    Ok((stream, _)) => drop(self.connections.spawn(self.clone().connection(stream, slot))),
+                    Err(error) if is_of_the_peer(&error) => {}
+                    Err(error) => {
+                        tracing::error!(error = %error, "cannot accept connections");
+                        sleep(ACCEPT_PAUSE).await;
+                    }
+                }
+            }
+        };
+        tokio::select! { _ = stopping => {}, () = accepting => {} }
+    }
+
+    async fn connection(self, stream: TcpStream, _slot: OwnedSemaphorePermit) {
+        let _open = Open::enter(&self.open);
+        // Answers are written whole; waiting for more to send along only delays them.
+        let _ = stream.set_nodelay(true);
+        let active = Arc::new(AtomicUsize::new(0));
+        let http2 = AtomicBool::new(false);
+        let began = AtomicBool::new(false);
+        let service = service_fn(|request: hyper::Request<Incoming>| {
+            began.store(true, Relaxed);
+            http2.store(request.version() == hyper::Version::HTTP_2, Relaxed);
+            let mut request = request.map(Body::new);
+            request.extensions_mut().insert(ActiveRequests(Arc::clone(&active)));
+            self.router.clone().call(request)
+        });
+        let mut connection = pin!(self.http.serve_connection_with_upgrades(TokioIo::new(stream), service));
+        let mut stage = self.stage.clone();
+        // hyper's own timer starts with the first byte; this one is for those who send none.
+        let mut silence = pin!(sleep(self.header_timeout));
+        let mut linger = pin!(sleep(Duration::MAX));
+        loop {
+            tokio::select! {
+                biased;
+                ended = connection.as_mut() => return ended.map_or_else(|error| count(&*error), |()| ()),
+                changed = stage.changed() => {
+                    let now = *stage.borrow_and_update();
+                    if changed.is_err() || now == Stage::Aborting {
+                        return;
+                    }
+                    if now == Stage::Stopping || http2.load(Relaxed) {
+                        connection.as_mut().graceful_shutdown();
+                    }
+                    if now == Stage::Stopping {
+                        linger.as_mut().reset(tokio::time::Instant::now() + LINGER);
+                    }
+                }
+                () = linger.as_mut() => {
+                    if active.load(Relaxed) == 0 {
+                        return;
+                    }
+                    linger.as_mut().reset(tokio::time::Instant::now() + LINGER);
+                }
+                () = silence.as_mut(), if !began.load(Relaxed) => return count_kind("timeout"),
+            }
+        }
+    }
+}
+
+fn is_of_the_peer(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
+    matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset)
+}
+
+fn count(error: &(dyn std::error::Error + 'static)) {
+    count_kind(match error.downcast_ref::<hyper::Error>() {
+        Some(error) if error.is_parse() => "parse",
+        Some(error) if error.is_timeout() => "timeout",
+        Some(error) if error.is_incomplete_message() => "incomplete",
+        _ if error.is::<io::Error>() => "io",
+        _ => "other",
+    });
+}
+
+fn count_kind(kind: &'static str) {
+    counter!("http_connection_errors_total", "kind" => kind).increment(1);
+}
+
+/// Counts a connection until it is dropped, however it ends.
+struct Open<'a>(&'a Gauge);
+
+impl<'a> Open<'a> {
+    fn enter(gauge: &'a Gauge) -> Self {
+        gauge.increment(1);
+        Self(gauge)
+    }
+}
+
+impl Drop for Open<'_> {
+    fn drop(&mut self) {
+        self.0.decrement(1);
+    }
+}

@@ -1,0 +1,32 @@
+//! What does a request wait for? The links of the chain, opened in one place.
+
+use sqlx::migrate::Migrator;
+
+use super::{
+    background::Background,
+    config::Config,
+    db::{self, Db, Unusable},
+    offload::Offload,
+};
+
+/// Everything that handlers may wait for, bounded and measured. Cheap to clone.
+#[derive(Clone)]
+pub struct Links {
+    pub db: Db,
+    pub offload: Offload,
+    pub background: Background,
+}
+
+impl Links {
+    /// Opens the database, brings its schema up to date and starts the threads.
+    ///
+    /// # Errors
+    /// The database cannot be opened, or does not fit the `migrations`.
+    pub async fn open(config: &Config, migrations: &Migrator) -> Result<Self, Unusable> {
+        let db = db::open(&config.database).await?;
+        db.migrate(migrations, config.database.migrate_on_start).await?;
+        let background = Background::default();
+        background.start("database probe", |stop| db.clone().probe(stop));
+        Ok(Self { db, offload: Offload::new(&config.offload), background })
+    }
+}

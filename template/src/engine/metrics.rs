@@ -1,0 +1,152 @@
+//! What does `/metrics` say?
+//!
+//! Every metric of the engine is named and explained here; the code that moves it registers its handle
+//! once and keeps it, since looking one up by name costs ten times as much as moving it. Add your own
+//! with `metrics::counter!` and friends, and describe them, or `promtool check metrics` complains.
+
+use std::{
+    sync::{Arc, Mutex, PoisonError, atomic::Ordering::Relaxed},
+    time::{Duration, Instant},
+};
+
+use metrics::{counter, describe_counter, describe_gauge, describe_histogram, gauge};
+use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
+use tokio::runtime::Handle;
+
+use super::log::Counts;
+
+/// From half a millisecond, a healthy handler, to ten seconds, the default timeout. The first and last
+/// bucket hold what is "fast" and "too slow" to tell apart; each bucket more costs a series per label set.
+const REQUEST_BUCKETS: [f64; 14] =
+    [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
+/// Waits and queries: finer below a millisecond, where a healthy pool or local database answers.
+const LINK_BUCKETS: [f64; 12] = [0.0001, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0];
+
+const HISTOGRAMS: [(&str, &[f64], &str); 7] = [
+    (
+        "http_request_duration_seconds",
+        &REQUEST_BUCKETS,
+        "From the parsed head to the end of the response's body.",
+    ),
+    ("db_pool_acquire_seconds", &LINK_BUCKETS, "Wait for a permit of the pool, and nothing else."),
+    ("db_pool_connect_seconds", &LINK_BUCKETS, "Opening a database connection, permit in hand."),
+    ("db_query_seconds", &LINK_BUCKETS, "Waiting for the database to answer a statement."),
+    ("offload_wait_seconds", &LINK_BUCKETS, "Wait of a closure for a thread of the offload pool."),
+    ("offload_run_seconds", &LINK_BUCKETS, "Run of a closure on the offload pool."),
+    ("event_loop_delay_seconds", &LINK_BUCKETS, "Time the main runtime took to run the watchdog's beat."),
+];
+
+const COUNTERS: [(&str, &str); 8] = [
+    ("http_connection_errors_total", "Connections that ended badly: parse, timeout, incomplete, io, other."),
+    ("db_pool_timeouts_total", "Waits for a connection that ended at database.acquire_timeout."),
+    ("offload_rejected_total", "Closures refused because offload.max_queue was reached."),
+    ("log_lines_total", "Log lines emitted."),
+    ("log_lines_written_total", "Log lines in the file."),
+    ("log_lines_dropped_total", "Log lines dropped because log.queue_size was reached."),
+    ("log_lines_failed_total", "Log lines that the disk refused."),
+    ("log_write_errors_total", "Failed writes to the log file."),
+];
+
+const GAUGES: [(&str, &str); 13] = [
+    ("http_requests_in_flight", "Requests whose response is not finished."),
+    ("http_connections", "Open connections to the public listener."),
+    ("db_pool_connections", "Open connections by state."),
+    ("db_pool_max_connections", "Limit of the pool."),
+    ("db_pool_waiters", "Requests that wait for a connection."),
+    ("offload_queue_length", "Closures that wait for a thread."),
+    ("log_queue_bytes", "Bytes of log lines that wait for the disk."),
+    ("build_info", "Always 1; the labels tell what is running."),
+    ("tokio_workers", "Worker threads of the main runtime."),
+    ("tokio_alive_tasks", "Tasks of the main runtime that have not ended."),
+    ("tokio_global_queue_depth", "Tasks of the main runtime that wait in its global queue."),
+    (
+        "tokio_worker_busy_ratio",
+        "Share of the workers' time since the last scrape that they were not parked.",
+    ),
+    ("background_tasks", "Background tasks that are running."),
+];
+
+/// Renders the metrics. Clones share one registry.
+#[derive(Clone)]
+pub struct Metrics {
+    handle: PrometheusHandle,
+    process: metrics_process::Collector,
+    log: Arc<Counts>,
+    busy: Arc<Mutex<Option<(Instant, Duration)>>>,
+}
+
+/// Makes this the recorder of the process. To be called before anything registers a metric.
+///
+/// # Errors
+/// The process has a recorder already.
+pub fn install(log: Arc<Counts>) -> Result<Metrics, String> {
+    let handle = build().map_err(|error| error.to_string())?;
+    for (name, _, help) in HISTOGRAMS {
+        describe_histogram!(name, help);
+    }
+    for (name, help) in COUNTERS {
+        describe_counter!(name, help);
+    }
+    for (name, help) in GAUGES {
+        describe_gauge!(name, help);
+    }
+    let process = metrics_process::Collector::default();
+    process.describe();
+    gauge!("build_info", "name" => env!("CARGO_PKG_NAME"), "version" => env!("CARGO_PKG_VERSION")).set(1);
+    Ok(Metrics { handle, process, log, busy: Arc::default() })
+}
+
+fn build() -> Result<PrometheusHandle, BuildError> {
+    let mut builder = PrometheusBuilder::new();
+    for (name, buckets, _) in HISTOGRAMS {
+        builder = builder.set_buckets_for_metric(Matcher::Full(name.to_owned()), buckets)?;
+    }
+    // Whatever the owner adds gets buckets too: summaries, the default, cannot be added up over replicas.
+    builder.set_buckets(&REQUEST_BUCKETS)?.install_recorder()
+}
+
+impl Metrics {
+    /// The text of `/metrics`. Takes milliseconds when there are thousands of series: never call it on
+    /// the main runtime, nor on the thread of the watchdog.
+    #[must_use]
+    pub fn render(&self, main: Option<&Handle>) -> String {
+        self.process.collect();
+        self.publish_log();
+        if let Some(main) = main {
+            self.publish_runtime(main);
+        }
+        self.handle.render()
+    }
+
+    /// Moves recorded samples into their buckets. Without it they pile up between scrapes.
+    pub fn upkeep(&self) {
+        self.handle.run_upkeep();
+    }
+
+    fn publish_log(&self) {
+        let log = &self.log;
+        counter!("log_lines_total").absolute(log.emitted.load(Relaxed));
+        counter!("log_lines_written_total").absolute(log.written.load(Relaxed));
+        counter!("log_lines_dropped_total").absolute(log.dropped.load(Relaxed));
+        counter!("log_lines_failed_total").absolute(log.failed.load(Relaxed));
+        counter!("log_write_errors_total").absolute(log.write_errors.load(Relaxed));
+        gauge!("log_queue_bytes").set(log.queued_bytes() as f64);
+    }
+
+    fn publish_runtime(&self, main: &Handle) {
+        let runtime = main.metrics();
+        let workers = runtime.num_workers();
+        gauge!("tokio_workers").set(workers as f64);
+        gauge!("tokio_alive_tasks").set(runtime.num_alive_tasks() as f64);
+        gauge!("tokio_global_queue_depth").set(runtime.global_queue_depth() as f64);
+
+        let busy: Duration = (0..workers).map(|worker| runtime.worker_total_busy_duration(worker)).sum();
+        let now = Instant::now();
+        let before = self.busy.lock().unwrap_or_else(PoisonError::into_inner).replace((now, busy));
+        if let Some((then, earlier)) = before {
+            let available = (now - then).as_secs_f64() * workers as f64;
+            gauge!("tokio_worker_busy_ratio")
+                .set(busy.saturating_sub(earlier).as_secs_f64() / available.max(1e-9));
+        }
+    }
+}

@@ -1,0 +1,21 @@
+//! The engine: everything that is the same in every service. Your floor is [`crate::app`].
+//!
+//! An upgrade may replace this folder whole, so keep your changes out of it. In reading order:
+//! [`config`] (every limit), [`log`] and [`metrics`] (what it says), [`control`] (signals and probes on
+//! a thread of their own), [`db`] and [`offload`] (the links a request waits for), [`http`] (a request's
+//! way in and out), [`context`] (what a request carries), [`background`] and [`shutdown`] (the end).
+
+pub mod background;
+pub mod commands;
+pub mod config;
+pub mod context;
+pub mod control;
+pub mod db;
+pub mod health;
+pub mod http;
+pub mod links;
+pub mod log;
+pub mod metrics;
+pub mod offload;
+pub mod shutdown;
+mod watchdog;

@@ -1,0 +1,100 @@
+//! Where does CPU work go, and is there a queue?
+//!
+//! Anything that keeps a thread for more than some 100 µs (hashing, parsing megabytes, blocking calls)
+//! stops every request of its worker. It runs here instead, on as many threads as there are cores.
+//! `offload_wait_seconds` rising means that they do not suffice.
+
+use std::{sync::Arc, time::Instant};
+
+use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
+use tokio::sync::{Semaphore, TryAcquireError};
+
+use super::{
+    config,
+    context::{self, REQUEST},
+    http::problem::Problem,
+};
+
+/// The bounded pool of threads. Clones share it.
+#[derive(Clone)]
+pub struct Offload {
+    threads: Arc<Semaphore>,
+    queue: Arc<Semaphore>,
+    wait: Histogram,
+    run: Histogram,
+    queue_length: Gauge,
+    rejected: Counter,
+}
+
+impl Offload {
+    #[must_use]
+    pub fn new(config: &config::Offload) -> Self {
+        Self {
+            threads: Arc::new(Semaphore::new(config.threads)),
+            queue: Arc::new(Semaphore::new(config.max_queue)),
+            wait: histogram!("offload_wait_seconds"),
+            run: histogram!("offload_run_seconds"),
+            queue_length: gauge!("offload_queue_length"),
+            rejected: counter!("offload_rejected_total"),
+        }
+    }
+
+    /// Runs `work` on a thread of the pool; its log lines carry the request's id. Dropping the future
+    /// while the work is queued takes it out of the queue; work that has begun runs to its end.
+    ///
+    /// # Errors
+    /// 503 when the queue is full, 500 when the work panics.
+    pub async fn run<T, W>(&self, work: W) -> Result<T, Problem>
+    where
+        T: Send + 'static,
+        W: FnOnce() -> T + Send + 'static,
+    {
+        let submitted = Instant::now();
+        let thread = match Arc::clone(&self.threads).try_acquire_owned() {
+            Ok(thread) => thread,
+            Err(TryAcquireError::Closed) => return Err(Problem::overloaded("the offload pool is closed")),
+            Err(TryAcquireError::NoPermits) => {
+                let Ok(_place) = self.queue.try_acquire() else {
+                    self.rejected.increment(1);
+                    return Err(Problem::overloaded("too much work is waiting for a thread"));
+                };
+                let _counted = Queued::enter(&self.queue_length);
+                let permit = Arc::clone(&self.threads).acquire_owned().await;
+                permit.map_err(|_| Problem::overloaded("the offload pool is closed"))?
+            }
+        };
+        let (wait, run) = (self.wait.clone(), self.run.clone());
+        let (request, span) = (context::current(), tracing::Span::current());
+        let work = move || {
+            // Freed when the work ends, also when nobody waits for it any more.
+            let _thread = thread;
+            wait.record(submitted.elapsed());
+            let begun = Instant::now();
+            let result = span.in_scope(|| match request {
+                Some(request) => REQUEST.sync_scope(request, work),
+                None => work(),
+            });
+            run.record(begun.elapsed());
+            result
+        };
+        #[expect(clippy::disallowed_methods, reason = "this is the pool that the ban points to")]
+        let result = tokio::task::spawn_blocking(work).await;
+        // The panic hook has logged it.
+        result.map_err(|_| Problem::internal())
+    }
+}
+
+struct Queued<'a>(&'a Gauge);
+
+impl<'a> Queued<'a> {
+    fn enter(gauge: &'a Gauge) -> Self {
+        gauge.increment(1);
+        Self(gauge)
+    }
+}
+
+impl Drop for Queued<'_> {
+    fn drop(&mut self) {
+        self.0.decrement(1);
+    }
+}

@@ -1,0 +1,153 @@
+//! What happens between the signal and the exit, and is anything cut off?
+//!
+//! One deadline over all steps, kept by the main OS thread: it needs no runtime, so it holds while every
+//! worker is blocked. Each step logs what it drained.
+//!
+//! | step | bound |
+//! |---|---|
+//! | readiness 503, `connection: close`, still accepting | `shutdown.drain_delay` |
+//! | stop accepting, requests in flight finish | `shutdown.grace` |
+//! | cut off what is left, naming each request | [`ABORT`] |
+//! | background tasks stop | the rest of the grace, at least [`CLEAN_UP`] |
+//! | pools close | the rest of the grace, at least [`CLEAN_UP`] |
+//! | the log drains | `log.drain_timeout`, within [`TAIL`](super::config::align::TAIL) of the grace |
+
+use std::{
+    process::ExitCode,
+    sync::mpsc,
+    thread,
+    time::{Duration, Instant},
+};
+
+use tokio::runtime::Runtime;
+use tracing::{error, info, warn};
+
+use super::{
+    config::{Config, align::TAIL},
+    control::Signal,
+    http::{edge::Edge, server::Server},
+    links::Links,
+};
+
+/// For cut-off requests to write their log lines. Higher: eats the tail. Lower: lines are missing.
+const ABORT: Duration = Duration::from_millis(100);
+/// For background tasks and pools each, when requests used up the grace. Higher: eats the tail. Lower:
+/// temporary files stay.
+const CLEAN_UP: Duration = Duration::from_millis(200);
+
+/// How the process ended; the contract's exit codes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// Served and drained in time, or stopped while starting.
+    Clean,
+    /// Failed to start or to go on.
+    Failed,
+    /// Bad arguments or configuration.
+    Usage,
+    /// The deadline came first, and work was aborted.
+    Aborted,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(match exit {
+            Exit::Clean => 0,
+            Exit::Failed => 1,
+            Exit::Usage => 2,
+            Exit::Aborted => 3,
+        })
+    }
+}
+
+/// Ends everything but the log. Consumes the runtime: what is still blocked on it dies with the process.
+#[must_use]
+pub fn run(
+    signal: Signal,
+    config: &Config,
+    runtime: Runtime,
+    server: &Server,
+    edge: &Edge,
+    links: &Links,
+) -> Exit {
+    let deadline = signal.at + config.shutdown.grace;
+    info!(signal = signal.name, grace_ms = millis(config.shutdown.grace), "shutdown: draining");
+    edge.drain();
+    server.drain();
+    thread::sleep(config.shutdown.drain_delay.min(left(deadline)));
+
+    let requests = edge.exchanges.list().len();
+    info!(requests, "shutdown: no new connections");
+    server.stop();
+    let connections = server.connections();
+    let drained = within(&runtime, deadline, async move { connections.wait().await });
+    let mut exit = Exit::Clean;
+    if drained {
+        info!(requests, "shutdown: requests finished");
+    } else {
+        exit = Exit::Aborted;
+        cut_off(&runtime, server, edge);
+    }
+
+    let tasks = links.background.running();
+    let background = links.background.clone();
+    if within(&runtime, at_least(deadline), background.stop()) {
+        info!(tasks, "shutdown: background tasks stopped");
+    } else {
+        exit = Exit::Aborted;
+        error!(tasks = links.background.running(), "shutdown: background tasks did not stop in time");
+    }
+    let db = links.db.clone();
+    if within(&runtime, at_least(deadline), async move { db.close().await }) {
+        info!("shutdown: database closed");
+    } else {
+        warn!("shutdown: database did not close in time");
+    }
+    info!(exit = ?exit, took_ms = millis(signal.at.elapsed()), "shutdown: done");
+    runtime.shutdown_background();
+    exit
+}
+
+fn cut_off(runtime: &Runtime, server: &Server, edge: &Edge) {
+    for request in edge.exchanges.list() {
+        error!(
+            request_id = request.id.as_str(),
+            method = request.method,
+            route = &*request.route,
+            age_ms = millis(request.started.elapsed()),
+            "shutdown: request cut off at the deadline"
+        );
+    }
+    edge.exchanges.abort();
+    server.abort();
+    let connections = server.connections();
+    within(runtime, Instant::now() + ABORT, async move { connections.wait().await });
+}
+
+/// What is left for the log: the tail ends at most a second after the grace.
+#[must_use]
+pub fn log_budget(signal_at: Instant, config: &Config) -> Duration {
+    config.log.drain_timeout.min(left(signal_at + config.shutdown.grace + TAIL))
+}
+
+/// Waits for a future of the main runtime without relying on it: false if it did not end in time.
+fn within(runtime: &Runtime, deadline: Instant, work: impl Future<Output = ()> + Send + 'static) -> bool {
+    let (done, wait) = mpsc::sync_channel(1);
+    #[expect(clippy::disallowed_methods, reason = "serves the process, not a request")]
+    runtime.spawn(async move {
+        work.await;
+        let _ = done.send(());
+    });
+    wait.recv_timeout(left(deadline)).is_ok()
+}
+
+fn at_least(deadline: Instant) -> Instant {
+    deadline.max(Instant::now() + CLEAN_UP)
+}
+
+fn left(deadline: Instant) -> Duration {
+    deadline.saturating_duration_since(Instant::now())
+}
+
+fn millis(duration: Duration) -> f64 {
+    duration.as_secs_f64() * 1e3
+}

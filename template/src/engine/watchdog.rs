@@ -1,0 +1,72 @@
+//! How long was the event loop unavailable?
+//!
+//! A beat is sent from the control thread into the main runtime, and the time until a worker ran it is
+//! the delay. Measured from outside, because inside a stalled runtime timers do not fire. The beat also
+//! wakes an idle worker, which then looks after the sockets that a blocked one neglects
+//! (https://github.com/tokio-rs/tokio/issues/4730).
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use metrics::{Histogram, histogram};
+use tokio::{
+    runtime::Handle,
+    sync::oneshot,
+    time::{sleep_until, timeout},
+};
+use tracing::{info, warn};
+
+use super::{config, health::Health, http::edge::Edge};
+
+/// While no request is in flight, beats are this much rarer. Higher: stalls of background work are seen
+/// later. Lower: an idle service wakes up for nothing.
+const IDLE_FACTOR: u32 = 10;
+
+/// Beats until the main runtime is gone.
+pub(super) async fn watch(main: Handle, health: Health, edge: Arc<Edge>, config: config::Watchdog) {
+    let delays = histogram!("event_loop_delay_seconds");
+    loop {
+        let sent = Instant::now();
+        health.beat_sent(sent);
+        let (answer, answered) = oneshot::channel();
+        #[expect(clippy::disallowed_methods, reason = "a beat belongs to no request")]
+        main.spawn(async move {
+            let _ = answer.send(Instant::now());
+        });
+        let Some(delay) = wait(sent, answered, &config).await else { return };
+        health.beat_answered();
+        record(&delays, delay, &config);
+        let busy = edge.exchanges.any_open();
+        let pause = if busy { config.interval } else { config.interval * IDLE_FACTOR };
+        sleep_until((sent + pause).into()).await;
+    }
+}
+
+/// The delay of the beat, or None if the runtime has ended. Warns while it lasts: afterwards may be too
+/// late to look at the culprit.
+async fn wait(
+    sent: Instant,
+    mut answered: oneshot::Receiver<Instant>,
+    config: &config::Watchdog,
+) -> Option<Duration> {
+    let answer = match timeout(config.stall_warn, &mut answered).await {
+        Ok(answer) => answer,
+        Err(_) => {
+            warn!(
+                stalled_ms = sent.elapsed().as_secs_f64() * 1e3,
+                "event loop stalled: a task blocks its worker"
+            );
+            answered.await
+        }
+    };
+    Some(answer.ok()?.saturating_duration_since(sent))
+}
+
+fn record(delays: &Histogram, delay: Duration, config: &config::Watchdog) {
+    delays.record(delay);
+    if delay > config.stall_warn {
+        info!(stalled_ms = delay.as_secs_f64() * 1e3, "event loop goes on");
+    }
+}

@@ -1,0 +1,102 @@
+//! The life of the process, from top to bottom.
+
+use std::{env, path::PathBuf, process::ExitCode, time::Duration};
+
+use clap::{Parser, Subcommand};
+use service::{
+    app::{self, Settings},
+    engine::{
+        commands,
+        config::load::{self, Loaded},
+        control::{self, Control},
+        http::{edge::Edge, server::Server},
+        links::Links,
+        log::{self, Logs},
+        metrics,
+        shutdown::{self, Exit},
+    },
+};
+
+/// Serves until SIGTERM or SIGINT. Exit codes: 0 drained in time, 1 failed, 2 bad arguments or
+/// configuration, 3 work was cut off at the shutdown deadline, 128+n second signal.
+#[derive(Parser)]
+#[command(version)]
+struct Args {
+    /// Configuration file [default: config/service.toml, if it is there]
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Print every effective value and where it came from, check that they fit together, and exit
+    Check,
+    /// Apply pending database migrations and exit
+    Migrate,
+}
+
+type Failure = Box<dyn std::error::Error>;
+
+fn main() -> ExitCode {
+    let args = Args::parse(); // exits 2 on bad arguments
+    let loaded = match load::load(args.config.as_deref(), env::vars_os()) {
+        Ok(loaded) => loaded,
+        Err(faults) => {
+            faults.iter().for_each(|fault| eprintln!("error: {fault}"));
+            return Exit::Usage.into();
+        }
+    };
+    let outcome = match args.command {
+        None => start(&loaded),
+        Some(Command::Check) => commands::check(&loaded),
+        Some(Command::Migrate) => commands::migrate(&loaded, &app::migrations()),
+    };
+    outcome
+        .unwrap_or_else(|failure| {
+            eprintln!("error: {failure}");
+            Exit::Failed
+        })
+        .into()
+}
+
+fn start(loaded: &Loaded<Settings>) -> Result<Exit, Failure> {
+    let logs = log::start(&loaded.config.log)?;
+    let mut log_budget = loaded.config.log.drain_timeout;
+    let outcome = serve(loaded, &logs, &mut log_budget);
+    if let Err(failure) = &outcome {
+        tracing::error!("cannot serve: {failure}");
+    }
+    logs.drain(log_budget); // last, so that it holds everything
+    outcome
+}
+
+fn serve(loaded: &Loaded<Settings>, logs: &Logs, log_budget: &mut Duration) -> Result<Exit, Failure> {
+    let config = &loaded.config;
+    loaded.log();
+    let metrics = metrics::install(logs.counts())?;
+    let control = Control::start(config, metrics)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(config.server.worker_threads)
+        .enable_all()
+        .build()?;
+
+    let Some(links) = control.unless_stopped(&runtime, Links::open(config, &app::migrations())) else {
+        return Ok(Exit::Clean);
+    };
+    let links = links?;
+    let edge = Edge::new(&config.server, &links.background);
+    control.watch(runtime.handle(), &edge);
+    let server = runtime.block_on(async {
+        let routes = edge.wrap(app::start(&links, &loaded.app));
+        Server::start(&config.server, routes).await
+    })?;
+    control.serving(links.db.last_answer());
+    control::announce(&control, server.addr());
+
+    let signal = control.wait_for_signal();
+    let exit = shutdown::run(signal, config, runtime, &server, &edge, &links);
+    *log_budget = shutdown::log_budget(signal.at, config);
+    Ok(exit)
+}
