@@ -1,21 +1,20 @@
 //! The life of the process, from top to bottom.
 
-use std::{env, path::PathBuf, process::ExitCode, time::Duration};
+use std::env;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Parser, Subcommand};
-use service::{
-    app::{self, Settings},
-    engine::{
-        commands,
-        config::load::{self, Loaded},
-        control::{self, Control},
-        http::{edge::Edge, server::Server},
-        links::Links,
-        log::{self, Logs},
-        metrics,
-        shutdown::{self, Exit},
-    },
-};
+use service::app::{self, Settings};
+use service::engine::config::load::{self, Loaded};
+use service::engine::control::{self, Control};
+use service::engine::http::edge::Edge;
+use service::engine::http::server::Server;
+use service::engine::links::Links;
+use service::engine::log::{self, Logs};
+use service::engine::shutdown::{self, Exit};
+use service::engine::{commands, metrics};
 
 /// Serves until SIGTERM or SIGINT. Exit codes: 0 drained in time, 1 failed, 2 bad arguments or
 /// configuration, 3 work was cut off at the shutdown deadline, 128+n second signal.
@@ -86,7 +85,7 @@ fn serve(loaded: &Loaded<Settings>, logs: &Logs, log_budget: &mut Duration) -> R
         return Ok(Exit::Clean);
     };
     let links = links?;
-    let edge = Edge::new(&config.server, &links.background);
+    let edge = Edge::new(&config.server, &links);
     control.watch(runtime.handle(), &edge);
     let server = runtime.block_on(async {
         let routes = edge.wrap(app::start(&links, &loaded.app));

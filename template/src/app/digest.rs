@@ -1,14 +1,14 @@
 //! `POST /digest`: CPU work, kept off the event loop.
 
-use axum::{Router, extract::State, routing::post};
+use axum::Router;
+use axum::extract::State;
+use axum::routing::post;
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
 use super::App;
-use crate::engine::http::{
-    extract::{Body, Json},
-    problem::Problem,
-};
+use crate::engine::http::extract::{Body, Json};
+use crate::engine::http::problem::Problem;
 
 pub(super) fn routes() -> Router<App> {
     Router::new().route("/digest", post(digest))

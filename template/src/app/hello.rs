@@ -1,6 +1,7 @@
 //! `GET /hello`: a request that waits for nothing.
 
-use axum::{Router, routing::get};
+use axum::Router;
+use axum::routing::get;
 use serde::Serialize;
 
 use super::App;

@@ -1,9 +1,12 @@
 //! Background work: keeps the number of items in a file that other programs may read, and takes it away
 //! at shutdown.
 
-use std::{env, io, path::PathBuf, process, time::Duration};
+use std::path::PathBuf;
+use std::time::Duration;
+use std::{env, io, process};
 
-use tokio::{fs, time::sleep};
+use tokio::fs;
+use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use super::items;

@@ -11,13 +11,13 @@ mod items;
 mod settings;
 
 use axum::Router;
-use sqlx::{
-    SqlSafeStr,
-    migrate::{Migration, MigrationType, Migrator},
-};
+use sqlx::SqlSafeStr;
+use sqlx::migrate::{Migration, MigrationType, Migrator};
 
 pub use self::settings::Settings;
-use crate::engine::{db::Db, links::Links, offload::Offload};
+use crate::engine::db::Db;
+use crate::engine::links::Links;
+use crate::engine::offload::Offload;
 
 /// What every handler can reach, as `State<App>`. Cheap to clone.
 #[derive(Clone)]

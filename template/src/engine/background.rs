@@ -6,7 +6,8 @@
 use std::future::Future;
 
 use metrics::{Gauge, gauge};
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
 
 /// Starts background tasks. Clones share one list.

@@ -4,7 +4,9 @@ use std::error::Error;
 
 use sqlx::migrate::Migrator;
 
-use super::{config::load::Loaded, db, shutdown::Exit};
+use super::config::load::Loaded;
+use super::db;
+use super::shutdown::Exit;
 
 /// Prints the configuration in force and what fits together. An absent database is a warning: the check
 /// may run where there is none.

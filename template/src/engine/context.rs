@@ -4,15 +4,12 @@
 //! line of the task has it. It does not cross `tokio::spawn` by itself: [`spawn`] and
 //! [`Offload::run`](crate::engine::offload::Offload::run) carry it along, and clippy bans the raw calls.
 
-use std::{
-    fmt::Write,
-    future::Future,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering::Relaxed},
-    },
-    time::Instant,
-};
+use std::fmt::Write;
+use std::future::Future;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Instant;
 
 use axum::http::{HeaderMap, HeaderValue};
 use tokio::task::JoinHandle;

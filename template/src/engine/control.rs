@@ -4,38 +4,29 @@
 //! watchdog live on it, so that `/livez`, `/readyz` and `/metrics` answer, and SIGTERM ends the process,
 //! while every worker of the main runtime is blocked.
 
-use std::{
-    net::{IpAddr, SocketAddr, TcpListener},
-    process,
-    sync::{Arc, OnceLock, mpsc},
-    thread,
-    time::{Duration, Instant},
-};
+use std::net::{IpAddr, SocketAddr, TcpListener};
+use std::sync::{Arc, OnceLock, mpsc};
+use std::time::{Duration, Instant};
+use std::{process, thread};
 
-use axum::{
-    Router,
-    extract::{Request, State},
-    http::{StatusCode, header},
-    middleware::{self, Next},
-    response::{IntoResponse, Response},
-    routing::get,
-};
-use tokio::{
-    runtime::Handle,
-    signal::unix::{SignalKind, signal},
-    sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
-};
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::http::{StatusCode, header};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use tokio::runtime::Handle;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use super::{
-    config::{self, Config},
-    db::LastAnswer,
-    health::Health,
-    http::edge::Edge,
-    metrics::Metrics,
-    watchdog,
-};
+use super::config::{self, Config};
+use super::db::LastAnswer;
+use super::health::Health;
+use super::http::edge::Edge;
+use super::metrics::Metrics;
+use super::watchdog;
 
 /// Samples of histograms are sorted into their buckets this often. Higher: memory. Lower: wake-ups.
 const UPKEEP: Duration = Duration::from_secs(5);

@@ -5,10 +5,8 @@
 //! it starts or drains, while its event loop is stalled, or while its database does not answer. A
 //! saturated pool is ready: taking a busy replica away makes the others busier.
 
-use std::{
-    sync::{Arc, Mutex, OnceLock, PoisonError},
-    time::{Duration, Instant},
-};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
 
 use super::db::{LastAnswer, UNREADY_AFTER};
 

@@ -2,12 +2,10 @@
 
 use sqlx::migrate::Migrator;
 
-use super::{
-    background::Background,
-    config::Config,
-    db::{self, Db, Unusable},
-    offload::Offload,
-};
+use super::background::Background;
+use super::config::Config;
+use super::db::{self, Db, Unusable};
+use super::offload::Offload;
 
 /// Everything that handlers may wait for, bounded and measured. Cheap to clone.
 #[derive(Clone)]

@@ -4,10 +4,9 @@
 //! once and keeps it, since looking one up by name costs ten times as much as moving it. Add your own
 //! with `metrics::counter!` and friends, and describe them, or `promtool check metrics` complains.
 
-use std::{
-    sync::{Arc, Mutex, PoisonError, atomic::Ordering::Relaxed},
-    time::{Duration, Instant},
-};
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use metrics::{counter, describe_counter, describe_gauge, describe_histogram, gauge};
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};

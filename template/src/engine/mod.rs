@@ -11,6 +11,8 @@ pub mod config;
 pub mod context;
 pub mod control;
 pub mod db;
+#[cfg(feature = "drill")]
+mod drill;
 pub mod health;
 pub mod http;
 pub mod links;

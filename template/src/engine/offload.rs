@@ -4,16 +4,15 @@
 //! stops every request of its worker. It runs here instead, on as many threads as there are cores.
 //! `offload_wait_seconds` rising means that they do not suffice.
 
-use std::{sync::Arc, time::Instant};
+use std::sync::Arc;
+use std::time::Instant;
 
 use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
 use tokio::sync::{Semaphore, TryAcquireError};
 
-use super::{
-    config,
-    context::{self, REQUEST},
-    http::problem::Problem,
-};
+use super::config;
+use super::context::{self, REQUEST};
+use super::http::problem::Problem;
 
 /// The bounded pool of threads. Clones share it.
 #[derive(Clone)]

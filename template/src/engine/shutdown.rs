@@ -12,22 +12,20 @@
 //! | pools close | the rest of the grace, at least [`CLEAN_UP`] |
 //! | the log drains | `log.drain_timeout`, within [`TAIL`](super::config::align::TAIL) of the grace |
 
-use std::{
-    process::ExitCode,
-    sync::mpsc,
-    thread,
-    time::{Duration, Instant},
-};
+use std::process::ExitCode;
+use std::sync::mpsc;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use tokio::runtime::Runtime;
 use tracing::{error, info, warn};
 
-use super::{
-    config::{Config, align::TAIL},
-    control::Signal,
-    http::{edge::Edge, server::Server},
-    links::Links,
-};
+use super::config::Config;
+use super::config::align::TAIL;
+use super::control::Signal;
+use super::http::edge::Edge;
+use super::http::server::Server;
+use super::links::Links;
 
 /// For cut-off requests to write their log lines. Higher: eats the tail. Lower: lines are missing.
 const ABORT: Duration = Duration::from_millis(100);

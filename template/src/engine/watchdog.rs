@@ -5,20 +5,18 @@
 //! wakes an idle worker, which then looks after the sockets that a blocked one neglects
 //! (https://github.com/tokio-rs/tokio/issues/4730).
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use metrics::{Histogram, histogram};
-use tokio::{
-    runtime::Handle,
-    sync::oneshot,
-    time::{sleep_until, timeout},
-};
+use tokio::runtime::Handle;
+use tokio::sync::oneshot;
+use tokio::time::{sleep_until, timeout};
 use tracing::{info, warn};
 
-use super::{config, health::Health, http::edge::Edge};
+use super::config;
+use super::health::Health;
+use super::http::edge::Edge;
 
 /// While no request is in flight, beats are this much rarer. Higher: stalls of background work are seen
 /// later. Lower: an idle service wakes up for nothing.

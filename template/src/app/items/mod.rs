@@ -6,24 +6,18 @@
 
 mod store;
 
-use axum::{
-    Router,
-    extract::State,
-    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
-    routing::get,
-};
+use axum::Router;
+use axum::extract::State;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::routing::get;
 use serde::{Deserialize, Serialize};
 
 use self::store::Item;
 pub(super) use self::store::count;
 use super::App;
-use crate::engine::{
-    context,
-    http::{
-        extract::{Json, Path, Query},
-        problem::Problem,
-    },
-};
+use crate::engine::context;
+use crate::engine::http::extract::{Json, Path, Query};
+use crate::engine::http::problem::Problem;
 
 /// Too high: names that no screen shows. Too low: names that people have are refused.
 const NAME_LIMIT: usize = 200;

@@ -4,7 +4,8 @@ use axum::http::StatusCode;
 use serde::Serialize;
 use sqlx::{FromRow, query, query_as, query_scalar};
 
-use crate::engine::{db::Db, http::problem::Problem};
+use crate::engine::db::Db;
+use crate::engine::http::problem::Problem;
 
 #[derive(Clone, Debug, FromRow, Serialize)]
 pub(super) struct Item {

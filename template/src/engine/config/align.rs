@@ -4,12 +4,11 @@
 //! conflicts with a set value gives way, and `NAME check` says so. What is only unwise is advice,
 //! with the arithmetic.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::collections::BTreeMap;
+use std::time::Duration;
 
-use super::{
-    Config,
-    load::{Fault, Origin},
-};
+use super::Config;
+use super::load::{Fault, Origin};
 
 /// After `shutdown.grace`: cutting off requests, closing pools and writing the log take at most this.
 /// Higher: the platform's own patience must grow with it. Lower: the last log lines are lost.

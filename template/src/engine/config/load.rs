@@ -5,20 +5,17 @@
 //! with the nearest one that is. Every value is tried alone, so that all mistakes are reported at
 //! once, and no message repeats the value of a secret.
 
-use std::{
-    collections::BTreeMap,
-    ffi::OsString,
-    fmt, fs, io,
-    path::{Path, PathBuf},
-};
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::{fmt, fs, io};
 
-use figment::{
-    Figment,
-    error::Kind,
-    providers::Serialized,
-    value::{Dict, Num, Value},
-};
-use serde::{Serialize, de::DeserializeOwned};
+use figment::Figment;
+use figment::error::Kind;
+use figment::providers::Serialized;
+use figment::value::{Dict, Num, Value};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 use super::{Config, align};
 

@@ -4,10 +4,8 @@ use std::fmt::Write;
 
 use figment::value::{Num, Value};
 
-use super::{
-    align::Note,
-    load::{Loaded, is_secret},
-};
+use super::align::Note;
+use super::load::{Loaded, is_secret};
 
 impl<A> Loaded<A> {
     /// Every effective value with where it came from (secrets redacted), then the alignment report.

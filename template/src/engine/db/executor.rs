@@ -6,8 +6,11 @@
 use std::time::{Duration, Instant};
 
 use async_stream::try_stream;
-use futures_util::{TryStreamExt, future::BoxFuture, stream::BoxStream};
-use sqlx::{Database, Either, Error, Execute, Executor, SqlStr, error::BoxDynError};
+use futures_util::TryStreamExt;
+use futures_util::future::BoxFuture;
+use futures_util::stream::BoxStream;
+use sqlx::error::BoxDynError;
+use sqlx::{Database, Either, Error, Execute, Executor, SqlStr};
 
 use super::{Connection, Driver, Pool};
 

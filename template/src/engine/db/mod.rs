@@ -10,21 +10,16 @@ mod executor;
 mod pool;
 mod sqlite;
 
-use std::{
-    fmt,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering::Relaxed},
-    },
-    time::{Duration, Instant},
-};
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::{Duration, Instant};
 
 use sqlx::migrate::{MigrateError, Migrator};
 
-pub use self::{
-    pool::{Connection, Pool, Transaction},
-    sqlite::{Driver, look, open},
-};
+pub use self::pool::{Connection, Pool, Transaction};
+pub use self::sqlite::{Driver, look, open};
 
 /// Readiness turns 503 after this long without an answer of the database. Higher: users see the outage
 /// first. Lower: one slow checkpoint takes the service out of rotation.

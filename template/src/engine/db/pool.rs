@@ -5,19 +5,16 @@
 //! as it has connections. It is held until the connection is back in sqlx's pool, so behind it nobody
 //! ever waits for another.
 
-use std::{
-    cell::Cell,
-    ops::{Deref, DerefMut},
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::cell::Cell;
+use std::ops::{Deref, DerefMut};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
-use sqlx::{Database, pool::PoolConnection, raw_sql};
-use tokio::{
-    sync::{OwnedSemaphorePermit, Semaphore},
-    time::timeout_at,
-};
+use sqlx::pool::PoolConnection;
+use sqlx::{Database, raw_sql};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::timeout_at;
 
 use super::{Driver, LastAnswer};
 

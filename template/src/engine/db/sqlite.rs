@@ -5,20 +5,18 @@
 //! beside the writer (WAL). What a crash may cost with `synchronous = NORMAL`: the last commits, never
 //! the file.
 
-use std::{path::Path, str::FromStr, sync::Arc};
+use std::path::Path;
+use std::str::FromStr;
+use std::sync::Arc;
 
-use sqlx::{
-    ConnectOptions, Connection as _,
-    migrate::{Migrate, MigrateError, Migrator},
-    sqlite::{
-        SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous,
-    },
+use sqlx::migrate::{Migrate, MigrateError, Migrator};
+use sqlx::sqlite::{
+    SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous,
 };
+use sqlx::{ConnectOptions, Connection as _};
 
-use super::{
-    Db, LastAnswer, Unusable,
-    pool::{Pool, Setup},
-};
+use super::pool::{Pool, Setup};
+use super::{Db, LastAnswer, Unusable};
 use crate::engine::config::Database;
 
 /// The sqlx driver: the one type that the rest of the service names.

@@ -3,37 +3,27 @@
 //! One layer gives it its id and trace, its deadline, its metrics and its log line, and turns a panic
 //! into a 500. It runs after routing, so that it knows the route's template.
 
-use std::{
-    panic::AssertUnwindSafe,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering::Relaxed},
-    },
-    time::{Duration, Instant},
-};
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::{Duration, Instant};
 
-use axum::{
-    Router,
-    extract::{DefaultBodyLimit, MatchedPath, Request, State},
-    http::{HeaderValue, Method, StatusCode, Version, header},
-    middleware::{self, Next},
-    response::{IntoResponse, Response},
-};
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, MatchedPath, Request, State};
+use axum::http::{HeaderValue, Method, StatusCode, Version, header};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt;
 use http_body::Body as _;
-use tokio_util::task::TaskTracker;
 
-use super::{
-    body::{Incoming, Outgoing},
-    exchange::Exchanges,
-    problem::Problem,
-    server::ActiveRequests,
-};
-use crate::engine::{
-    background::Background,
-    config,
-    context::{self, REQUEST, REQUEST_ID, RequestId, TRACEPARENT, Trace},
-};
+use super::body::{Incoming, Outgoing};
+use super::exchange::Exchanges;
+use super::problem::Problem;
+use super::server::ActiveRequests;
+use crate::engine::config;
+use crate::engine::context::{self, REQUEST, REQUEST_ID, RequestId, TRACEPARENT, Trace};
+use crate::engine::links::Links;
 
 /// What the layer needs to know. One per service; clones share it.
 #[derive(Clone)]
@@ -42,23 +32,25 @@ pub struct Edge {
     request_timeout: Duration,
     body_limit: usize,
     draining: Arc<AtomicBool>,
-    tasks: TaskTracker,
+    links: Links,
 }
 
 impl Edge {
     #[must_use]
-    pub fn new(config: &config::Server, background: &Background) -> Self {
+    pub fn new(config: &config::Server, links: &Links) -> Self {
         Self {
             exchanges: Arc::default(),
             request_timeout: config.request_timeout,
             body_limit: usize::try_from(config.body_limit.as_u64()).unwrap_or(usize::MAX),
             draining: Arc::default(),
-            tasks: background.tasks(),
+            links: links.clone(),
         }
     }
 
     /// Puts the edge around the owner's routes.
     pub fn wrap(&self, routes: Router) -> Router {
+        #[cfg(feature = "drill")]
+        let routes = routes.merge(crate::engine::drill::routes(&self.links));
         routes
             .fallback(async || Problem::not_found())
             .method_not_allowed_fallback(async || {
@@ -86,7 +78,7 @@ async fn serve(State(edge): State<Edge>, request: Request, next: Next) -> Respon
         route: Arc::clone(&route.template),
         started: Instant::now(),
         awaits_body: AtomicBool::new(false),
-        tasks: edge.tasks.clone(),
+        tasks: edge.links.background.tasks(),
     });
     let connection = request.extensions().get::<ActiveRequests>().map(|active| Arc::clone(&active.0));
     let http1 = request.version() <= Version::HTTP_11;

@@ -3,16 +3,13 @@
 //! With [`Json`], [`Path`] and [`Query`], which are axum's except that what they refuse leaves as a
 //! [`Problem`] that names the field.
 
-use axum::{
-    extract::{
-        FromRequest, FromRequestParts, Request,
-        rejection::{PathRejection, QueryRejection},
-    },
-    http::{HeaderMap, StatusCode, header},
-    response::{IntoResponse, Response},
-};
+use axum::extract::rejection::{PathRejection, QueryRejection};
+use axum::extract::{FromRequest, FromRequestParts, Request};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use serde::{Serialize, de::DeserializeOwned};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 use super::problem::Problem;
 

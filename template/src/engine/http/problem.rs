@@ -4,10 +4,8 @@
 //! inside. Handlers return `Result<_, Problem>`, and `?` turns database errors into the right status;
 //! the details go to the log.
 
-use axum::{
-    http::{HeaderValue, StatusCode, header},
-    response::{IntoResponse, Response},
-};
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
 use crate::engine::context;

@@ -9,24 +9,20 @@ mod line;
 mod queue;
 mod sink;
 
-use std::{
-    error::Error,
-    fs,
-    io::{self, IsTerminal},
-    panic,
-    sync::Arc,
-    thread,
-    time::{Duration, Instant},
-};
+use std::error::Error;
+use std::io::{self, IsTerminal};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use std::{fs, panic, thread};
 
-use tracing_appender::{
-    non_blocking::{NonBlockingBuilder, WorkerGuard},
-    rolling::{RollingFileAppender, Rotation as Roll},
-};
-use tracing_subscriber::{
-    Layer, filter::Targets, fmt::format::JsonFields, layer::SubscriberExt, registry::LookupSpan,
-    util::SubscriberInitExt,
-};
+use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
+use tracing_appender::rolling::{RollingFileAppender, Rotation as Roll};
+use tracing_subscriber::Layer;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::fmt::format::JsonFields;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::registry::LookupSpan;
+use tracing_subscriber::util::SubscriberInitExt;
 
 pub use self::queue::{Counts, Queue};
 use super::config::{Log, LogFormat, Rotation};

@@ -4,15 +4,12 @@
 //! full or after a tick: one wake-up and one write for hundreds of lines, where a line each costs
 //! 4 µs. The bound counts bytes, because that is what runs out.
 
-use std::{
-    io,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering::Relaxed},
-    },
-    thread::{self, Thread},
-    time::Duration,
-};
+use std::io;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, Thread};
+use std::time::Duration;
 
 use tracing_appender::non_blocking::NonBlocking;
 use tracing_subscriber::fmt::MakeWriter;

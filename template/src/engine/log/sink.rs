@@ -3,11 +3,10 @@
 //! tracing-appender swallows write errors (https://github.com/tokio-rs/tracing/issues/1155), so they
 //! are counted here, behind it, where each batch meets the disk.
 
-use std::{
-    io::{self, ErrorKind, Write},
-    sync::{Arc, atomic::Ordering::Relaxed},
-    time::{Duration, Instant},
-};
+use std::io::{self, ErrorKind, Write};
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::{Duration, Instant};
 
 use super::Counts;
 
