@@ -3,5 +3,8 @@
 //! [`app`] is yours: routes, handlers, queries, background work. [`engine`] is what is the same in every
 //! service. Read `main.rs` first: it tells the life of the process from top to bottom.
 
+// No panics on a request's way: an error is answered, a panic is a bug.
+#![warn(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
+
 pub mod app;
 pub mod engine;

@@ -8,7 +8,7 @@ use std::time::Duration;
 use clap::{Parser, Subcommand};
 use service::app::{self, Settings};
 use service::engine::config::load::{self, Loaded};
-use service::engine::control::{self, Control};
+use service::engine::control::Control;
 use service::engine::http::edge::Edge;
 use service::engine::http::server::Server;
 use service::engine::links::Links;
@@ -91,8 +91,7 @@ fn serve(loaded: &Loaded<Settings>, logs: &Logs, log_budget: &mut Duration) -> R
         let routes = edge.wrap(app::start(&links, &loaded.app));
         Server::start(&config.server, routes).await
     })?;
-    control.serving(links.db.last_answer());
-    control::announce(&control, server.addr());
+    control.serving(server.addr(), links.db.last_answer());
 
     let signal = control.wait_for_signal();
     let exit = shutdown::run(signal, config, runtime, &server, &edge, &links);

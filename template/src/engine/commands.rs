@@ -5,6 +5,7 @@ use std::error::Error;
 use sqlx::migrate::Migrator;
 
 use super::config::load::Loaded;
+use super::config::report::without_secrets;
 use super::db;
 use super::shutdown::Exit;
 
@@ -34,7 +35,7 @@ pub fn migrate<A>(loaded: &Loaded<A>, migrations: &Migrator) -> Result<Exit, Box
         db.close().await;
         Ok::<_, db::Unusable>(())
     })?;
-    println!("{} is up to date", config.url);
+    println!("{} is up to date", without_secrets(&config.url));
     Ok(Exit::Clean)
 }
 

@@ -34,7 +34,6 @@ const UPKEEP: Duration = Duration::from_secs(5);
 /// The running control thread.
 pub struct Control {
     pub health: Health,
-    addr: SocketAddr,
     stop: CancellationToken,
     signals: mpsc::Receiver<Signal>,
     watch: UnboundedSender<(Handle, Arc<Edge>)>,
@@ -88,12 +87,8 @@ impl Control {
             .spawn(move || runtime.block_on(thread.run(listener, started)))
             .map_err(|error| format!("control thread: {error}"))?;
         starting.recv().map_err(|_| "control thread: it ended at once".to_owned())??;
-        Ok(Self { health, addr, stop, signals, watch })
-    }
-
-    #[must_use]
-    pub fn addr(&self) -> SocketAddr {
-        self.addr
+        info!(%addr, "admin listener ready");
+        Ok(Self { health, stop, signals, watch })
     }
 
     /// Begins to watch the main runtime.
@@ -111,8 +106,9 @@ impl Control {
     }
 
     /// From now on `/readyz` is 200.
-    pub fn serving(&self, database: LastAnswer) {
+    pub fn serving(&self, addr: SocketAddr, database: LastAnswer) {
         self.health.serving(database);
+        info!(%addr, version = env!("CARGO_PKG_VERSION"), "serving");
     }
 
     /// Waits for SIGTERM or SIGINT.
@@ -248,9 +244,4 @@ async fn known_host(State(admin): State<Admin>, request: Request, next: Next) ->
     }
     warn!(host, "admin listener asked under an unknown name; see admin.allowed_hosts");
     (StatusCode::FORBIDDEN, "unknown host; see admin.allowed_hosts\n").into_response()
-}
-
-/// Says where to look, once everything listens.
-pub fn announce(control: &Control, public: SocketAddr) {
-    info!(addr = %public, admin = %control.addr(), version = env!("CARGO_PKG_VERSION"), "serving");
 }

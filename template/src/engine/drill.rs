@@ -3,18 +3,19 @@
 
 use std::convert::Infallible;
 use std::sync::{Arc, Barrier};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use std::{io, thread};
 
 use axum::Router;
-use axum::body::{Body, Bytes};
+use axum::body::Bytes;
 use axum::extract::{Path, State};
-use axum::routing::get;
+use axum::routing::{get, post};
 use futures_util::stream;
 use tokio::runtime::Handle;
 use tokio::time::sleep;
 
 use super::context;
+use super::http::extract::Body;
 use super::http::problem::Problem;
 use super::links::Links;
 
@@ -25,11 +26,15 @@ pub(super) fn routes(links: &Links) -> Router {
         .route("/drill/block-all/{ms}", get(async |Path(ms)| block_all(ms)))
         .route("/drill/never", get(std::future::pending::<()>))
         .route("/drill/stream/{ms}", get(async |Path(ms)| slow_stream(ms)))
-        .route("/drill/broken-stream", get(async || Body::from_stream(broken_stream())))
+        .route("/drill/broken-stream", get(async || axum::body::Body::from_stream(broken_stream())))
         .route("/drill/panic", get(panics))
         .route("/drill/log/{lines}", get(log))
         .route("/drill/hold/{ms}", get(hold_writer))
         .route("/drill/offload/{ms}", get(offload))
+        .route("/drill/offload-panic", get(offload_panic))
+        .route("/drill/read", post(async |Body(body)| body))
+        .route("/drill/spawn/{ms}", get(spawn))
+        .route("/drill/spin/{ms}", get(async |Path(ms)| spin(Duration::from_millis(ms))))
         .with_state(links.clone())
 }
 
@@ -51,8 +56,8 @@ fn block_all(ms: u64) {
     });
 }
 
-fn slow_stream(ms: u64) -> Body {
-    Body::from_stream(stream::unfold(0, move |sent| async move {
+fn slow_stream(ms: u64) -> axum::body::Body {
+    axum::body::Body::from_stream(stream::unfold(0, move |sent| async move {
         if sent == 3 {
             return None;
         }
@@ -85,11 +90,37 @@ async fn log(Path(lines): Path<u64>) {
 }
 
 async fn hold_writer(State(links): State<Links>, Path(ms): Path<u64>) -> Result<(), Problem> {
-    let _connection = links.db.write.acquire().await?;
+    let mut connection = links.db.write.acquire().await?;
+    sqlx::query("SELECT 1").execute(&mut connection).await?;
     sleep(Duration::from_millis(ms)).await;
     Ok(())
 }
 
 async fn offload(State(links): State<Links>, Path(ms): Path<u64>) -> Result<(), Problem> {
-    links.offload.run(move || thread::sleep(Duration::from_millis(ms))).await
+    let work = move || {
+        thread::sleep(Duration::from_millis(ms));
+        tracing::info!("drill: offloaded");
+    };
+    links.offload.run(work).await
+}
+
+#[expect(clippy::panic, reason = "the drill")]
+async fn offload_panic(State(links): State<Links>) -> Result<(), Problem> {
+    links.offload.run(|| panic!("drill: panic")).await
+}
+
+/// A task that outlives its request.
+async fn spawn(Path(ms): Path<u64>) {
+    context::spawn(async move {
+        sleep(Duration::from_millis(ms)).await;
+        tracing::info!("drill: spawned task ended");
+    });
+}
+
+/// Burns CPU on the event loop.
+fn spin(time: Duration) {
+    let begun = Instant::now();
+    while begun.elapsed() < time {
+        std::hint::spin_loop();
+    }
 }

@@ -13,7 +13,7 @@
 //! | the log drains | `log.drain_timeout`, within [`TAIL`](super::config::align::TAIL) of the grace |
 
 use std::process::ExitCode;
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -22,6 +22,7 @@ use tracing::{error, info, warn};
 
 use super::config::Config;
 use super::config::align::TAIL;
+use super::context::REQUEST;
 use super::control::Signal;
 use super::http::edge::Edge;
 use super::http::server::Server;
@@ -107,13 +108,14 @@ pub fn run(
 
 fn cut_off(runtime: &Runtime, server: &Server, edge: &Edge) {
     for request in edge.exchanges.list() {
-        error!(
-            request_id = request.id.as_str(),
-            method = request.method,
-            route = &*request.route,
-            age_ms = millis(request.started.elapsed()),
-            "shutdown: request cut off at the deadline"
-        );
+        REQUEST.sync_scope(Arc::clone(&request), || {
+            error!(
+                method = request.method,
+                route = &*request.route,
+                age_ms = millis(request.started.elapsed()),
+                "shutdown: request cut off at the deadline"
+            );
+        });
     }
     edge.exchanges.abort();
     server.abort();

@@ -164,7 +164,7 @@ fn read_variables(
         let (Some(default), true) = (schema.leaves.get(&key), variable(&key) == name) else {
             let near = schema.respelt(path).or_else(|| schema.nearest(&key));
             let hint = near.map_or(String::new(), |key| format!("; did you mean {}?", variable(&key)));
-            faults.push(Fault::at(&origin, format!("there is no such setting{hint}")));
+            faults.push(Fault::at(&origin, format!("there is no such key{hint}")));
             continue;
         };
         match value.into_string() {

@@ -64,18 +64,22 @@ fn show(value: &Value) -> String {
     }
 }
 
-/// A URL keeps its host and path, any other secret shows nothing.
 fn redact(key: &str, shown: &str) -> String {
-    if !is_secret(key) {
-        return shown.to_owned();
+    match is_secret(key) {
+        false => shown.to_owned(),
+        true if key.ends_with("url") => without_secrets(shown),
+        true => "\"***\"".to_owned(),
     }
-    if !key.ends_with("url") {
-        return "\"***\"".to_owned();
-    }
-    // Parameters after `?` may hold a password too.
-    let (address, parameters) = shown.split_once('?').map_or((shown, ""), |(address, _)| (address, "?***\""));
-    match (address.split_once("://"), address.rfind('@')) {
-        (Some((scheme, _)), Some(at)) => format!("{scheme}://***{}{parameters}", &address[at..]),
-        _ => format!("{address}{parameters}"),
-    }
+}
+
+/// A URL with its host and path, but without user, password and parameters.
+#[must_use]
+pub fn without_secrets(url: &str) -> String {
+    // Parameters may hold a password too.
+    let (address, parameters) = url.split_once('?').map_or((url, ""), |(address, _)| (address, "?***"));
+    let address = match (address.split_once("://"), address.rfind('@')) {
+        (Some((scheme, _)), Some(at)) => format!("{scheme}://***{}", &address[at..]),
+        _ => address.to_owned(),
+    };
+    address + parameters
 }

@@ -20,6 +20,7 @@ use sqlx::migrate::{MigrateError, Migrator};
 
 pub use self::pool::{Connection, Pool, Transaction};
 pub use self::sqlite::{Driver, look, open};
+use crate::engine::config::report::without_secrets;
 
 /// Readiness turns 503 after this long without an answer of the database. Higher: users see the outage
 /// first. Lower: one slow checkpoint takes the service out of rotation.
@@ -66,7 +67,7 @@ pub struct Unusable(pub String);
 
 impl Unusable {
     fn new(url: &str, error: &dyn fmt::Display, advice: &str) -> Self {
-        Self(format!("database.url {url}: {error}. {advice}"))
+        Self(format!("database.url {}: {error}. {advice}", without_secrets(url)))
     }
 }
 

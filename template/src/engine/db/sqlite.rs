@@ -81,7 +81,7 @@ fn connect_options(config: &Database) -> Result<SqliteConnectOptions, Unusable> 
     let url = config.url.as_str();
     let advice = "Write it like sqlite:data/service.db";
     if !url.starts_with("sqlite:") {
-        return Err(Unusable::new("", &"is not a SQLite URL", advice));
+        return Err(Unusable::new(url, &"is not a SQLite URL", advice));
     }
     let options = SqliteConnectOptions::from_str(url).map_err(|error| Unusable::new(url, &error, advice))?;
     if url.contains(":memory:") || url.contains("mode=memory") || options.get_filename() == Path::new("") {

@@ -1,0 +1,225 @@
+//! The built binary in a folder of its own, and a client that speaks plain HTTP/1.1.
+//!
+//! Nothing here waits for a fixed time: it polls for what it wants to see, up to [`PATIENCE`].
+
+#![allow(dead_code, reason = "each test crate uses its part of it")]
+
+pub mod client;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::net::{SocketAddr, TcpStream};
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+pub use self::client::{Response, request, send};
+
+/// Longer than anything takes on a machine that is busy with something else.
+pub const PATIENCE: Duration = Duration::from_secs(30);
+
+const BINARY: &str = env!(concat!("CARGO_BIN_EXE_", env!("CARGO_PKG_NAME")));
+
+/// A service that is not started yet.
+pub struct Setup {
+    pub dir: TempDir,
+    variables: BTreeMap<String, String>,
+    /// Kilobytes that its files may have.
+    disk: Option<u32>,
+}
+
+/// A running service; killed when dropped.
+pub struct Service {
+    pub dir: TempDir,
+    pub public: SocketAddr,
+    pub admin: SocketAddr,
+    child: Child,
+}
+
+pub fn setup() -> Setup {
+    let setup = Setup { dir: tempfile::tempdir().unwrap(), variables: BTreeMap::new(), disk: None };
+    setup.set("server.addr", "127.0.0.1:0").set("admin.addr", "127.0.0.1:0")
+}
+
+impl Setup {
+    /// Sets a configuration key through its environment variable.
+    pub fn set(self, key: &str, value: &str) -> Self {
+        let name = format!("APP__{}", key.replace('.', "__").to_uppercase());
+        self.variable(&name, value)
+    }
+
+    pub fn variable(mut self, name: &str, value: &str) -> Self {
+        self.variables.insert(name.to_owned(), value.to_owned());
+        self
+    }
+
+    pub fn file(self, path: &str, content: &str) -> Self {
+        let path = self.dir.path().join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, content).unwrap();
+        self
+    }
+
+    /// No file can grow beyond this, as on a full disk.
+    pub fn disk(mut self, kilobytes: u32) -> Self {
+        self.disk = Some(kilobytes);
+        self
+    }
+
+    fn command(&self) -> Command {
+        let mut command = match self.disk {
+            None => Command::new(BINARY),
+            Some(kilobytes) => {
+                let mut shell = Command::new("bash");
+                let script = format!("trap '' XFSZ; ulimit -f {kilobytes}; exec \"$0\"");
+                shell.args(["-c", &script, BINARY]);
+                shell
+            }
+        };
+        command.current_dir(&self.dir).env_clear().envs(&self.variables).stdin(Stdio::null());
+        command
+    }
+
+    /// Runs it to its end.
+    pub fn run(&self, arguments: &[&str]) -> Output {
+        self.command().args(arguments).output().unwrap()
+    }
+
+    /// Starts it, and waits for its admin listener alone.
+    pub fn start_admin(self) -> Service {
+        let stderr = fs::File::create(self.dir.path().join("stderr")).unwrap();
+        let child = self.command().stderr(stderr).spawn().unwrap();
+        let nowhere = SocketAddr::from(([0, 0, 0, 0], 0));
+        let mut service = Service { dir: self.dir, public: nowhere, admin: nowhere, child };
+        service.admin = service.address_in("admin listener ready");
+        service
+    }
+
+    /// Starts it, and waits until it serves.
+    pub fn start(self) -> Service {
+        let mut service = self.start_admin();
+        service.public = service.address_in("serving");
+        service
+    }
+}
+
+impl Service {
+    fn address_in(&mut self, message: &str) -> SocketAddr {
+        eventually(message, || {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                panic!("it ended with {status}: {}", self.stderr());
+            }
+            let line = self.log().into_iter().find(|line| line["message"] == message)?;
+            Some(line["addr"].as_str().unwrap().parse().unwrap())
+        })
+    }
+
+    pub fn get(&self, path: &str) -> Response {
+        send(self.public, &request("GET", path, &[], b""))
+    }
+
+    pub fn call(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Response {
+        send(self.public, &request(method, path, headers, body))
+    }
+
+    /// Asks the admin listener.
+    pub fn ask(&self, path: &str) -> Response {
+        send(self.admin, &request("GET", path, &[], b""))
+    }
+
+    /// Sends a request and leaves its answer to whoever reads the stream.
+    pub fn begin(&self, path: &str) -> TcpStream {
+        client::open(self.public, &request("GET", path, &[], b""))
+    }
+
+    /// Waits until `count` requests of this route are being served.
+    pub fn await_in_flight(&self, count: f64) {
+        eventually("requests in flight", || {
+            (self.metric("http_requests_in_flight", &[]) >= count).then_some(())
+        });
+    }
+
+    /// The sum over all series of `name` that have these labels.
+    pub fn metric(&self, name: &str, labels: &[(&str, &str)]) -> f64 {
+        let text = self.ask("/metrics").text();
+        let of_it = |line: &&str| {
+            line.strip_prefix(name).is_some_and(|rest| rest.starts_with(['{', ' ']))
+                && labels.iter().all(|(label, value)| line.contains(&format!("{label}=\"{value}\"")))
+        };
+        text.lines().filter(of_it).map(|line| line.rsplit_once(' ').unwrap().1.parse::<f64>().unwrap()).sum()
+    }
+
+    /// Waits until a metric is as wanted, and returns it.
+    pub fn await_metric(&self, name: &str, labels: &[(&str, &str)], wanted: impl Fn(f64) -> bool) -> f64 {
+        eventually(name, || Some(self.metric(name, labels)).filter(|value| wanted(*value)))
+    }
+
+    /// Every line of the log so far; each must be JSON.
+    pub fn log(&self) -> Vec<Value> {
+        read_log(self.dir.path())
+    }
+
+    /// Waits for a line.
+    pub fn await_line(&self, what: &str, wanted: impl Fn(&Value) -> bool) -> Value {
+        eventually(what, || self.log().into_iter().find(&wanted))
+    }
+
+    /// The one line that closes the request with this id.
+    pub fn request_line(&self, id: &str) -> Value {
+        self.await_line("request line", |line| line["message"] == "request" && line["request_id"] == id)
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    pub fn signal(&self, name: &str) {
+        let killed = Command::new("sh").args(["-c", &format!("kill -{name} {}", self.pid())]).status();
+        assert!(killed.unwrap().success());
+    }
+
+    /// Waits for its end. Returns the exit code.
+    pub fn wait(&mut self) -> i32 {
+        eventually("exit", || self.child.try_wait().unwrap()).code().expect("ended by a signal")
+    }
+
+    pub fn stderr(&self) -> String {
+        fs::read_to_string(self.dir.path().join("stderr")).unwrap()
+    }
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+pub fn read_log(dir: &Path) -> Vec<Value> {
+    let Ok(files) = fs::read_dir(dir.join("logs")) else { return Vec::new() };
+    let mut lines = Vec::new();
+    for file in files {
+        let text = fs::read_to_string(file.unwrap().path()).unwrap();
+        let whole = text.rfind('\n').map_or("", |end| &text[..end]);
+        lines.extend(whole.lines().map(|line| {
+            serde_json::from_str(line).unwrap_or_else(|error| panic!("{error} in log line: {line}"))
+        }));
+    }
+    lines
+}
+
+/// Polls until there is something, or fails after [`PATIENCE`].
+pub fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    let begun = Instant::now();
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        assert!(begun.elapsed() < PATIENCE, "waited {PATIENCE:?} for {what}");
+        sleep(Duration::from_millis(5));
+    }
+}

@@ -1,0 +1,123 @@
+//! Configuration: every mistake is reported at once, with where it was made and what was meant.
+
+use crate::common::{Setup, setup};
+
+/// Runs `check` and expects exit 2. Returns the error lines.
+fn faults(setup: &Setup, arguments: &[&str]) -> Vec<String> {
+    let output = setup.run(arguments);
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(2), "{stderr}");
+    stderr.lines().map(|line| line.strip_prefix("error: ").unwrap_or(line).to_owned()).collect()
+}
+
+fn check(setup: &Setup) -> String {
+    let output = setup.run(&["check"]);
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[test]
+fn all_mistakes_of_all_layers_are_reported_at_once() {
+    let setup = setup()
+        .file(
+            "config/service.toml",
+            "[server]\nrequest_timeot = \"1s\"\nworker_threads = 0\n[databas]\nurl = \"x\"\n[log]\nformat = \"xml\"\n",
+        )
+        .set("server.request_timeout", "soon")
+        .set("server.body_limit", "1 furlong")
+        .set("offload.threads", "two")
+        .variable("APP__SERVER__WORKERS", "4")
+        .variable("APP_SERVER_REQUEST_TIMEOUT", "1s")
+        .variable("APP_PORT", "80");
+
+    let faults = faults(&setup, &["check"]);
+
+    for expected in [
+        "config/service.toml: server.request_timeot: there is no such key; did you mean server.request_timeout?",
+        "config/service.toml: server.worker_threads: must be at least 1",
+        "config/service.toml: log.format: must be one of json, text",
+        "APP__SERVER__REQUEST_TIMEOUT: server.request_timeout: `soon` is not a duration: write it like \"250ms\" or \"30s\"",
+        "APP__SERVER__WORKERS: there is no such key; did you mean APP__SERVER__WORKER_THREADS?",
+        "APP_SERVER_REQUEST_TIMEOUT: is not read; did you mean APP__SERVER__REQUEST_TIMEOUT?",
+    ] {
+        assert!(faults.iter().any(|fault| fault == expected), "{expected}\nis not among\n{faults:#?}");
+    }
+    for begin in ["config/service.toml: databas", "APP__SERVER__BODY_LIMIT: ", "APP__OFFLOAD__THREADS: "] {
+        assert!(faults.iter().any(|fault| fault.starts_with(begin)), "{begin} is not among {faults:#?}");
+    }
+    assert_eq!(faults.len(), 9, "APP_PORT is a platform's, not ours: {faults:#?}");
+}
+
+#[test]
+fn the_later_layer_wins_and_check_says_which() {
+    let setup = setup()
+        .file("config/service.toml", "[server]\nrequest_timeout = \"7s\"\nbody_limit = \"2MiB\"\n")
+        .set("server.request_timeout", "8s");
+
+    let report = check(&setup);
+
+    for line in [
+        "server.request_timeout = \"8s\"  # APP__SERVER__REQUEST_TIMEOUT",
+        "server.body_limit = \"2.0 MiB\"  # config/service.toml",
+        "log.max_files = 7  # default",
+        "  ok       database.acquire_timeout 2s < server.request_timeout 8s",
+    ] {
+        assert!(report.lines().any(|known| known == line), "{line}\nis not in\n{report}");
+    }
+    assert!(report.contains("database  warning: "), "there is none yet: {report}");
+    assert!(!setup.dir.path().join("data").exists(), "a check must not make one");
+}
+
+#[test]
+fn a_default_gives_way_to_a_set_value() {
+    let report = check(&setup().set("server.request_timeout", "1s"));
+
+    let clamped = "database.acquire_timeout = \"500ms\"  # default, lowered from 2s to 500ms";
+    assert!(report.contains(clamped), "{report}");
+}
+
+#[test]
+fn two_set_values_that_contradict_each_other_are_refused() {
+    let setup = setup().set("server.request_timeout", "1s").set("database.acquire_timeout", "2s");
+
+    let faults = faults(&setup, &[]);
+
+    assert_eq!(faults.len(), 1);
+    for word in ["APP__DATABASE__ACQUIRE_TIMEOUT", "database.acquire_timeout 2s < server.request_timeout 1s"]
+    {
+        assert!(faults[0].contains(word), "{word} is not in {faults:?}");
+    }
+}
+
+#[test]
+fn secrets_are_never_shown() {
+    let secret = "hunter2";
+    let url = format!("sqlite://app:{secret}@db/app?password={secret}");
+    let shown = setup().set("database.url", &url).run(&["check"]);
+    let wrong = setup().file("config/service.toml", &format!("[database]\nurl = [\"{secret}\"]\n")).run(&[]);
+    let torn = setup().file("config/service.toml", &format!("[database]\nurl = \"{secret}\n")).run(&[]);
+
+    for (output, code) in [(&shown, 0), (&wrong, 2), (&torn, 2)] {
+        assert_eq!(output.status.code(), Some(code), "{output:?}");
+        let said = [&output.stdout[..], &output.stderr[..]].concat();
+        assert!(!String::from_utf8(said).unwrap().contains(secret), "{output:?}");
+    }
+    assert!(String::from_utf8_lossy(&wrong.stderr).contains("database.url"));
+    assert!(String::from_utf8_lossy(&torn.stderr).contains("line 2"));
+}
+
+#[test]
+fn a_file_that_is_asked_for_must_be_there_and_be_one() {
+    let setup = setup();
+    for (file, reason) in [("absent.toml", "No such file"), (".", "directory")] {
+        let faults = faults(&setup, &["check", "--config", file]);
+        assert!(faults[0].starts_with(file) && faults[0].contains(reason), "{faults:?}");
+    }
+    assert!(check(&setup).contains("alignment"), "the default file may be absent");
+}
+
+#[test]
+fn bad_arguments_exit_2() {
+    let faults = faults(&setup(), &["chekc"]);
+    assert!(faults.iter().any(|line| line.contains("'check'")), "{faults:?}");
+}

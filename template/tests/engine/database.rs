@@ -1,0 +1,111 @@
+//! The pool keeps its promises when transactions are dropped and clients leave.
+
+use std::time::Duration;
+
+use service::engine::db::{self, Db};
+use service::engine::{config, context};
+use sqlx::{Executor, query, query_scalar};
+use tempfile::TempDir;
+
+async fn open() -> (Db, TempDir) {
+    let dir = tempfile::tempdir().unwrap();
+    let config = config::Database {
+        url: format!("sqlite:{}", dir.path().join("test.db").display()),
+        acquire_timeout: Duration::from_secs(20),
+        ..config::Database::default()
+    };
+    let db = db::open(&config).await.unwrap();
+    query("CREATE TABLE t (n INTEGER NOT NULL)").execute(&db.write).await.unwrap();
+    (db, dir)
+}
+
+async fn rows(db: &Db) -> i64 {
+    query_scalar("SELECT count(*) FROM t").fetch_one(&db.read).await.unwrap()
+}
+
+#[tokio::test]
+async fn a_dropped_transaction_is_rolled_back_before_the_next_begins() {
+    let (db, _dir) = open().await;
+
+    let mut dropped = db.write.begin().await.unwrap();
+    query("INSERT INTO t VALUES (1)").execute(&mut *dropped).await.unwrap();
+    drop(dropped);
+    let mut kept = db.write.begin().await.unwrap();
+    query("INSERT INTO t VALUES (2)").execute(&mut *kept).await.unwrap();
+    kept.commit().await.unwrap();
+
+    assert_eq!(rows(&db).await, 1);
+}
+
+#[tokio::test]
+async fn the_writer_survives_being_cancelled_at_any_moment() {
+    let (db, _dir) = open().await;
+
+    for micros in (0..200).map(|step| step * 10) {
+        let write = async {
+            let mut transaction = db.write.begin().await?;
+            query("INSERT INTO t VALUES (1)").execute(&mut *transaction).await?;
+            query("INSERT INTO t VALUES (2)").execute(&mut *transaction).await?;
+            transaction.commit().await
+        };
+        let _ = tokio::time::timeout(Duration::from_micros(micros), write).await;
+    }
+
+    query("INSERT INTO t VALUES (3)").execute(&db.write).await.unwrap();
+    let halves: i64 =
+        query_scalar("SELECT count(*) FILTER (WHERE n = 1) - count(*) FILTER (WHERE n = 2) FROM t")
+            .fetch_one(&db.read)
+            .await
+            .unwrap();
+    assert_eq!(halves, 0, "a transaction is whole or not at all");
+}
+
+#[tokio::test]
+async fn a_pool_whose_waiters_leave_gives_all_its_connections_again() {
+    let (db, _dir) = open().await;
+    let held = db.write.acquire().await.unwrap();
+    let waiters: Vec<_> = (0..10)
+        .map(|n| {
+            let pool = db.write.clone();
+            context::spawn(async move {
+                let patience = Duration::from_millis(if n % 2 == 0 { 1 } else { 20_000 });
+                tokio::time::timeout(patience, query("INSERT INTO t VALUES (1)").execute(&pool)).await
+            })
+        })
+        .collect();
+    let mut waiters = waiters.into_iter().enumerate().collect::<Vec<_>>();
+    for (_, impatient) in waiters.extract_if(.., |(n, _)| *n % 2 == 0) {
+        assert!(impatient.await.unwrap().is_err(), "nothing is free");
+    }
+    drop(held);
+    for (_, patient) in waiters {
+        patient.await.unwrap().unwrap().unwrap();
+    }
+
+    assert_eq!(rows(&db).await, 5);
+}
+
+#[tokio::test]
+async fn readers_cannot_write() {
+    let (db, _dir) = open().await;
+
+    let refused = query("INSERT INTO t VALUES (1)").execute(&db.read).await.unwrap_err();
+
+    assert!(refused.to_string().contains("readonly"), "{refused}");
+}
+
+#[tokio::test]
+async fn rows_can_be_streamed_from_a_connection() {
+    use futures_util::TryStreamExt;
+    let (db, _dir) = open().await;
+    db.write.execute("INSERT INTO t VALUES (1), (2), (3)").await.unwrap();
+
+    let mut connection = db.read.acquire().await.unwrap();
+    let rows: Vec<i64> = query_scalar::<_, i64>("SELECT n FROM t ORDER BY n")
+        .fetch(&mut connection)
+        .try_collect()
+        .await
+        .unwrap();
+
+    assert_eq!(rows, [1, 2, 3]);
+}

@@ -1,0 +1,157 @@
+//! Every metric moves: one that nothing observes is a lie.
+
+use crate::common::{Service, client, setup};
+
+const BUSY: &[(&str, &str)] =
+    &[("server.worker_threads", "2"), ("offload.threads", "1"), ("offload.max_queue", "1")];
+
+fn busy() -> Service {
+    let setup = BUSY.iter().fold(setup(), |setup, (key, value)| setup.set(key, value));
+    setup.set("database.acquire_timeout", "300ms").start()
+}
+
+#[test]
+fn requests_move_their_histogram_by_route_method_and_status() {
+    let service = busy();
+    let labels = [("route", "/drill/sleep/{ms}"), ("method", "GET"), ("status", "200")];
+
+    service.get("/drill/sleep/30");
+    service.get("/drill/sleep/60");
+
+    let bucket = |le| {
+        let labels = [&labels[..], &[("le", le)]].concat();
+        service.metric("http_request_duration_seconds_bucket", &labels)
+    };
+    assert_eq!(service.metric("http_request_duration_seconds_count", &labels), 2.0);
+    assert!(service.metric("http_request_duration_seconds_sum", &labels) >= 0.09);
+    assert_eq!((bucket("0.025"), bucket("+Inf")), (0.0, 2.0));
+}
+
+#[test]
+fn gauges_of_requests_and_connections_rise_and_return() {
+    let service = busy();
+
+    let waiting = service.begin("/drill/never");
+    service.await_in_flight(1.0);
+    assert_eq!(service.metric("http_connections", &[]), 1.0);
+    drop(waiting);
+
+    service.await_metric("http_requests_in_flight", &[], |open| open == 0.0);
+    service.await_metric("http_connections", &[], |open| open == 0.0);
+}
+
+#[test]
+fn the_pool_tells_waiting_from_querying() {
+    let service = busy();
+    let write = [("pool", "write")];
+    let timeouts = service.metric("db_pool_timeouts_total", &write);
+    let queries = service.metric("db_query_seconds_count", &write);
+    assert_eq!(service.metric("db_pool_max_connections", &write), 1.0);
+    assert!(service.metric("db_pool_connect_seconds_count", &write) >= 1.0, "it connects at start");
+
+    // The first holds the only writer, the second gets it in time, the third does not.
+    let mut first = service.begin("/drill/hold/200");
+    service.await_metric("db_pool_connections", &[("pool", "write"), ("state", "in_use")], |n| n == 1.0);
+    assert_eq!(service.metric("db_pool_connections", &[("pool", "write"), ("state", "idle")]), 0.0);
+    let mut second = service.begin("/drill/hold/1000");
+    service.await_metric("db_pool_waiters", &write, |waiters| waiters == 1.0);
+    assert_eq!(client::read(&mut first).unwrap().status, 200);
+    service.await_metric("db_pool_waiters", &write, |waiters| waiters == 0.0);
+    let third = service.get("/drill/hold/0");
+    third.problem(503);
+    assert!(third.header("retry-after").is_some());
+    assert_eq!(client::read(&mut second).unwrap().status, 200);
+
+    assert_eq!(service.metric("db_pool_timeouts_total", &write), timeouts + 1.0);
+    assert!(service.metric("db_pool_acquire_seconds_sum", &write) >= 0.3, "the third waited that long");
+    assert_eq!(service.metric("db_query_seconds_count", &write), queries + 2.0);
+    assert!(service.metric("db_query_seconds_sum", &write) < 0.2, "holding is not querying");
+    service.await_metric("db_pool_connections", &[("pool", "write"), ("state", "idle")], |n| n == 1.0);
+}
+
+#[test]
+fn the_offload_pool_tells_waiting_from_running_and_refuses_above_its_queue() {
+    let service = busy();
+
+    let mut running = service.begin("/drill/offload/300");
+    service.await_in_flight(1.0);
+    let mut queued = service.begin("/drill/offload/1");
+    service.await_metric("offload_queue_length", &[], |length| length == 1.0);
+    let refused = service.get("/drill/offload/1");
+    refused.problem(503);
+
+    assert_eq!(client::read(&mut running).unwrap().status, 200);
+    assert_eq!(client::read(&mut queued).unwrap().status, 200);
+    assert_eq!(service.metric("offload_rejected_total", &[]), 1.0);
+    assert_eq!(service.metric("offload_queue_length", &[]), 0.0);
+    assert_eq!(service.metric("offload_run_seconds_count", &[]), 2.0);
+    assert!(service.metric("offload_run_seconds_sum", &[]) >= 0.3);
+    assert!(service.metric("offload_wait_seconds_sum", &[]) > 0.0);
+}
+
+#[test]
+fn the_runtime_the_process_and_the_build_are_described() {
+    let service = busy();
+    let version = [("name", env!("CARGO_PKG_NAME")), ("version", env!("CARGO_PKG_VERSION"))];
+
+    assert_eq!(service.metric("build_info", &version), 1.0);
+    assert_eq!(service.metric("tokio_workers", &[]), 2.0);
+    assert!(service.metric("tokio_alive_tasks", &[]) >= 1.0);
+    assert!(service.metric("background_tasks", &[]) >= 1.0);
+    assert!(service.metric("process_resident_memory_bytes", &[]) > 1e6);
+    let cpu = service.metric("process_cpu_seconds_total", &[]); // whole seconds
+    service.get("/drill/spin/2000");
+    assert!(service.metric("process_cpu_seconds_total", &[]) >= cpu + 1.0);
+    service.metric("tokio_worker_busy_ratio", &[]);
+    service.get("/drill/spin/300");
+    let busy = service.metric("tokio_worker_busy_ratio", &[]);
+    assert!((0.1..=1.0).contains(&busy), "one of two workers was busy: {busy}");
+}
+
+#[test]
+fn a_blocked_loop_shows_as_delay_and_as_queue() {
+    let service = busy();
+    let long = |service: &Service| {
+        service.metric("event_loop_delay_seconds_count", &[])
+            - service.metric("event_loop_delay_seconds_bucket", &[("le", "0.5")])
+    };
+    assert_eq!(long(&service), 0.0);
+
+    service.get("/drill/block-all/1500");
+    service.await_metric("tokio_global_queue_depth", &[], |depth| depth >= 1.0);
+
+    service.await_line("the stall's end", |line| line["message"] == "event loop goes on");
+    assert_eq!(long(&service), 1.0);
+    service.await_line("the warning", |line| {
+        line["message"].as_str().unwrap().starts_with("event loop stalled")
+    });
+}
+
+#[test]
+fn log_lines_are_counted() {
+    let service = busy();
+    let before = service.metric("log_lines_total", &[]);
+
+    service.get("/drill/log/20000");
+
+    assert!(service.metric("log_lines_total", &[]) >= before + 20_000.0);
+    service.await_metric("log_queue_bytes", &[], |bytes| bytes == 0.0);
+    let metric = |name| service.metric(name, &[]);
+    let emitted = metric("log_lines_total");
+    assert_eq!(metric("log_lines_written_total") + metric("log_lines_dropped_total"), emitted);
+    assert_eq!(service.log().len() as f64, metric("log_lines_written_total"));
+}
+
+#[test]
+fn every_described_metric_is_seen() {
+    let service = busy();
+    service.get("/drill/offload/0");
+    service.get("/drill/hold/0");
+
+    let text = service.ask("/metrics").text();
+    let described = |line: &str| line.strip_prefix("# TYPE ")?.split(' ').next().map(str::to_owned);
+    for name in text.lines().filter_map(described) {
+        assert!(text.contains(&format!("# HELP {name} ")), "{name} has no help");
+    }
+    assert!(!text.contains("quantile="), "summaries cannot be added up over replicas");
+}

@@ -1,0 +1,151 @@
+//! Signals sent to the built binary: what finishes, what is cut off, and the exit code that says so.
+
+use std::time::{Duration, Instant};
+
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
+use sqlx::{Connection, Executor};
+
+use crate::common::{client, eventually, request, setup};
+
+#[test]
+fn a_request_in_flight_completes_and_the_last_lines_are_in_the_file() {
+    let mut service = setup().start();
+    let two_seconds = request("GET", "/drill/sleep/2000", &[("x-request-id", "patient")], b"");
+    let mut stream = client::open(service.public, &two_seconds);
+    service.await_in_flight(1.0);
+
+    service.signal("TERM");
+
+    let response = client::read(&mut stream).unwrap();
+    assert_eq!(response.status, 200);
+    assert_eq!(response.header("connection"), Some("close"));
+    assert_eq!(service.wait(), 0);
+    let log = service.log();
+    assert_eq!(service.request_line("patient")["outcome"], "ok");
+    assert_eq!(log.last().unwrap()["message"], "shutdown: done");
+    assert!(service.stderr().is_empty(), "{}", service.stderr());
+}
+
+#[test]
+fn a_download_in_flight_completes() {
+    let mut service = setup().start();
+    let mut stream = service.begin("/drill/stream/300");
+    service.await_line("the first part", |line| line["message"] == "drill: streaming");
+
+    service.signal("INT");
+
+    assert_eq!(client::read(&mut stream).unwrap().text(), "part\npart\npart\n");
+    assert_eq!(service.wait(), 0);
+}
+
+#[test]
+fn a_request_that_never_ends_is_cut_off_and_named() {
+    let mut service = setup().set("shutdown.grace", "700ms").start();
+    let endless = request("GET", "/drill/never", &[("x-request-id", "endless")], b"");
+    let mut stream = client::open(service.public, &endless);
+    service.await_in_flight(1.0);
+
+    let begun = Instant::now();
+    service.signal("TERM");
+
+    assert_eq!(service.wait(), 3);
+    assert!(begun.elapsed() >= Duration::from_millis(700), "it had its grace");
+    assert!(client::read(&mut stream).is_none());
+    let named = service.await_line("the name", |line| {
+        line["message"] == "shutdown: request cut off at the deadline" && line["request_id"] == "endless"
+    });
+    assert_eq!(named["route"], "/drill/never");
+    assert_eq!(service.request_line("endless")["outcome"], "aborted");
+}
+
+#[test]
+fn blocked_workers_do_not_outlast_the_deadline() {
+    let mut service = setup().set("server.worker_threads", "2").set("shutdown.grace", "1s").start();
+    service.get("/drill/block-all/60000");
+    service.await_metric("tokio_global_queue_depth", &[], |depth| depth >= 1.0);
+
+    let begun = Instant::now();
+    service.signal("TERM");
+
+    assert_eq!(service.wait(), 3);
+    let took = begun.elapsed();
+    assert!((Duration::from_secs(1)..Duration::from_millis(2200)).contains(&took), "{took:?}");
+    assert!(service.log().iter().any(|line| line["message"] == "shutdown: done"));
+}
+
+#[test]
+fn a_second_signal_exits_at_once() {
+    for (second, code) in [("TERM", 143), ("INT", 130)] {
+        let mut service = setup().start();
+        let _never = service.begin("/drill/never");
+        service.await_in_flight(1.0);
+        service.signal("TERM");
+        service.await_line("the first", |line| line["message"] == "shutdown: draining");
+
+        let begun = Instant::now();
+        service.signal(second);
+
+        assert_eq!(service.wait(), code);
+        assert!(begun.elapsed() < Duration::from_secs(5), "the grace is 25 s");
+    }
+}
+
+#[tokio::test]
+async fn a_signal_while_starting_exits_0() {
+    let setup = setup().set("server.request_timeout", "60s").set("database.lock_timeout", "30s");
+    let file = setup.dir.path().join("held.db");
+    let options = SqliteConnectOptions::new().filename(&file).create_if_missing(true);
+    let mut holder = SqliteConnection::connect_with(&options).await.unwrap();
+    holder.execute("BEGIN EXCLUSIVE").await.unwrap();
+    let mut service = setup.set("database.url", "sqlite:held.db").start_admin();
+    assert_eq!(service.ask("/readyz").text(), "starting\n");
+    assert_eq!(service.ask("/livez").status, 200);
+
+    service.signal("TERM");
+
+    assert_eq!(service.wait(), 0);
+}
+
+#[test]
+fn readiness_turns_first_and_the_service_goes_on_for_the_drain_delay() {
+    let mut service = setup().set("shutdown.drain_delay", "1s").start();
+    assert_eq!(service.ask("/readyz").status, 200);
+
+    service.signal("TERM");
+
+    let reason = eventually("/readyz 503", || Some(service.ask("/readyz")).filter(|r| r.status == 503));
+    assert_eq!(reason.text(), "draining\n");
+    let served = service.get("/drill/sleep/0");
+    assert_eq!((served.status, served.header("connection")), (200, Some("close")));
+    assert_eq!(service.wait(), 0);
+}
+
+#[test]
+fn connections_without_a_request_close_at_once() {
+    let mut service = setup().start();
+    let _silent = client::open(service.public, b"");
+    let _half_a_head = client::open(service.public, b"GET /drill/sleep/0 HTT");
+    let _idle = client::open(service.public, b"GET /drill/sleep/0 HTTP/1.1\r\nhost: x\r\n\r\n");
+    service.await_line("the idle one's request", |line| line["message"] == "request");
+    service.await_metric("http_connections", &[], |open| open == 3.0);
+
+    let begun = Instant::now();
+    service.signal("TERM");
+
+    assert_eq!(service.wait(), 0);
+    assert!(begun.elapsed() < Duration::from_secs(5), "the grace is 25 s: {:?}", begun.elapsed());
+}
+
+#[test]
+fn background_work_and_tasks_of_requests_are_awaited() {
+    let mut service = setup().start();
+    service.get("/drill/spawn/500");
+
+    service.signal("TERM");
+
+    assert_eq!(service.wait(), 0);
+    let log = service.log();
+    let at = |message: &str| log.iter().position(|line| line["message"] == message);
+    assert!(at("drill: spawned task ended").unwrap() < at("shutdown: background tasks stopped").unwrap());
+    assert!(at("background task stopped").unwrap() < at("shutdown: background tasks stopped").unwrap());
+}

@@ -1,0 +1,146 @@
+//! `/items` as a client sees it: create, read, list, update, delete, and what bad input gets.
+//!
+//! Yours: throw it away with the example, and keep it as a pattern for your own routes.
+
+mod common;
+
+use serde_json::json;
+
+use self::common::{Response, Service, client, setup};
+
+const JSON: (&str, &str) = ("content-type", "application/json");
+
+fn post(service: &Service, body: &str) -> Response {
+    service.call("POST", "/items", &[JSON], body.as_bytes())
+}
+
+fn put(service: &Service, path: &str, etag: &str, body: &str) -> Response {
+    service.call("PUT", path, &[JSON, ("if-match", etag)], body.as_bytes())
+}
+
+#[test]
+fn an_item_from_creation_to_deletion() {
+    let service = setup().start();
+
+    let created = post(&service, r#"{"name": "  first  "}"#);
+    assert_eq!((created.status, created.header("etag")), (201, Some("\"1\"")));
+    let path = created.header("location").unwrap();
+    assert_eq!(created.json(), json!({"id": 1, "name": "first", "version": 1}));
+
+    let read = service.get(path);
+    assert_eq!((read.status, read.header("etag")), (200, Some("\"1\"")));
+    assert_eq!(read.json(), created.json());
+
+    let updated = put(&service, path, "\"1\"", r#"{"name": "second"}"#);
+    assert_eq!((updated.status, updated.header("etag")), (200, Some("\"2\"")));
+    assert_eq!(updated.json(), json!({"id": 1, "name": "second", "version": 2}));
+
+    assert_eq!(service.call("DELETE", path, &[], b"").status, 204);
+    service.get(path).problem(404);
+    service.call("DELETE", path, &[], b"").problem(404);
+    put(&service, path, "*", r#"{"name": "third"}"#).problem(404);
+}
+
+#[test]
+fn an_update_must_name_the_version_it_saw() {
+    let service = setup().start();
+    post(&service, r#"{"name": "contested"}"#);
+
+    service.call("PUT", "/items/1", &[JSON], br#"{"name": "blind"}"#).problem(428);
+    put(&service, "/items/1", "\"7\"", r#"{"name": "late"}"#).problem(412);
+    put(&service, "/items/1", "W/\"1\"", r#"{"name": "weak"}"#).problem(412);
+    assert_eq!(put(&service, "/items/1", "\"9\", \"1\"", r#"{"name": "listed"}"#).status, 200);
+    assert_eq!(put(&service, "/items/1", "*", r#"{"name": "any"}"#).status, 200);
+    assert_eq!(service.get("/items/1").json()["version"], 3);
+}
+
+#[test]
+fn pages_hold_every_item_once() {
+    let service = setup().start();
+    for n in 1..=5 {
+        post(&service, &json!({"name": format!("item {n}")}).to_string());
+    }
+
+    let mut path = "/items?limit=2".to_owned();
+    let mut pages = Vec::new();
+    loop {
+        let page = service.get(&path).json();
+        pages.push(
+            page["items"].as_array().unwrap().iter().map(|item| item["id"].clone()).collect::<Vec<_>>(),
+        );
+        let Some(next) = page["next"].as_str() else { break };
+        path = format!("/items?limit=2&cursor={next}");
+    }
+
+    assert_eq!(json!(pages), json!([[1, 2], [3, 4], [5]]));
+    assert_eq!(service.get("/items").json()["next"], json!(null));
+}
+
+#[test]
+fn bad_bodies_say_what_is_wrong_and_where() {
+    let service = setup().set("server.body_limit", "1KiB").start();
+    let long = format!(r#"{{"name": "{}"}}"#, "x".repeat(201));
+    let large = format!(r#"{{"name": "{}"}}"#, "x".repeat(2000));
+
+    for (body, status, pointer) in [
+        ("{\"name\": ", 400, None),
+        ("", 400, None),
+        ("{\"name\": \"x\"} {}", 400, None),
+        (r#"{"name": 7}"#, 422, Some("/name")),
+        (r#"{"name": "x", "colour": "red"}"#, 422, Some("/colour")),
+        ("{}", 422, Some("")),
+        (r#"{"name": "   "}"#, 422, Some("/name")),
+        (r#"{"name": "a\u0000b"}"#, 422, Some("/name")),
+        (&long, 422, Some("/name")),
+        (&large, 413, None),
+    ] {
+        let problem = post(&service, body).problem(status);
+        assert_eq!(problem["errors"][0]["pointer"].as_str(), pointer, "{body}: {problem}");
+    }
+    service.call("POST", "/items", &[("content-type", "text/plain")], b"{}").problem(415);
+    service.call("POST", "/items", &[], b"{}").problem(415);
+    assert_eq!(service.get("/items").json()["items"], json!([]), "nothing was stored");
+}
+
+#[test]
+fn bad_parameters_say_what_is_wrong() {
+    let service = setup().start();
+
+    for query in ["limit=0", "limit=101", "limit=many", "cursor=x", "color=red"] {
+        let problem = service.get(&format!("/items?{query}")).problem(400);
+        let name = query.split('=').next().unwrap();
+        assert!(problem["detail"].as_str().unwrap().contains(name), "{query}: {problem}");
+    }
+    service.get("/items/seven").problem(404);
+    service.get("/items/9223372036854775808").problem(404);
+}
+
+#[test]
+fn an_error_leaves_the_connection_in_order() {
+    let service = setup().start();
+    let bad =
+        "POST /items HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 3\r\n\r\n{x}";
+    let good = "GET /items HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
+
+    let mut stream = client::open(service.public, format!("{bad}{good}").as_bytes());
+    let mut answers = String::new();
+    std::io::Read::read_to_string(&mut stream, &mut answers).unwrap();
+
+    assert!(answers.starts_with("HTTP/1.1 400 ") && answers.contains("HTTP/1.1 200 OK"), "{answers}");
+}
+
+#[test]
+fn a_pending_migration_stops_a_start_that_may_not_apply_it() {
+    let setup = setup().set("database.migrate_on_start", "false");
+
+    let refused = setup.run(&[]);
+    let stderr = String::from_utf8(refused.stderr).unwrap();
+    assert_eq!(refused.status.code(), Some(1), "{stderr}");
+    assert!(
+        stderr.contains("migration 1 is pending") && stderr.contains("Run the `migrate` command"),
+        "{stderr}"
+    );
+
+    assert_eq!(setup.run(&["migrate"]).status.code(), Some(0));
+    assert_eq!(setup.start().get("/items").status, 200);
+}
