@@ -5,10 +5,12 @@
 
 use std::future::Future;
 
-use metrics::{Gauge, gauge};
+use metrics::gauge;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
+
+use super::metrics::Counted;
 
 /// Starts background tasks. Clones share one list.
 #[derive(Clone, Default)]
@@ -26,7 +28,7 @@ impl Background {
     {
         let task = task(self.stop.clone());
         let stop = self.stop.clone();
-        let running = Running::enter();
+        let running = Counted::enter(&gauge!("background_tasks"));
         self.tasks.spawn(async move {
             let _running = running;
             task.await;
@@ -52,22 +54,5 @@ impl Background {
         self.stop.cancel();
         self.tasks.close();
         self.tasks.wait().await;
-    }
-}
-
-/// Counts a task until it is dropped, however it ends.
-struct Running(Gauge);
-
-impl Running {
-    fn enter() -> Self {
-        let gauge = gauge!("background_tasks");
-        gauge.increment(1);
-        Self(gauge)
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        self.0.decrement(1);
     }
 }

@@ -8,7 +8,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use metrics::{counter, describe_counter, describe_gauge, describe_histogram, gauge};
+use metrics::{Gauge, Histogram, counter, describe_counter, describe_gauge, describe_histogram, gauge};
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 use tokio::runtime::Handle;
 
@@ -147,5 +147,38 @@ impl Metrics {
             gauge!("tokio_worker_busy_ratio")
                 .set(busy.saturating_sub(earlier).as_secs_f64() / available.max(1e-9));
         }
+    }
+}
+
+/// Raises a gauge until it is dropped, however the work that it counts ends.
+pub struct Counted(Gauge);
+
+impl Counted {
+    #[must_use]
+    pub fn enter(gauge: &Gauge) -> Self {
+        gauge.increment(1);
+        Self(gauge.clone())
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.decrement(1);
+    }
+}
+
+/// Records the time until it is dropped, however the work that it times ends.
+pub struct Timed(Histogram, Instant);
+
+impl Timed {
+    #[must_use]
+    pub fn into(histogram: &Histogram) -> Self {
+        Self(histogram.clone(), Instant::now())
+    }
+}
+
+impl Drop for Timed {
+    fn drop(&mut self) {
+        self.0.record(self.1.elapsed());
     }
 }

@@ -5,6 +5,7 @@
 //! a thread of their own), [`db`] and [`offload`] (the links a request waits for), [`http`] (a request's
 //! way in and out), [`context`] (what a request carries), [`background`] and [`shutdown`] (the end).
 
+mod admin;
 pub mod background;
 pub mod commands;
 pub mod config;

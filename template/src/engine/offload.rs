@@ -13,6 +13,7 @@ use tokio::sync::{Semaphore, TryAcquireError};
 use super::config;
 use super::context::{self, REQUEST};
 use super::http::problem::Problem;
+use super::metrics::Counted;
 
 /// The bounded pool of threads. Clones share it.
 #[derive(Clone)]
@@ -57,7 +58,7 @@ impl Offload {
                     self.rejected.increment(1);
                     return Err(Problem::overloaded("too much work is waiting for a thread"));
                 };
-                let _counted = Queued::enter(&self.queue_length);
+                let _counted = Counted::enter(&self.queue_length);
                 let permit = Arc::clone(&self.threads).acquire_owned().await;
                 permit.map_err(|_| Problem::overloaded("the offload pool is closed"))?
             }
@@ -80,20 +81,5 @@ impl Offload {
         let result = tokio::task::spawn_blocking(work).await;
         // The panic hook has logged it.
         result.map_err(|_| Problem::internal())
-    }
-}
-
-struct Queued<'a>(&'a Gauge);
-
-impl<'a> Queued<'a> {
-    fn enter(gauge: &'a Gauge) -> Self {
-        gauge.increment(1);
-        Self(gauge)
-    }
-}
-
-impl Drop for Queued<'_> {
-    fn drop(&mut self) {
-        self.0.decrement(1);
     }
 }

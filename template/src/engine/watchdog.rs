@@ -16,14 +16,14 @@ use tracing::{info, warn};
 
 use super::config;
 use super::health::Health;
-use super::http::edge::Edge;
+use super::http::exchange::Exchanges;
 
 /// While no request is in flight, beats are this much rarer. Higher: stalls of background work are seen
 /// later. Lower: an idle service wakes up for nothing.
 const IDLE_FACTOR: u32 = 10;
 
 /// Beats until the main runtime is gone.
-pub(super) async fn watch(main: Handle, health: Health, edge: Arc<Edge>, config: config::Watchdog) {
+pub(super) async fn watch(main: Handle, health: Health, exchanges: Arc<Exchanges>, config: config::Watchdog) {
     let delays = histogram!("event_loop_delay_seconds");
     loop {
         let sent = Instant::now();
@@ -36,7 +36,7 @@ pub(super) async fn watch(main: Handle, health: Health, edge: Arc<Edge>, config:
         let Some(delay) = wait(sent, answered, &config).await else { return };
         health.beat_answered();
         record(&delays, delay, &config);
-        let busy = edge.exchanges.any_open();
+        let busy = exchanges.any_open();
         let pause = if busy { config.interval } else { config.interval * IDLE_FACTOR };
         sleep_until((sent + pause).into()).await;
     }

@@ -34,9 +34,9 @@ fn all_mistakes_of_all_layers_are_reported_at_once() {
 
     for expected in [
         "config/service.toml: server.request_timeot: there is no such key; did you mean server.request_timeout?",
-        "config/service.toml: server.worker_threads: must be at least 1",
+        "config/service.toml: server.worker_threads: must be from 1 to 1024",
         "config/service.toml: log.format: must be one of json, text",
-        "APP__SERVER__REQUEST_TIMEOUT: server.request_timeout: `soon` is not a duration: write it like \"250ms\" or \"30s\"",
+        "APP__SERVER__REQUEST_TIMEOUT: server.request_timeout: \"soon\" is not a duration: write it like \"250ms\" or \"30s\"",
         "APP__SERVER__WORKERS: there is no such key; did you mean APP__SERVER__WORKER_THREADS?",
         "APP_SERVER_REQUEST_TIMEOUT: is not read; did you mean APP__SERVER__REQUEST_TIMEOUT?",
     ] {
@@ -58,7 +58,7 @@ fn the_later_layer_wins_and_check_says_which() {
 
     for line in [
         "server.request_timeout = \"8s\"  # APP__SERVER__REQUEST_TIMEOUT",
-        "server.body_limit = \"2.0 MiB\"  # config/service.toml",
+        "server.body_limit = \"2MiB\"  # config/service.toml",
         "log.max_files = 7  # default",
         "  ok       database.acquire_timeout 2s < server.request_timeout 8s",
     ] {
@@ -72,7 +72,7 @@ fn the_later_layer_wins_and_check_says_which() {
 fn a_default_gives_way_to_a_set_value() {
     let report = check(&setup().set("server.request_timeout", "1s"));
 
-    let clamped = "database.acquire_timeout = \"500ms\"  # default, lowered from 2s to 500ms";
+    let clamped = "database.acquire_timeout = \"500ms\"  # default, 2s gave way to 500ms, for server.request_timeout is 1s";
     assert!(report.contains(clamped), "{report}");
 }
 

@@ -1,9 +1,15 @@
 //! The log under trouble: what is lost is counted, and the service goes on.
 
 use std::fs;
+use std::io::{self, Write};
 use std::net::TcpListener;
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
-use crate::common::setup;
+use service::engine::log::Logs;
+
+use crate::common::{eventually, setup};
 
 #[test]
 fn a_full_disk_costs_lines_not_requests_and_each_is_counted() {
@@ -40,4 +46,71 @@ fn text_is_for_people() {
         line.contains(" ERROR ") && line.contains(&format!("cannot serve: server.addr {addr}")),
         "{line}"
     );
+}
+
+/// A disk that takes `room` bytes and then is full.
+#[derive(Clone, Default)]
+struct Disk(Arc<Mutex<(usize, Vec<u8>)>>);
+
+impl Write for Disk {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let (room, content) = &mut *self.0.lock().unwrap();
+        let taken = bytes.len().min(*room);
+        if taken == 0 && !bytes.is_empty() {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        *room -= taken;
+        content.extend_from_slice(&bytes[..taken]);
+        Ok(taken)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn a_torn_line_is_closed_and_counts_as_failed() {
+    let disk = Disk::default();
+    disk.0.lock().unwrap().0 = 6;
+    let (logs, queue) = Logs::over(disk.clone(), 1024);
+    let counts = logs.counts();
+    let settled = || eventually("the disk", || (counts.queued_bytes() == 0).then_some(()));
+
+    for line in ["one\n", "two\n", "three\n"] {
+        (&queue).write_all(line.as_bytes()).unwrap();
+    }
+    settled();
+    assert_eq!(counts.written.load(Relaxed), 1, "only `one` fits whole");
+    assert_eq!(counts.failed.load(Relaxed), 2, "`two` is torn, `three` never began");
+    assert!(counts.write_errors.load(Relaxed) > 0);
+
+    disk.0.lock().unwrap().0 = 100;
+    (&queue).write_all(b"four\n").unwrap();
+    logs.drain(Duration::from_secs(30));
+    assert_eq!(counts.written.load(Relaxed), 2);
+    assert_eq!(disk.0.lock().unwrap().1, b"one\ntw\nfour\n", "a newline closes the torn line");
+}
+
+#[test]
+fn a_drain_gives_up_at_its_deadline_when_the_disk_hangs() {
+    struct Hanging;
+    impl Write for Hanging {
+        fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+            loop {
+                std::thread::park();
+            }
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+    let (logs, queue) = Logs::over(Hanging, 1024);
+    (&queue).write_all(b"lost\n").unwrap();
+
+    let begun = std::time::Instant::now();
+    logs.drain(Duration::from_millis(100));
+
+    assert!(begun.elapsed() < Duration::from_secs(1), "{:?}", begun.elapsed());
 }

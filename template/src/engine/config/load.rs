@@ -7,13 +7,13 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::path::{Path, PathBuf};
-use std::{fmt, fs, io};
+use std::path::Path;
+use std::{fs, io};
 
 use figment::Figment;
-use figment::error::Kind;
+use figment::error::{Actual, Kind};
 use figment::providers::Serialized;
-use figment::value::{Dict, Num, Value};
+use figment::value::{Dict, Value};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -23,58 +23,46 @@ use super::{Config, align};
 pub const DEFAULT_FILE: &str = "config/service.toml";
 const PREFIX: &str = "APP__";
 
+/// Values by key: `server.addr`.
+pub(super) type Leaves = BTreeMap<String, Value>;
+/// Where each value that is no default was set: a file's path or a variable's name.
+pub(super) type Origins = BTreeMap<String, String>;
+
 /// A configuration that is complete and consistent.
 pub struct Loaded<A> {
     pub config: Config,
     /// The owner's settings, the section `app`.
     pub app: A,
-    pub(super) values: BTreeMap<String, Value>,
-    pub(super) origins: BTreeMap<String, Origin>,
+    pub(super) values: Leaves,
+    pub(super) origins: Origins,
     pub(super) notes: Vec<align::Note>,
-}
-
-/// Where a value was set. A key without one has its default.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Origin {
-    File(PathBuf),
-    Variable(String),
-}
-
-/// One thing that is wrong, where, and what to do.
-#[derive(Debug)]
-pub struct Fault {
-    pub origin: Option<Origin>,
-    pub text: String,
 }
 
 /// Reads the layers. `file` is `--config`, which must exist; without it [`DEFAULT_FILE`] may be absent.
 ///
 /// # Errors
-/// Every fault of every layer, never only the first.
+/// Every fault of every layer, never only the first: where, what, and what to do.
 pub fn load<A>(
     file: Option<&Path>,
     variables: impl Iterator<Item = (OsString, OsString)>,
-) -> Result<Loaded<A>, Vec<Fault>>
+) -> Result<Loaded<A>, Vec<String>>
 where
     A: Default + Serialize + DeserializeOwned,
 {
     let defaults = Figment::from(Serialized::defaults(Config::default()))
         .merge(Serialized::default("app", A::default()));
-    let schema = Schema::of(&defaults);
-    let mut faults = Vec::new();
-    let mut set = read_file(file, &schema, &mut faults);
-    set.extend(read_variables(variables, &schema, &mut faults));
+    let mut layers = Layers { known: leaves(&defaults), set: Vec::new(), faults: Vec::new() };
+    layers.read_file(file);
+    layers.read_variables(variables);
+    let Layers { set, mut faults, .. } = layers;
 
     let mut figment = defaults.clone();
-    let mut origins = BTreeMap::new();
+    let mut origins = Origins::new();
     for (origin, key, value) in set {
         let one = Serialized::default(&key, &value);
-        let alone = defaults.clone().merge(&one);
-        if let Err(error) = extract::<A>(&alone) {
-            faults.push(Fault::at(&origin, format!("{key}: {}", explain(&key, &error))));
-        } else if let Some(rule) = extract::<A>(&alone).ok().and_then(|(c, _)| align::out_of_range(&c, &key))
-        {
-            faults.push(Fault::at(&origin, format!("{key}: {rule}")));
+        let alone = extract::<A>(&defaults.clone().merge(&one)).map_err(|error| explain(&key, &error));
+        if let Err(reason) = alone.and_then(|(config, _)| align::in_range(&config, &key)) {
+            faults.push(format!("{origin}: {key}: {reason}"));
         }
         figment = figment.merge(&one);
         origins.insert(key, origin);
@@ -82,12 +70,9 @@ where
     if !faults.is_empty() {
         return Err(faults);
     }
-    let (mut config, app) =
-        extract::<A>(&figment).map_err(|error| vec![Fault { origin: None, text: error.to_string() }])?;
-    let notes = align::align(&mut config, &origins)?;
-    let effective = Figment::from(Serialized::defaults(&config)).merge(Serialized::default("app", &app));
-    let values = Schema::of(&effective).leaves;
-    Ok(Loaded { config, app, values, origins, notes })
+    let (figment, notes) = align::align(figment, &origins)?;
+    let (config, app) = extract(&figment).map_err(|error| vec![error.to_string()])?;
+    Ok(Loaded { config, app, values: leaves(&figment), origins, notes })
 }
 
 fn extract<A: DeserializeOwned>(figment: &Figment) -> Result<(Config, A), Box<figment::Error>> {
@@ -101,7 +86,12 @@ fn explain(key: &str, error: &figment::Error) -> String {
             format!("expected {expected}")
         }
         _ if is_secret(key) => "is not valid (its value is not shown)".to_owned(),
-        Kind::Message(text) => text.clone(),
+        Kind::InvalidValue(Actual::Str(got), expected) if expected == "a duration" => {
+            format!("{got:?} is not a duration: write it like \"250ms\" or \"30s\"")
+        }
+        Kind::InvalidValue(Actual::Str(got), expected) if expected == "parsable string" => {
+            format!("{got:?} is not a size: write it like \"64KiB\" or \"1MiB\"")
+        }
         Kind::UnknownVariant(_, known) => format!("must be one of {}", known.join(", ")),
         kind => kind.to_string(),
     }
@@ -111,68 +101,84 @@ fn explain(key: &str, error: &figment::Error) -> String {
 pub(super) fn is_secret(key: &str) -> bool {
     ["password", "secret", "token", "api_key", "credentials", "url", "dsn"]
         .iter()
-        .any(|word| key.rsplit('.').next().is_some_and(|name| name.ends_with(word)))
+        .any(|word| key.ends_with(word))
 }
 
-type Setting = (Origin, String, Value);
-
-fn read_file(file: Option<&Path>, schema: &Schema, faults: &mut Vec<Fault>) -> Vec<Setting> {
-    let path = file.unwrap_or(Path::new(DEFAULT_FILE));
-    let origin = Origin::File(path.to_owned());
-    let text = match fs::read_to_string(path) {
-        Ok(text) => text,
-        Err(error) if error.kind() == io::ErrorKind::NotFound && file.is_none() => return Vec::new(),
-        Err(error) => {
-            faults.push(Fault::at(&origin, format!("cannot be read: {error}")));
-            return Vec::new();
-        }
-    };
-    // Parsed here rather than by figment, whose message quotes the line, secrets included.
-    let table: toml::Table = match text.parse() {
-        Ok(table) => table,
-        Err(error) => {
-            let line = error.span().map_or(1, |span| text[..span.start].lines().count().max(1));
-            faults.push(Fault::at(&origin, format!("line {line}: not valid TOML: {}", error.message())));
-            return Vec::new();
-        }
-    };
-    let mut found = Vec::new();
-    match Value::serialize(&table) {
-        Ok(Value::Dict(_, dict)) => schema.walk("", dict, &origin, &mut found, faults),
-        _ => faults.push(Fault::at(&origin, "is not a TOML table".to_owned())),
-    }
-    found
+/// What the file and the environment say, sorted into settings and faults.
+struct Layers {
+    /// The keys that exist, each with its default.
+    known: Leaves,
+    /// Origin, key, value; a later one wins.
+    set: Vec<(String, String, Value)>,
+    faults: Vec<String>,
 }
 
-fn read_variables(
-    variables: impl Iterator<Item = (OsString, OsString)>,
-    schema: &Schema,
-    faults: &mut Vec<Fault>,
-) -> Vec<Setting> {
-    let mut found = Vec::new();
-    for (name, value) in variables {
-        let name = name.to_string_lossy().into_owned();
-        let origin = Origin::Variable(name.clone());
-        let Some(path) = name.strip_prefix(PREFIX) else {
-            // Platforms inject names like APP_PORT; only what looks like one of ours is an error.
-            if let Some(key) = name.strip_prefix("APP_").and_then(|rest| schema.respelt(rest)) {
-                faults.push(Fault::at(&origin, format!("is not read; did you mean {}?", variable(&key))));
+impl Layers {
+    fn read_file(&mut self, file: Option<&Path>) {
+        let path = file.unwrap_or(Path::new(DEFAULT_FILE));
+        let origin = path.display();
+        let text = match fs::read_to_string(path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == io::ErrorKind::NotFound && file.is_none() => return,
+            Err(error) => return self.faults.push(format!("{origin}: cannot be read: {error}")),
+        };
+        // Parsed here rather than by figment, whose message quotes the line, secrets included.
+        let table: toml::Table = match text.parse() {
+            Ok(table) => table,
+            Err(error) => {
+                let line = error.span().map_or(1, |span| text[..span.start].lines().count().max(1));
+                let fault = format!("{origin}: line {line}: not valid TOML: {}", error.message());
+                return self.faults.push(fault);
             }
-            continue;
         };
-        let key = path.replace("__", ".").to_lowercase();
-        let (Some(default), true) = (schema.leaves.get(&key), variable(&key) == name) else {
-            let near = schema.respelt(path).or_else(|| schema.nearest(&key));
-            let hint = near.map_or(String::new(), |key| format!("; did you mean {}?", variable(&key)));
-            faults.push(Fault::at(&origin, format!("there is no such key{hint}")));
-            continue;
-        };
-        match value.into_string() {
-            Ok(text) => found.push((origin, key, parse_like(default, text))),
-            Err(_) => faults.push(Fault::at(&origin, "is not valid UTF-8".to_owned())),
+        for (key, value) in leaves(&Figment::from(Serialized::defaults(table))) {
+            if self.known.contains_key(&key) {
+                self.set.push((origin.to_string(), key, value));
+            } else {
+                let hint = self.hint(&key, str::to_owned);
+                self.faults.push(format!("{origin}: {key}: there is no such key{hint}"));
+            }
         }
     }
-    found
+
+    fn read_variables(&mut self, variables: impl Iterator<Item = (OsString, OsString)>) {
+        for (name, value) in variables {
+            let name = name.to_string_lossy().into_owned();
+            let Some(path) = name.strip_prefix(PREFIX) else {
+                // Platforms inject names like APP_PORT; only what looks like one of ours is an error.
+                let respelt = |key: &&String| name.replace('_', "") == variable(key).replace('_', "");
+                if let Some(key) = self.known.keys().find(respelt) {
+                    self.faults.push(format!("{name}: is not read; did you mean {}?", variable(key)));
+                }
+                continue;
+            };
+            let key = path.replace("__", ".").to_lowercase();
+            match (self.known.get(&key).filter(|_| variable(&key) == name), value.into_string()) {
+                (Some(default), Ok(text)) => {
+                    let value = parse_like(default, text);
+                    self.set.push((name, key, value));
+                }
+                (Some(_), Err(_)) => self.faults.push(format!("{name}: is not valid UTF-8")),
+                (None, _) => {
+                    let hint = self.hint(&key, variable);
+                    self.faults.push(format!("{name}: there is no such key{hint}"));
+                }
+            }
+        }
+    }
+
+    /// The known key that is nearest to `key`, if one is near, in the layer's own spelling.
+    fn hint(&self, key: &str, spell: impl Fn(&str) -> String) -> String {
+        let last = |path: &str| path.rsplit('.').next().unwrap_or_default().to_owned();
+        let nearness = |known: &String| {
+            // A section left out or another one written: the last word alone may tell.
+            let name = 0.95 * strsim::jaro_winkler(&last(known), &last(key));
+            strsim::jaro_winkler(known, key).max(name)
+        };
+        let nearest = self.known.keys().max_by(|a, b| nearness(a).total_cmp(&nearness(b)));
+        let near = nearest.filter(|known| nearness(known) > 0.8);
+        near.map_or(String::new(), |known| format!("; did you mean {}?", spell(known)))
+    }
 }
 
 fn variable(key: &str) -> String {
@@ -182,112 +188,28 @@ fn variable(key: &str) -> String {
 /// Reads a variable's text as the type its default has: "12345" stays a text where a text is wanted.
 fn parse_like(default: &Value, text: String) -> Value {
     let parsed = match default {
-        Value::Num(_, Num::F32(_) | Num::F64(_)) => text.parse::<f64>().ok().map(Value::from),
-        Value::Num(..) => text.parse::<i64>().ok().map(Value::from),
-        Value::Bool(..) => text.parse::<bool>().ok().map(Value::from),
+        Value::String(..) => None,
         Value::Array(..) => {
             let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
-            Some(Value::from(items.map(str::to_owned).collect::<Vec<_>>()))
+            Some(Value::from(items.collect::<Vec<_>>()))
         }
-        _ => None,
+        _ => serde_json::from_str(&text).ok(),
     };
     parsed.unwrap_or_else(|| Value::from(text))
 }
 
-/// The keys that exist, each with its default.
-struct Schema {
-    leaves: BTreeMap<String, Value>,
-}
-
-impl Schema {
-    fn of(defaults: &Figment) -> Self {
-        let mut leaves = BTreeMap::new();
-        if let Ok(all) = defaults.extract::<Dict>() {
-            flatten("", all, &mut leaves);
-        }
-        Self { leaves }
-    }
-
-    fn is_section(&self, key: &str) -> bool {
-        key == "app"
-            || self.leaves.keys().any(|leaf| leaf.strip_prefix(key).is_some_and(|rest| rest.starts_with('.')))
-    }
-
-    /// Sorts what a file holds into settings and faults.
-    fn walk(
-        &self,
-        prefix: &str,
-        dict: Dict,
-        origin: &Origin,
-        found: &mut Vec<Setting>,
-        faults: &mut Vec<Fault>,
-    ) {
+/// Every value of a figment by its full key.
+fn leaves(figment: &Figment) -> Leaves {
+    fn flatten(prefix: &str, dict: Dict, leaves: &mut Leaves) {
         for (name, value) in dict {
             let key = if prefix.is_empty() { name } else { format!("{prefix}.{name}") };
             match value {
-                Value::Dict(_, inner) if self.is_section(&key) => {
-                    self.walk(&key, inner, origin, found, faults)
-                }
-                _ if self.is_section(&key) => {
-                    faults.push(Fault::at(origin, format!("{key}: is a section, write [{key}]")));
-                }
-                value if self.leaves.contains_key(&key) => found.push((origin.clone(), key, value)),
-                _ => {
-                    let hint =
-                        self.nearest(&key).map_or(String::new(), |near| format!("; did you mean {near}?"));
-                    faults.push(Fault::at(origin, format!("{key}: there is no such key{hint}")));
-                }
+                Value::Dict(_, inner) if !inner.is_empty() => flatten(&key, inner, leaves),
+                leaf => drop(leaves.insert(key, leaf)),
             }
         }
     }
-
-    /// The key that was meant but written with other separators: `SERVER_ADDR` for `server.addr`.
-    fn respelt(&self, name: &str) -> Option<String> {
-        let bare = |text: &str| text.replace(['_', '.'], "").to_lowercase();
-        self.leaves.keys().find(|key| bare(key) == bare(name)).cloned()
-    }
-
-    fn nearest(&self, key: &str) -> Option<String> {
-        let closeness = |leaf: &&String| {
-            let whole = strsim::jaro_winkler(leaf, key);
-            // A section left out or another one written: the last word alone may tell.
-            let last = |path: &str| path.rsplit('.').next().unwrap_or_default().to_owned();
-            (whole.max(0.95 * strsim::jaro_winkler(&last(leaf), &last(key))) * 1e6) as u64
-        };
-        self.leaves.keys().filter(|leaf| closeness(leaf) > 800_000).max_by_key(closeness).cloned()
-    }
-}
-
-fn flatten(prefix: &str, dict: Dict, leaves: &mut BTreeMap<String, Value>) {
-    for (name, value) in dict {
-        let key = if prefix.is_empty() { name } else { format!("{prefix}.{name}") };
-        match value {
-            Value::Dict(_, inner) => flatten(&key, inner, leaves),
-            leaf => drop(leaves.insert(key, leaf)),
-        }
-    }
-}
-
-impl Fault {
-    fn at(origin: &Origin, text: String) -> Self {
-        Self { origin: Some(origin.clone()), text }
-    }
-}
-
-impl fmt::Display for Fault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.origin {
-            Some(origin) => write!(f, "{origin}: {}", self.text),
-            None => f.write_str(&self.text),
-        }
-    }
-}
-
-impl fmt::Display for Origin {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::File(path) => write!(f, "{}", path.display()),
-            Self::Variable(name) => f.write_str(name),
-        }
-    }
+    let mut leaves = Leaves::new();
+    flatten("", figment.extract().unwrap_or_default(), &mut leaves);
+    leaves
 }

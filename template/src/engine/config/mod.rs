@@ -17,7 +17,7 @@ use std::time::Duration;
 use bytesize::ByteSize;
 use serde::{Deserialize, Serialize};
 
-/// The engine's settings. Your own live in `src/app/settings.rs`, under the key `app`.
+/// The engine's settings. Durations are written `"250ms"`, `"30s"`, `"1m 15s"`; sizes `"64KiB"`, `"1MiB"`. Your own live in `src/app/settings.rs`, under the key `app`.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Config {
     pub server: Server,
@@ -40,12 +40,12 @@ pub struct Server {
     pub worker_threads: usize,
     /// From the parsed head to the response's head. Too high: clients have left long before we
     /// stop working for them. Too low: slow but good answers become 504.
-    #[serde(with = "duration")]
+    #[serde(with = "humantime_serde")]
     pub request_timeout: Duration,
     /// Time to send a request's head, idle keep-alive included (hyper has one timer for both).
     /// Too high: silent clients hold connections. Lower than the proxy's idle timeout: the proxy
     /// sends into connections that we are closing, and its clients see 502.
-    #[serde(with = "duration")]
+    #[serde(with = "humantime_serde")]
     pub header_timeout: Duration,
     /// Largest request body. Too high: a few clients fill the memory. Too low: 413 for good ones.
     pub body_limit: ByteSize,
@@ -74,11 +74,11 @@ pub struct Database {
     pub max_connections: u32,
     /// Longest wait for a connection; then 503. Too high: a dead database holds every request for
     /// its whole timeout. Too low: short bursts are refused that would have been served.
-    #[serde(with = "duration")]
+    #[serde(with = "humantime_serde")]
     pub acquire_timeout: Duration,
     /// Longest wait for SQLite's write lock held by another process. Too high: writers queue up
     /// behind it. Too low: a backup makes writes fail with 503.
-    #[serde(with = "duration")]
+    #[serde(with = "humantime_serde")]
     pub lock_timeout: Duration,
     /// Prepared statements kept per connection. Too high: memory. Too low: each query is parsed anew.
     pub statement_cache: usize,
@@ -102,15 +102,15 @@ pub struct Offload {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Watchdog {
     /// Time between beats under load. Too high: short stalls go unseen. Too low: costs CPU.
-    #[serde(with = "duration")]
+    #[serde(with = "humantime_serde")]
     pub interval: Duration,
     /// A stall longer than this is logged. Too high: stalls that users feel stay silent. Too low:
     /// scheduling noise fills the log.
-    #[serde(with = "duration")]
+    #[serde(with = "humantime_serde")]
     pub stall_warn: Duration,
     /// `/livez` turns 503 after a stall of this length, 0s never. Too high: a dead process stays.
     /// Too low: one slow call restarts a process that would have recovered.
-    #[serde(with = "duration")]
+    #[serde(with = "humantime_serde")]
     pub dead_after: Duration,
 }
 
@@ -119,11 +119,11 @@ pub struct Watchdog {
 pub struct Shutdown {
     /// How long to keep accepting after `/readyz` turned 503, so that load balancers notice. Too
     /// high: eats the grace. Too low: clients are sent to a closed port.
-    #[serde(with = "duration")]
+    #[serde(with = "humantime_serde")]
     pub drain_delay: Duration,
     /// From the signal to the moment unfinished requests are cut off. Too high: the platform kills
     /// the process before its log is written. Too low: slow requests are cut off at each release.
-    #[serde(with = "duration")]
+    #[serde(with = "humantime_serde")]
     pub grace: Duration,
 }
 
@@ -131,7 +131,7 @@ pub struct Shutdown {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Platform {
     /// When the platform kills after SIGTERM (Kubernetes: `terminationGracePeriodSeconds`).
-    #[serde(with = "duration")]
+    #[serde(with = "humantime_serde")]
     pub termination_grace: Duration,
     /// Copies of this service, to reckon what they ask of the database together.
     pub replicas: u32,
@@ -154,7 +154,7 @@ pub struct Log {
     pub queue_size: ByteSize,
     /// Longest wait for the disk at shutdown. Too high: outlasts the platform's patience. Too low:
     /// the last lines, the ones you will look for, are missing.
-    #[serde(with = "duration")]
+    #[serde(with = "humantime_serde")]
     pub drain_timeout: Duration,
 }
 
@@ -248,25 +248,5 @@ impl Default for Log {
             queue_size: ByteSize::mib(8),
             drain_timeout: Duration::from_secs(1),
         }
-    }
-}
-
-/// Durations are written `"250ms"`, `"30s"`, `"1m 15s"`. Use it for your own settings too:
-/// `#[serde(with = "service::engine::config::duration")]`.
-pub mod duration {
-    use std::time::Duration;
-
-    use serde::de::Error;
-    use serde::{Deserialize, Deserializer, Serializer};
-
-    pub fn serialize<S: Serializer>(value: &Duration, to: S) -> Result<S::Ok, S::Error> {
-        to.collect_str(&humantime::format_duration(*value))
-    }
-
-    pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {
-        let text = String::deserialize(from)?;
-        humantime::parse_duration(&text).map_err(|_| {
-            D::Error::custom(format!("`{text}` is not a duration: write it like \"250ms\" or \"30s\""))
-        })
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use figment::value::{Num, Value};
+use figment::value::Value;
 
 use super::align::Note;
 use super::load::{Loaded, is_secret};
@@ -17,7 +17,7 @@ impl<A> Loaded<A> {
                 Note::Clamped { key: clamped, text } if clamped == key => Some(text),
                 _ => None,
             });
-            let value = redact(key, &show(value));
+            let value = show(key, value);
             let _ = match (self.origins.get(key), clamped) {
                 (Some(origin), _) => writeln!(text, "{key} = {value}  # {origin}"),
                 (None, Some(how)) => writeln!(text, "{key} = {value}  # default, {how}"),
@@ -34,9 +34,7 @@ impl<A> Loaded<A> {
         }
         text
     }
-}
 
-impl<A> Loaded<A> {
     /// Puts into the log what an operator would not expect: clamped defaults and advice.
     pub fn log(&self) {
         for note in &self.notes {
@@ -49,25 +47,11 @@ impl<A> Loaded<A> {
     }
 }
 
-fn show(value: &Value) -> String {
-    match value {
-        Value::String(_, text) => format!("{text:?}"),
-        Value::Char(_, c) => format!("{c:?}"),
-        Value::Bool(_, b) => b.to_string(),
-        Value::Num(_, Num::F32(n)) => n.to_string(),
-        Value::Num(_, Num::F64(n)) => n.to_string(),
-        Value::Num(_, n) => {
-            n.to_i128().map_or_else(|| n.to_u128().unwrap_or_default().to_string(), |n| n.to_string())
-        }
-        Value::Array(_, items) => format!("[{}]", items.iter().map(show).collect::<Vec<_>>().join(", ")),
-        Value::Empty(..) | Value::Dict(..) => "{}".to_owned(),
-    }
-}
-
-fn redact(key: &str, shown: &str) -> String {
+fn show(key: &str, value: &Value) -> String {
+    let shown = toml::Value::try_from(value).map_or_else(|_| "{}".to_owned(), |value| value.to_string());
     match is_secret(key) {
-        false => shown.to_owned(),
-        true if key.ends_with("url") => without_secrets(shown),
+        false => shown,
+        true if key.ends_with("url") => without_secrets(&shown),
         true => "\"***\"".to_owned(),
     }
 }

@@ -36,6 +36,10 @@ pub struct Db {
     /// For statements that write. With SQLite it has one connection: waiting for the file's write lock
     /// is then a wait for the pool, where it can be seen. Keep transactions short.
     pub write: Pool,
+    url: Arc<str>,
+    /// For the probe's own connection.
+    probe: pool::Options,
+    last_answer: LastAnswer,
 }
 
 /// When the database last answered.
@@ -86,7 +90,7 @@ impl Db {
     /// The database is newer than this program, an applied migration was edited, or one is pending
     /// although `apply` is off.
     pub async fn migrate(&self, migrations: &Migrator, apply: bool) -> Result<(), Unusable> {
-        let url = self.write.url();
+        let url = &*self.url;
         let mut connection = self
             .write
             .acquire()
@@ -125,7 +129,7 @@ impl Db {
 
     #[must_use]
     pub fn last_answer(&self) -> LastAnswer {
-        self.read.last_answer()
+        self.last_answer.clone()
     }
 
     /// Asks the database whether it is there whenever no request did lately. Has a connection of its
@@ -137,8 +141,7 @@ impl Db {
             if answer.age() < PROBE_EVERY {
                 continue;
             }
-            let asked =
-                tokio::time::timeout(UNREADY_AFTER, sqlite::ask(&mut connection, self.read.options())).await;
+            let asked = tokio::time::timeout(UNREADY_AFTER, sqlite::ask(&mut connection, &self.probe)).await;
             match asked {
                 Ok(Ok(())) => answer.stamp(),
                 failure => {

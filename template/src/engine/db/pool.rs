@@ -11,14 +11,16 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
-use sqlx::pool::PoolConnection;
+use sqlx::pool::{PoolConnection, PoolOptions};
 use sqlx::{Database, raw_sql};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout_at;
 
 use super::{Driver, LastAnswer};
+use crate::engine::config;
+use crate::engine::metrics::{Counted, Timed};
 
-type Options = <<Driver as Database>::Connection as sqlx::Connection>::Options;
+pub(super) type Options = <<Driver as Database>::Connection as sqlx::Connection>::Options;
 
 tokio::task_local! {
     /// Set by sqlx's hook when the acquire that runs in this scope opened a connection.
@@ -37,8 +39,6 @@ pub(super) struct Inner {
     size: u32,
     begin: &'static str,
     acquire_timeout: Duration,
-    url: Arc<str>,
-    options: Options,
     pub(super) last_answer: LastAnswer,
     pub(super) meters: Meters,
 }
@@ -54,25 +54,19 @@ pub(super) struct Meters {
     timeouts: Counter,
 }
 
-/// What makes a pool.
-pub(super) struct Setup {
-    pub name: &'static str,
-    pub size: u32,
-    /// The statement that begins a transaction.
-    pub begin: &'static str,
-    pub acquire_timeout: Duration,
-    pub url: Arc<str>,
-    pub options: Options,
-    pub pools: sqlx::pool::PoolOptions<Driver>,
-    pub last_answer: LastAnswer,
-}
-
 impl Pool {
-    pub(super) fn new(setup: Setup) -> Self {
-        let Setup { name, size, begin, acquire_timeout, url, options, pools, last_answer } = setup;
-        let pool = pools
+    /// `begin` is the statement that begins a transaction.
+    pub(super) fn new(
+        name: &'static str,
+        size: u32,
+        begin: &'static str,
+        config: &config::Database,
+        options: Options,
+        last_answer: LastAnswer,
+    ) -> Self {
+        let pool = PoolOptions::new()
             .max_connections(size)
-            .acquire_timeout(acquire_timeout)
+            .acquire_timeout(config.acquire_timeout)
             // A ping at each checkout costs 12 µs and tells nothing that the query would not.
             .test_before_acquire(false)
             // Off, both: sqlx's maintenance can spin for ever on a counter that wrapped
@@ -83,7 +77,7 @@ impl Pool {
                 let _ = OPENED.try_with(|opened| opened.set(true));
                 Box::pin(async { Ok(()) })
             })
-            .connect_lazy_with(options.clone());
+            .connect_lazy_with(options);
         let meters = Meters {
             acquire: histogram!("db_pool_acquire_seconds", "pool" => name),
             connect: histogram!("db_pool_connect_seconds", "pool" => name),
@@ -94,15 +88,12 @@ impl Pool {
             timeouts: counter!("db_pool_timeouts_total", "pool" => name),
         };
         gauge!("db_pool_max_connections", "pool" => name).set(size);
-        let permits = Arc::new(Semaphore::new(size as usize));
         Self(Arc::new(Inner {
             pool,
-            permits,
+            permits: Arc::new(Semaphore::new(size as usize)),
             size,
             begin,
-            acquire_timeout,
-            url,
-            options,
+            acquire_timeout: config.acquire_timeout,
             last_answer,
             meters,
         }))
@@ -141,7 +132,8 @@ impl Pool {
             meters.acquire.record(0.0);
             return Ok(permit);
         }
-        let _waiting = Waiting::enter(meters);
+        let _waiting = Counted::enter(&meters.waiters);
+        let _timed = Timed::into(&meters.acquire);
         match timeout_at(deadline, Arc::clone(&self.0.permits).acquire_owned()).await {
             Ok(permit) => permit.map_err(|_| sqlx::Error::PoolClosed),
             Err(_) => Err(self.timed_out()),
@@ -175,38 +167,6 @@ impl Pool {
         let open = self.0.pool.size() as usize;
         self.0.meters.in_use.set(in_use.min(open) as f64);
         self.0.meters.idle.set(open.saturating_sub(in_use) as f64);
-    }
-
-    pub(super) fn url(&self) -> &str {
-        &self.0.url
-    }
-
-    pub(super) fn options(&self) -> &Options {
-        &self.0.options
-    }
-
-    pub(super) fn last_answer(&self) -> LastAnswer {
-        self.0.last_answer.clone()
-    }
-}
-
-/// One that waits for a permit, counted until it has it or leaves.
-struct Waiting<'a> {
-    meters: &'a Meters,
-    since: Instant,
-}
-
-impl<'a> Waiting<'a> {
-    fn enter(meters: &'a Meters) -> Self {
-        meters.waiters.increment(1);
-        Self { meters, since: Instant::now() }
-    }
-}
-
-impl Drop for Waiting<'_> {
-    fn drop(&mut self) {
-        self.meters.waiters.decrement(1);
-        self.meters.acquire.record(self.since.elapsed());
     }
 }
 

@@ -10,12 +10,10 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use sqlx::migrate::{Migrate, MigrateError, Migrator};
-use sqlx::sqlite::{
-    SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous,
-};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteSynchronous};
 use sqlx::{ConnectOptions, Connection as _};
 
-use super::pool::{Pool, Setup};
+use super::pool::Pool;
 use super::{Db, LastAnswer, Unusable};
 use crate::engine::config::Database;
 
@@ -36,23 +34,12 @@ pub async fn open(config: &Database) -> Result<Db, Unusable> {
         })?;
     }
     let last_answer = LastAnswer::now();
-    let pool = |name: &'static str, size: u32, begin: &'static str, options: SqliteConnectOptions| {
-        Pool::new(Setup {
-            name,
-            size,
-            begin,
-            acquire_timeout: config.acquire_timeout,
-            url: Arc::from(url),
-            options,
-            pools: SqlitePoolOptions::new(),
-            last_answer: last_answer.clone(),
-        })
-    };
     // A transaction that begins as a reader and then writes fails at once if another has written in
     // between, so writers take the lock when they begin.
-    let write = pool("write", 1, "BEGIN IMMEDIATE", options.clone());
+    let write = Pool::new("write", 1, "BEGIN IMMEDIATE", config, options.clone(), last_answer.clone());
+    let options = options.read_only(true).create_if_missing(false);
     let read =
-        pool("read", config.max_connections, "BEGIN", options.read_only(true).create_if_missing(false));
+        Pool::new("read", config.max_connections, "BEGIN", config, options.clone(), last_answer.clone());
     for pool in [&write, &read] {
         let opened = pool.acquire().await;
         let mut connection = opened.map_err(|error| {
@@ -62,7 +49,7 @@ pub async fn open(config: &Database) -> Result<Db, Unusable> {
         let asked = sqlx::query("SELECT count(*) FROM sqlite_schema").execute(&mut connection).await;
         asked.map_err(|error| Unusable::new(url, &error, "Is it a SQLite database?"))?;
     }
-    Ok(Db { read, write })
+    Ok(Db { read, write, url: Arc::from(url), probe: options, last_answer })
 }
 
 /// Asks a database that is there, and makes none.

@@ -56,7 +56,7 @@ pub(super) struct Outgoing {
 }
 
 impl Outgoing {
-    pub(super) fn wrap(inner: Body, exchange: Exchange, content_length: Option<u64>) -> Body {
+    pub(super) fn wrap(inner: Body, mut exchange: Exchange, content_length: Option<u64>) -> Body {
         if inner.is_end_stream() {
             exchange.complete();
             return inner;
@@ -81,11 +81,11 @@ impl http_body::Body for Outgoing {
                 let sent = frame.data_ref().map_or(0, |data| data.len() as u64);
                 this.remaining = this.remaining.map(|left| left.saturating_sub(sent));
                 if this.remaining == Some(0) || this.inner.is_end_stream() {
-                    this.exchange.complete_in_place();
+                    this.exchange.complete();
                 }
             }
             Some(Err(error)) => this.exchange.fail(error),
-            None => this.exchange.complete_in_place(),
+            None => this.exchange.complete(),
         }
         Poll::Ready(frame)
     }

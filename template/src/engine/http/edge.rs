@@ -70,19 +70,20 @@ impl Edge {
 }
 
 async fn serve(State(edge): State<Edge>, request: Request, next: Next) -> Response {
-    let route = edge.exchanges.route(request.extensions().get::<MatchedPath>().map(MatchedPath::as_str));
+    // What matched no route shares one label, or scanners would make a series for each path they try.
+    let route = request.extensions().get::<MatchedPath>().map_or("_unmatched", MatchedPath::as_str);
     let context = Arc::new(context::Request {
         id: RequestId::from_headers(request.headers()),
         trace: Trace::from_headers(request.headers()),
         method: method(request.method()),
-        route: Arc::clone(&route.template),
+        route: Arc::from(route),
         started: Instant::now(),
         awaits_body: AtomicBool::new(false),
         tasks: edge.links.background.tasks(),
     });
     let connection = request.extensions().get::<ActiveRequests>().map(|active| Arc::clone(&active.0));
     let http1 = request.version() <= Version::HTTP_11;
-    let mut exchange = edge.exchanges.open(Arc::clone(&context), route, connection);
+    let mut exchange = edge.exchanges.open(Arc::clone(&context), connection);
     let request = request.map(|body| Incoming::wrap(body, &context));
 
     let handler = AssertUnwindSafe(next.run(request)).catch_unwind();

@@ -8,110 +8,94 @@
 use std::collections::HashMap;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use axum::http::StatusCode;
 use metrics::{Gauge, Histogram, gauge, histogram};
 use tracing::info;
 
 use crate::engine::context::{REQUEST, Request};
+use crate::engine::metrics::Counted;
 
-/// Locks over the list of open requests, so that cores rarely meet at one.
-const SHARDS: usize = 16;
+/// What tells the histograms of `http_request_duration_seconds` apart.
+type Labels = (&'static str, Arc<str>, StatusCode);
 
 /// All open requests, and the handles of their metrics. One per service.
 pub struct Exchanges {
-    open: [Mutex<HashMap<u64, Arc<Request>>>; SHARDS],
+    open: Mutex<HashMap<u64, Arc<Request>>>,
     serial: AtomicU64,
     in_flight: Gauge,
-    routes: RwLock<HashMap<Arc<str>, Arc<Route>>>,
+    durations: RwLock<HashMap<Labels, Histogram>>,
     aborting: AtomicBool,
 }
 
 impl Default for Exchanges {
     fn default() -> Self {
         Self {
-            open: Default::default(),
+            open: Mutex::default(),
             serial: AtomicU64::default(),
             in_flight: gauge!("http_requests_in_flight"),
-            routes: RwLock::default(),
+            durations: RwLock::default(),
             aborting: AtomicBool::default(),
         }
     }
 }
 
 impl Exchanges {
-    /// `template` is the matched route; whatever matched none shares one value, or scanners would make
-    /// a series for each path they try.
-    pub(super) fn route(&self, template: Option<&str>) -> Arc<Route> {
-        let template = template.unwrap_or("_unmatched");
-        if let Some(route) = self.routes.read().unwrap_or_else(PoisonError::into_inner).get(template) {
-            return Arc::clone(route);
-        }
-        let mut routes = self.routes.write().unwrap_or_else(PoisonError::into_inner);
-        let template: Arc<str> = Arc::from(template);
-        let route = routes.entry(Arc::clone(&template)).or_insert_with(|| Arc::new(Route::new(template)));
-        Arc::clone(route)
-    }
-
     pub(super) fn open(
         self: &Arc<Self>,
         request: Arc<Request>,
-        route: Arc<Route>,
         connection: Option<Arc<AtomicUsize>>,
     ) -> Exchange {
         let serial = self.serial.fetch_add(1, Relaxed);
-        self.shard(serial).insert(serial, Arc::clone(&request));
-        self.in_flight.increment(1);
+        self.lock().insert(serial, Arc::clone(&request));
         if let Some(active) = &connection {
             active.fetch_add(1, Relaxed);
         }
-        let exchanges = Arc::clone(self);
-        Exchange { exchanges, request, route, connection, serial, status: None, closed: false }
+        let in_flight = Counted::enter(&self.in_flight);
+        Exchange {
+            exchanges: Arc::clone(self),
+            request,
+            connection,
+            serial,
+            status: None,
+            in_flight: Some(in_flight),
+        }
     }
 
-    fn shard(&self, serial: u64) -> std::sync::MutexGuard<'_, HashMap<u64, Arc<Request>>> {
-        self.open[serial as usize % SHARDS].lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, HashMap<u64, Arc<Request>>> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Requests whose response is not finished.
     #[must_use]
     pub fn list(&self) -> Vec<Arc<Request>> {
-        (0..SHARDS as u64)
-            .flat_map(|serial| self.shard(serial).values().cloned().collect::<Vec<_>>())
-            .collect()
+        self.lock().values().cloned().collect()
     }
 
     pub(in crate::engine) fn any_open(&self) -> bool {
-        (0..SHARDS as u64).any(|serial| !self.shard(serial).is_empty())
+        !self.lock().is_empty()
     }
 
     /// From now on a request that is dropped was cut off by us, not left by its client.
     pub(in crate::engine) fn abort(&self) {
         self.aborting.store(true, Relaxed);
     }
-}
 
-/// One route and its histograms, by method and status.
-pub(super) struct Route {
-    pub(super) template: Arc<str>,
-    durations: RwLock<HashMap<(&'static str, u16), Histogram>>,
-}
-
-impl Route {
-    fn new(template: Arc<str>) -> Self {
-        Self { template, durations: RwLock::default() }
-    }
-
-    fn duration(&self, method: &'static str, status: StatusCode) -> Histogram {
-        let key = (method, status.as_u16());
-        if let Some(histogram) = self.durations.read().unwrap_or_else(PoisonError::into_inner).get(&key) {
-            return histogram.clone();
+    /// Registered once for each set of labels: looking one up in the recorder costs ten times as much.
+    fn duration(&self, method: &'static str, route: &Arc<str>, status: StatusCode) -> Histogram {
+        let labels = (method, Arc::clone(route), status);
+        if let Some(known) = self.durations.read().unwrap_or_else(PoisonError::into_inner).get(&labels) {
+            return known.clone();
         }
-        let route = self.template.to_string();
         let histogram = histogram!("http_request_duration_seconds",
-            "method" => method, "route" => route, "status" => status.as_u16().to_string());
-        self.durations.write().unwrap_or_else(PoisonError::into_inner).entry(key).or_insert(histogram).clone()
+            "method" => method, "route" => route.to_string(), "status" => status.as_str().to_owned());
+        self.durations
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .entry(labels)
+            .or_insert(histogram)
+            .clone()
     }
 }
 
@@ -119,12 +103,12 @@ impl Route {
 pub(super) struct Exchange {
     exchanges: Arc<Exchanges>,
     request: Arc<Request>,
-    route: Arc<Route>,
     /// Open requests of the same connection.
     connection: Option<Arc<AtomicUsize>>,
     serial: u64,
     status: Option<(StatusCode, &'static str)>,
-    closed: bool,
+    /// None once it is closed.
+    in_flight: Option<Counted>,
 }
 
 /// nginx's status for a client that left; only metrics and log see it.
@@ -146,11 +130,8 @@ impl Exchange {
         self.status = Some((status, outcome.unwrap_or(by_status)));
     }
 
-    pub(super) fn complete(mut self) {
-        self.complete_in_place();
-    }
-
-    pub(super) fn complete_in_place(&mut self) {
+    /// The last byte is out.
+    pub(super) fn complete(&mut self) {
         if let Some((status, outcome)) = self.status {
             self.close(status, outcome);
         }
@@ -165,22 +146,21 @@ impl Exchange {
     }
 
     fn close(&mut self, status: StatusCode, outcome: &'static str) {
-        if std::mem::replace(&mut self.closed, true) {
+        if self.in_flight.take().is_none() {
             return;
         }
-        let Request { method, started, .. } = &*self.request;
+        let Request { method, route, started, .. } = &*self.request;
         let duration = started.elapsed();
-        self.exchanges.shard(self.serial).remove(&self.serial);
-        self.exchanges.in_flight.decrement(1);
+        self.exchanges.lock().remove(&self.serial);
         if let Some(active) = &self.connection {
             active.fetch_sub(1, Relaxed);
         }
-        self.route.duration(method, status).record(duration);
+        self.exchanges.duration(method, route, status).record(duration);
         REQUEST.sync_scope(self.request(), || {
             info!(
                 target: "request",
                 method,
-                route = &*self.route.template,
+                route = &**route,
                 status = status.as_u16(),
                 outcome,
                 duration_ms = duration.as_secs_f64() * 1e3,

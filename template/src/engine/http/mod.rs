@@ -6,7 +6,7 @@
 
 mod body;
 pub mod edge;
-mod exchange;
+pub mod exchange;
 pub mod extract;
 pub mod problem;
 pub mod server;

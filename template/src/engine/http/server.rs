@@ -26,6 +26,7 @@ use tokio_util::task::TaskTracker;
 use tower_service::Service as _;
 
 use crate::engine::config;
+use crate::engine::metrics::Counted;
 
 /// Pause after the system refused a connection, out of file descriptors say. Higher: slower recovery.
 /// Lower: a busy loop that fills the log.
@@ -153,7 +154,7 @@ impl Acceptor {
     }
 
     async fn connection(self, stream: TcpStream, _slot: OwnedSemaphorePermit) {
-        let _open = Open::enter(&self.open);
+        let _open = Counted::enter(&self.open);
         // Answers are written whole; waiting for more to send along only delays them.
         let _ = stream.set_nodelay(true);
         let active = Arc::new(AtomicUsize::new(0));
@@ -216,20 +217,4 @@ fn count(error: &(dyn std::error::Error + 'static)) {
 
 fn count_kind(kind: &'static str) {
     counter!("http_connection_errors_total", "kind" => kind).increment(1);
-}
-
-/// Counts a connection until it is dropped, however it ends.
-struct Open<'a>(&'a Gauge);
-
-impl<'a> Open<'a> {
-    fn enter(gauge: &'a Gauge) -> Self {
-        gauge.increment(1);
-        Self(gauge)
-    }
-}
-
-impl Drop for Open<'_> {
-    fn drop(&mut self) {
-        self.0.decrement(1);
-    }
 }

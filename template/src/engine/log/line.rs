@@ -4,8 +4,9 @@
 //! its `request_id` and `trace_id`. Everything that came from outside is escaped: nobody can forge a
 //! line. Fields of surrounding spans stand in `spans`.
 
-use std::fmt::{self, Write};
+use std::fmt;
 
+use serde_json::Value;
 use tracing::field::{Field, Visit};
 use tracing::{Event, Subscriber};
 use tracing_subscriber::fmt::format::Writer;
@@ -74,73 +75,42 @@ struct JsonFields<'w> {
 }
 
 impl JsonFields<'_> {
-    fn put(&mut self, field: &Field, write: impl FnOnce(&mut Writer<'_>) -> fmt::Result) {
-        if self.result.is_err() {
-            return;
-        }
+    /// `value` writes itself as JSON, escaped.
+    fn put(&mut self, field: &Field, value: impl fmt::Display) {
         let name = field.name();
         self.saw_message |= name == "message";
         let prefix = if OWN_KEYS.contains(&name) { "field_" } else { "" };
-        self.result = write!(self.to, ",\"{prefix}{name}\":").and_then(|()| write(&mut self.to));
-    }
-
-    fn put_text(&mut self, field: &Field, text: fmt::Arguments<'_>) {
-        self.put(field, |to| {
-            to.write_char('"')?;
-            Escaped(to).write_fmt(text)?;
-            to.write_char('"')
-        });
+        self.result = self.result.and_then(|()| write!(self.to, ",\"{prefix}{name}\":{value}"));
     }
 }
 
 impl Visit for JsonFields<'_> {
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        self.put_text(field, format_args!("{value:?}"));
+        self.put(field, Value::from(format!("{value:?}")));
     }
 
     fn record_str(&mut self, field: &Field, value: &str) {
-        self.put_text(field, format_args!("{value}"));
+        self.put(field, Value::from(value));
     }
 
     fn record_f64(&mut self, field: &Field, value: f64) {
-        match value {
-            v if !v.is_finite() => self.put(field, |to| to.write_str("null")),
-            v if field.name().ends_with("_ms") => self.put(field, |to| write!(to, "{v:.3}")),
-            v => self.put(field, |to| write!(to, "{v}")),
+        if value.is_finite() && field.name().ends_with("_ms") {
+            self.put(field, format_args!("{value:.3}"));
+        } else {
+            self.put(field, Value::from(value));
         }
     }
 
     fn record_i64(&mut self, field: &Field, value: i64) {
-        self.put(field, |to| write!(to, "{value}"));
+        self.put(field, value);
     }
 
     fn record_u64(&mut self, field: &Field, value: u64) {
-        self.put(field, |to| write!(to, "{value}"));
+        self.put(field, value);
     }
 
     fn record_bool(&mut self, field: &Field, value: bool) {
-        self.put(field, |to| write!(to, "{value}"));
-    }
-}
-
-/// Writes text as the inside of a JSON string.
-struct Escaped<'a, 'w>(&'a mut Writer<'w>);
-
-impl fmt::Write for Escaped<'_, '_> {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        let mut rest = text;
-        while let Some(at) = rest.find(|c: char| c < ' ' || matches!(c, '"' | '\\' | '\u{7f}')) {
-            self.0.write_str(&rest[..at])?;
-            let special = rest.as_bytes()[at];
-            match special {
-                b'"' | b'\\' => write!(self.0, "\\{}", char::from(special))?,
-                b'\n' => self.0.write_str("\\n")?,
-                b'\t' => self.0.write_str("\\t")?,
-                control => write!(self.0, "\\u{control:04x}")?,
-            }
-            rest = &rest[at + 1..];
-        }
-        self.0.write_str(rest)
+        self.put(field, value);
     }
 }
 
