@@ -27,6 +27,7 @@ use super::control::Signal;
 use super::http::edge::Edge;
 use super::http::server::Server;
 use super::links::Links;
+use super::log::millis;
 
 /// For cut-off requests to write their log lines. Higher: eats the tail. Lower: lines are missing.
 const ABORT: Duration = Duration::from_millis(100);
@@ -146,8 +147,4 @@ fn at_least(deadline: Instant) -> Instant {
 
 fn left(deadline: Instant) -> Duration {
     deadline.saturating_duration_since(Instant::now())
-}
-
-fn millis(duration: Duration) -> f64 {
-    duration.as_secs_f64() * 1e3
 }

@@ -17,6 +17,7 @@ use tracing::{info, warn};
 use super::config;
 use super::health::Health;
 use super::http::exchange::Exchanges;
+use super::log::millis;
 
 /// While no request is in flight, beats are this much rarer. Higher: stalls of background work are seen
 /// later. Lower: an idle service wakes up for nothing.
@@ -52,10 +53,7 @@ async fn wait(
     let answer = match timeout(config.stall_warn, &mut answered).await {
         Ok(answer) => answer,
         Err(_) => {
-            warn!(
-                stalled_ms = sent.elapsed().as_secs_f64() * 1e3,
-                "event loop stalled: a task blocks its worker"
-            );
+            warn!(stalled_ms = millis(sent.elapsed()), "event loop stalled: a task blocks its worker");
             answered.await
         }
     };
@@ -65,6 +63,6 @@ async fn wait(
 fn record(delays: &Histogram, delay: Duration, config: &config::Watchdog) {
     delays.record(delay);
     if delay > config.stall_warn {
-        info!(stalled_ms = delay.as_secs_f64() * 1e3, "event loop goes on");
+        info!(stalled_ms = millis(delay), "event loop goes on");
     }
 }

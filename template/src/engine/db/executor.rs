@@ -13,6 +13,7 @@ use sqlx::error::BoxDynError;
 use sqlx::{Database, Either, Error, Execute, Executor, SqlStr};
 
 use super::{Connection, Driver, Pool};
+use crate::engine::log::millis;
 
 type Row = <Driver as Database>::Row;
 type Done = <Driver as Database>::QueryResult;
@@ -172,7 +173,7 @@ impl Drop for Timer {
         self.pool.0.meters.query.record(self.waited);
         if self.waited > SLOW {
             let statement = self.sql.as_str();
-            tracing::warn!(statement, duration_ms = self.waited.as_secs_f64() * 1e3, "slow statement");
+            tracing::warn!(statement, duration_ms = millis(self.waited), "slow statement");
         }
     }
 }

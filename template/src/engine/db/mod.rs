@@ -21,6 +21,7 @@ use sqlx::migrate::{MigrateError, Migrator};
 pub use self::pool::{Connection, Pool, Transaction};
 pub use self::sqlite::{Driver, look, open};
 use crate::engine::config::report::without_secrets;
+use crate::engine::log::millis;
 
 /// Readiness turns 503 after this long without an answer of the database. Higher: users see the outage
 /// first. Lower: one slow checkpoint takes the service out of rotation.
@@ -147,11 +148,7 @@ impl Db {
                 failure => {
                     connection = None;
                     let error = failure.map_or_else(|_| "no answer".to_owned(), |e| format!("{:?}", e.err()));
-                    tracing::warn!(
-                        error,
-                        unanswered_ms = answer.age().as_secs_f64() * 1e3,
-                        "database does not answer"
-                    );
+                    tracing::warn!(error, unanswered_ms = millis(answer.age()), "database does not answer");
                 }
             }
         }

@@ -15,6 +15,7 @@ use metrics::{Gauge, Histogram, gauge, histogram};
 use tracing::info;
 
 use crate::engine::context::{REQUEST, Request};
+use crate::engine::log::millis;
 use crate::engine::metrics::Counted;
 
 /// What tells the histograms of `http_request_duration_seconds` apart.
@@ -163,7 +164,7 @@ impl Exchange {
                 route = &**route,
                 status = status.as_u16(),
                 outcome,
-                duration_ms = duration.as_secs_f64() * 1e3,
+                duration_ms = millis(duration),
                 "request"
             );
         });

@@ -24,6 +24,7 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt;
 
+pub use self::line::millis;
 pub use self::queue::{Counts, Queue};
 use super::config::{Log, LogFormat, Rotation};
 
@@ -58,7 +59,7 @@ pub fn start(config: &Log) -> Result<Logs, String> {
             // People read the terminal; a slow one must not hold up a request either.
             let (writer, guard) =
                 NonBlockingBuilder::default().thread_name("log-terminal").finish(io::stderr());
-            let layer = tracing_subscriber::fmt::layer().event_format(line::Text).with_writer(writer);
+            let layer = tracing_subscriber::fmt::layer().event_format(line::text()).with_writer(writer);
             (layer, guard)
         })
         .unzip();
@@ -106,9 +107,9 @@ where
     let layer = tracing_subscriber::fmt::layer();
     match format {
         LogFormat::Json => {
-            layer.fmt_fields(JsonFields::new()).event_format(line::Json).with_writer(queue).boxed()
+            layer.fmt_fields(JsonFields::new()).event_format(line::json()).with_writer(queue).boxed()
         }
-        LogFormat::Text => layer.with_ansi(false).event_format(line::Text).with_writer(queue).boxed(),
+        LogFormat::Text => layer.with_ansi(false).event_format(line::text()).with_writer(queue).boxed(),
     }
 }
 
