@@ -4,7 +4,6 @@
 //! line of the task has it. It does not cross `tokio::spawn` by itself: [`spawn`] and
 //! [`Offload::run`](crate::engine::offload::Offload::run) carry it along, and clippy bans the raw calls.
 
-use std::fmt::Write;
 use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -29,6 +28,7 @@ pub struct Request {
     /// The route's template, such as `/items/{id}`.
     pub route: Arc<str>,
     pub started: Instant,
+    pub(super) http1: bool,
     /// Set while the request waits for its client to send: then a timeout is the client's.
     pub(super) awaits_body: AtomicBool,
     /// What [`spawn`] starts; shutdown waits for it.
@@ -81,7 +81,11 @@ impl RequestId {
                 && value.as_bytes().iter().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(b))
         };
         let taken = headers.get(REQUEST_ID).filter(well_formed).cloned();
-        Self(taken.unwrap_or_else(|| hex(fastrand::u128(..), 32)))
+        Self(taken.unwrap_or_else(|| {
+            let mut id = [0; 32];
+            write_hex(&mut id, fastrand::u128(..));
+            header_value(&id)
+        }))
     }
 
     #[must_use]
@@ -108,14 +112,17 @@ impl Trace {
             .get(TRACEPARENT)
             .and_then(|value| value.to_str().ok())
             .filter(|text| is_traceparent(text));
-        let mut text = String::with_capacity(55);
-        let _ = match parent {
-            Some(parent) => write!(text, "00-{}-", &parent[3..35]),
-            None => write!(text, "00-{:032x}-", fastrand::u128(1..)),
-        };
-        // Flags of a trace we start: 00, nobody decided to record it.
-        let _ = write!(text, "{:016x}-{}", fastrand::u64(1..), parent.map_or("00", |parent| &parent[53..55]));
-        Self(HeaderValue::from_str(&text).unwrap_or(HeaderValue::from_static("")))
+        // Flags of a trace that we start: 00, nobody decided to record it.
+        let mut own = *b"00-00000000000000000000000000000000-0000000000000000-00";
+        match parent.map(str::as_bytes) {
+            Some(parent) => {
+                own[3..35].copy_from_slice(&parent[3..35]);
+                own[53..].copy_from_slice(&parent[53..55]);
+            }
+            None => write_hex(&mut own[3..35], fastrand::u128(1..)),
+        }
+        write_hex(&mut own[36..52], fastrand::u64(1..).into());
+        Self(header_value(&own))
     }
 
     /// The trace's id, 32 lowercase hex digits.
@@ -150,6 +157,14 @@ fn is_traceparent(text: &str) -> bool {
         && !zero(36..52)
 }
 
-fn hex(number: u128, digits: usize) -> HeaderValue {
-    HeaderValue::from_str(&format!("{number:0digits$x}")).unwrap_or(HeaderValue::from_static(""))
+/// Fills `digits` with the lowest digits of `number`.
+fn write_hex(digits: &mut [u8], mut number: u128) {
+    for digit in digits.iter_mut().rev() {
+        *digit = b"0123456789abcdef"[(number & 0xf) as usize];
+        number >>= 4;
+    }
+}
+
+fn header_value(text: &[u8]) -> HeaderValue {
+    HeaderValue::from_bytes(text).unwrap_or(HeaderValue::from_static(""))
 }

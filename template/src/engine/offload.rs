@@ -17,9 +17,11 @@ use super::metrics::Counted;
 
 /// The bounded pool of threads. Clones share it.
 #[derive(Clone)]
-pub struct Offload {
+pub struct Offload(Arc<Inner>);
+
+struct Inner {
     threads: Arc<Semaphore>,
-    queue: Arc<Semaphore>,
+    queue: Semaphore,
     wait: Histogram,
     run: Histogram,
     queue_length: Gauge,
@@ -29,14 +31,14 @@ pub struct Offload {
 impl Offload {
     #[must_use]
     pub fn new(config: &config::Offload) -> Self {
-        Self {
+        Self(Arc::new(Inner {
             threads: Arc::new(Semaphore::new(config.threads)),
-            queue: Arc::new(Semaphore::new(config.max_queue)),
+            queue: Semaphore::new(config.max_queue),
             wait: histogram!("offload_wait_seconds"),
             run: histogram!("offload_run_seconds"),
             queue_length: gauge!("offload_queue_length"),
             rejected: counter!("offload_rejected_total"),
-        }
+        }))
     }
 
     /// Runs `work` on a thread of the pool; its log lines carry the request's id. Dropping the future
@@ -49,21 +51,22 @@ impl Offload {
         T: Send + 'static,
         W: FnOnce() -> T + Send + 'static,
     {
+        let pool = &*self.0;
         let submitted = Instant::now();
-        let thread = match Arc::clone(&self.threads).try_acquire_owned() {
+        let thread = match Arc::clone(&pool.threads).try_acquire_owned() {
             Ok(thread) => thread,
             Err(TryAcquireError::Closed) => return Err(Problem::overloaded("the offload pool is closed")),
             Err(TryAcquireError::NoPermits) => {
-                let Ok(_place) = self.queue.try_acquire() else {
-                    self.rejected.increment(1);
+                let Ok(_place) = pool.queue.try_acquire() else {
+                    pool.rejected.increment(1);
                     return Err(Problem::overloaded("too much work is waiting for a thread"));
                 };
-                let _counted = Counted::enter(&self.queue_length);
-                let permit = Arc::clone(&self.threads).acquire_owned().await;
+                let _counted = Counted::enter(&pool.queue_length);
+                let permit = Arc::clone(&pool.threads).acquire_owned().await;
                 permit.map_err(|_| Problem::overloaded("the offload pool is closed"))?
             }
         };
-        let (wait, run) = (self.wait.clone(), self.run.clone());
+        let (wait, run) = (pool.wait.clone(), pool.run.clone());
         let (request, span) = (context::current(), tracing::Span::current());
         let work = move || {
             // Freed when the work ends, also when nobody waits for it any more.

@@ -37,9 +37,14 @@ pub struct Db {
     /// For statements that write. With SQLite it has one connection: waiting for the file's write lock
     /// is then a wait for the pool, where it can be seen. Keep transactions short.
     pub write: Pool,
-    url: Arc<str>,
+    about: Arc<About>,
+}
+
+#[derive(Debug)]
+struct About {
+    url: String,
     /// For the probe's own connection.
-    probe: pool::Options,
+    options: pool::Options,
     last_answer: LastAnswer,
 }
 
@@ -91,7 +96,7 @@ impl Db {
     /// The database is newer than this program, an applied migration was edited, or one is pending
     /// although `apply` is off.
     pub async fn migrate(&self, migrations: &Migrator, apply: bool) -> Result<(), Unusable> {
-        let url = &*self.url;
+        let url = &self.about.url;
         let mut connection = self
             .write
             .acquire()
@@ -130,7 +135,7 @@ impl Db {
 
     #[must_use]
     pub fn last_answer(&self) -> LastAnswer {
-        self.last_answer.clone()
+        self.about.last_answer.clone()
     }
 
     /// Asks the database whether it is there whenever no request did lately. Has a connection of its
@@ -142,7 +147,8 @@ impl Db {
             if answer.age() < PROBE_EVERY {
                 continue;
             }
-            let asked = tokio::time::timeout(UNREADY_AFTER, sqlite::ask(&mut connection, &self.probe)).await;
+            let asked =
+                tokio::time::timeout(UNREADY_AFTER, sqlite::ask(&mut connection, &self.about.options)).await;
             match asked {
                 Ok(Ok(())) => answer.stamp(),
                 failure => {

@@ -14,7 +14,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, Sq
 use sqlx::{ConnectOptions, Connection as _};
 
 use super::pool::Pool;
-use super::{Db, LastAnswer, Unusable};
+use super::{About, Db, LastAnswer, Unusable};
 use crate::engine::config::Database;
 
 /// The sqlx driver: the one type that the rest of the service names.
@@ -49,7 +49,7 @@ pub async fn open(config: &Database) -> Result<Db, Unusable> {
         let asked = sqlx::query("SELECT count(*) FROM sqlite_schema").execute(&mut connection).await;
         asked.map_err(|error| Unusable::new(url, &error, "Is it a SQLite database?"))?;
     }
-    Ok(Db { read, write, url: Arc::from(url), probe: options, last_answer })
+    Ok(Db { read, write, about: Arc::new(About { url: url.to_owned(), options, last_answer }) })
 }
 
 /// Asks a database that is there, and makes none.

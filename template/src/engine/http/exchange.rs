@@ -7,11 +7,12 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::Ordering::Relaxed;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
+use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use axum::http::StatusCode;
 use metrics::{Gauge, Histogram, gauge, histogram};
+use slab::Slab;
 use tracing::info;
 
 use crate::engine::context::{REQUEST, Request};
@@ -23,8 +24,7 @@ type Labels = (&'static str, Arc<str>, StatusCode);
 
 /// All open requests, and the handles of their metrics. One per service.
 pub struct Exchanges {
-    open: Mutex<HashMap<u64, Arc<Request>>>,
-    serial: AtomicU64,
+    open: Mutex<Slab<Arc<Request>>>,
     in_flight: Gauge,
     durations: RwLock<HashMap<Labels, Histogram>>,
     aborting: AtomicBool,
@@ -34,7 +34,6 @@ impl Default for Exchanges {
     fn default() -> Self {
         Self {
             open: Mutex::default(),
-            serial: AtomicU64::default(),
             in_flight: gauge!("http_requests_in_flight"),
             durations: RwLock::default(),
             aborting: AtomicBool::default(),
@@ -48,8 +47,7 @@ impl Exchanges {
         request: Arc<Request>,
         connection: Option<Arc<AtomicUsize>>,
     ) -> Exchange {
-        let serial = self.serial.fetch_add(1, Relaxed);
-        self.lock().insert(serial, Arc::clone(&request));
+        let slot = self.lock().insert(Arc::clone(&request));
         if let Some(active) = &connection {
             active.fetch_add(1, Relaxed);
         }
@@ -58,20 +56,20 @@ impl Exchanges {
             exchanges: Arc::clone(self),
             request,
             connection,
-            serial,
+            slot,
             status: None,
             in_flight: Some(in_flight),
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<u64, Arc<Request>>> {
+    fn lock(&self) -> MutexGuard<'_, Slab<Arc<Request>>> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Requests whose response is not finished.
     #[must_use]
     pub fn list(&self) -> Vec<Arc<Request>> {
-        self.lock().values().cloned().collect()
+        self.lock().iter().map(|(_, request)| Arc::clone(request)).collect()
     }
 
     pub(in crate::engine) fn any_open(&self) -> bool {
@@ -106,7 +104,8 @@ pub(super) struct Exchange {
     request: Arc<Request>,
     /// Open requests of the same connection.
     connection: Option<Arc<AtomicUsize>>,
-    serial: u64,
+    /// Its place in the list of open ones.
+    slot: usize,
     status: Option<(StatusCode, &'static str)>,
     /// None once it is closed.
     in_flight: Option<Counted>,
@@ -152,7 +151,7 @@ impl Exchange {
         }
         let Request { method, route, started, .. } = &*self.request;
         let duration = started.elapsed();
-        self.exchanges.lock().remove(&self.serial);
+        self.exchanges.lock().remove(self.slot);
         if let Some(active) = &self.connection {
             active.fetch_sub(1, Relaxed);
         }

@@ -59,7 +59,7 @@ pub fn start(config: &Log) -> Result<Logs, String> {
             // People read the terminal; a slow one must not hold up a request either.
             let (writer, guard) =
                 NonBlockingBuilder::default().thread_name("log-terminal").finish(io::stderr());
-            let layer = tracing_subscriber::fmt::layer().event_format(line::text()).with_writer(writer);
+            let layer = tracing_subscriber::fmt::layer().event_format(line::Text).with_writer(writer);
             (layer, guard)
         })
         .unzip();
@@ -107,9 +107,9 @@ where
     let layer = tracing_subscriber::fmt::layer();
     match format {
         LogFormat::Json => {
-            layer.fmt_fields(JsonFields::new()).event_format(line::json()).with_writer(queue).boxed()
+            layer.fmt_fields(JsonFields::new()).event_format(line::Json).with_writer(queue).boxed()
         }
-        LogFormat::Text => layer.with_ansi(false).event_format(line::text()).with_writer(queue).boxed(),
+        LogFormat::Text => layer.with_ansi(false).event_format(line::Text).with_writer(queue).boxed(),
     }
 }
 
