@@ -36,10 +36,13 @@ impl<'c> Executor<'c> for &'c mut Connection {
         Box::pin(try_stream! {
             let query = Query::new(query)?;
             let mut timer = Timer::new(&self.pool, &query);
-            let mut rows = self.driver().fetch_many(query);
+            self.unsettled = true;
+            let mut rows = self.raw().fetch_many(query);
             while let Some(row) = timer.time(rows.try_next()).await? {
                 yield row;
             }
+            drop(rows);
+            self.unsettled = false;
         })
     }
 
@@ -51,7 +54,10 @@ impl<'c> Executor<'c> for &'c mut Connection {
         Box::pin(async move {
             let query = Query::new(query)?;
             let mut timer = Timer::new(&self.pool, &query);
-            timer.time(self.driver().fetch_optional(query)).await
+            self.unsettled = true;
+            let answer = timer.time(self.raw().fetch_optional(query)).await;
+            self.unsettled = answer.is_err();
+            answer
         })
     }
 
@@ -63,7 +69,7 @@ impl<'c> Executor<'c> for &'c mut Connection {
     where
         'c: 'e,
     {
-        self.driver().prepare_with(sql, parameters)
+        self.raw().prepare_with(sql, parameters)
     }
 }
 

@@ -103,9 +103,9 @@ impl Db {
             .await
             .map_err(|error| Unusable::new(url, &error, "Is the file readable and writable?"))?;
         let outcome = if apply {
-            migrations.run_direct(None, connection.driver(), false).await
+            migrations.run_direct(None, connection.raw(), false).await
         } else {
-            sqlite::verify(migrations, connection.driver()).await
+            sqlite::verify(migrations, connection.raw()).await
         };
         outcome.map_err(|error| match error {
             MigrateError::VersionMissing(version) => Unusable::new(

@@ -1,31 +1,28 @@
 //! Who waits for a connection, and for how long?
 //!
-//! sqlx's pool cannot tell: its `acquire` is permit wait, ping and connecting in one
-//! (https://github.com/launchbadge/sqlx/pull/1860). So a permit of our own stands in front of it, as many
-//! as it has connections. It is held until the connection is back in sqlx's pool, so behind it nobody
-//! ever waits for another.
+//! Permits in front, as many as the pool may have connections, and a stack of idle connections behind:
+//! whoever has a permit finds a connection or opens one, and never waits for another. sqlx's own pool
+//! cannot tell these apart: its `acquire` is permit wait, ping and connecting in one
+//! (<https://github.com/launchbadge/sqlx/pull/1860>), and it pings at each return, too.
 
-use std::cell::Cell;
+use std::mem;
 use std::ops::{Deref, DerefMut};
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
-use sqlx::pool::{PoolConnection, PoolOptions};
-use sqlx::{Database, raw_sql};
+use sqlx::{ConnectOptions, Connection as _, Database, raw_sql};
+use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::timeout_at;
+use tokio::time::{Instant, timeout, timeout_at};
 
 use super::{Driver, LastAnswer};
 use crate::engine::config;
 use crate::engine::metrics::{Counted, Timed};
 
-pub(super) type Options = <<Driver as Database>::Connection as sqlx::Connection>::Options;
-
-tokio::task_local! {
-    /// Set by sqlx's hook when the acquire that runs in this scope opened a connection.
-    static OPENED: Cell<bool>;
-}
+/// The driver's own connection, and what opens one.
+pub(super) type Raw = <Driver as Database>::Connection;
+pub(super) type Options = <Raw as sqlx::Connection>::Options;
 
 /// A bounded pool of connections. Cheap to clone. Give `&pool` to a query, or [`begin`](Self::begin) a
 /// transaction.
@@ -34,8 +31,10 @@ pub struct Pool(pub(super) Arc<Inner>);
 
 #[derive(Debug)]
 pub(super) struct Inner {
-    pool: sqlx::Pool<Driver>,
     permits: Arc<Semaphore>,
+    /// The one used last is used next, so that the others can rest.
+    idle: Mutex<Vec<Raw>>,
+    options: Options,
     size: u32,
     begin: &'static str,
     acquire_timeout: Duration,
@@ -64,20 +63,6 @@ impl Pool {
         options: Options,
         last_answer: LastAnswer,
     ) -> Self {
-        let pool = PoolOptions::new()
-            .max_connections(size)
-            .acquire_timeout(config.acquire_timeout)
-            // A ping at each checkout costs 12 µs and tells nothing that the query would not.
-            .test_before_acquire(false)
-            // Off, both: sqlx's maintenance can spin for ever on a counter that wrapped
-            // (https://github.com/launchbadge/sqlx/issues/3645).
-            .idle_timeout(None)
-            .max_lifetime(None)
-            .after_connect(|_, _| {
-                let _ = OPENED.try_with(|opened| opened.set(true));
-                Box::pin(async { Ok(()) })
-            })
-            .connect_lazy_with(options);
         let meters = Meters {
             acquire: histogram!("db_pool_acquire_seconds", "pool" => name),
             connect: histogram!("db_pool_connect_seconds", "pool" => name),
@@ -89,8 +74,9 @@ impl Pool {
         };
         gauge!("db_pool_max_connections", "pool" => name).set(size);
         Self(Arc::new(Inner {
-            pool,
             permits: Arc::new(Semaphore::new(size as usize)),
+            idle: Mutex::default(),
+            options,
             size,
             begin,
             acquire_timeout: config.acquire_timeout,
@@ -105,28 +91,22 @@ impl Pool {
     /// # Errors
     /// [`sqlx::Error::PoolTimedOut`] after `database.acquire_timeout`.
     pub async fn acquire(&self) -> Result<Connection, sqlx::Error> {
-        let deadline = tokio::time::Instant::now() + self.0.acquire_timeout;
+        let deadline = Instant::now() + self.0.acquire_timeout;
         let permit = self.permit(deadline).await?;
-        let begun = Instant::now();
-        let opening = OPENED.scope(Cell::new(false), async {
-            let connection = self.0.pool.acquire().await;
-            (connection, OPENED.with(Cell::get))
-        });
-        let Ok((connection, opened)) = timeout_at(deadline, opening).await else {
-            return Err(self.timed_out());
-        };
-        if opened {
-            self.0.meters.connect.record(begun.elapsed());
-        }
-        let connection = match connection {
-            Err(sqlx::Error::PoolTimedOut) => return Err(self.timed_out()),
-            other => other?,
+        let idle = self.idle().pop();
+        let raw = match idle {
+            Some(raw) => raw,
+            None => {
+                let _timed = Timed::into(&self.0.meters.connect);
+                timeout_at(deadline, self.0.options.connect()).await.map_err(|_| self.timed_out())??
+            }
         };
         self.publish();
-        Ok(Connection { parts: Some((connection, permit)), in_transaction: false, pool: self.clone() })
+        let parts = Some((raw, permit));
+        Ok(Connection { parts, in_transaction: false, unsettled: false, pool: self.clone() })
     }
 
-    async fn permit(&self, deadline: tokio::time::Instant) -> Result<OwnedSemaphorePermit, sqlx::Error> {
+    async fn permit(&self, deadline: Instant) -> Result<OwnedSemaphorePermit, sqlx::Error> {
         let meters = &self.0.meters;
         if let Ok(permit) = Arc::clone(&self.0.permits).try_acquire_owned() {
             meters.acquire.record(0.0);
@@ -156,17 +136,30 @@ impl Pool {
         Ok(Transaction(connection))
     }
 
+    /// Closes the connections, once all are back.
     pub(super) async fn close(&self) {
+        let _all = self.0.permits.acquire_many(self.0.size).await;
         self.0.permits.close();
-        self.0.pool.close().await;
+        let idle = mem::take(&mut *self.idle());
+        for raw in idle {
+            let _ = raw.close().await;
+        }
     }
 
-    /// Counted by permits: sqlx's own idle count can wrap (issue 3645, above).
+    fn give_back(&self, raw: Raw, permit: OwnedSemaphorePermit) {
+        self.idle().push(raw);
+        drop(permit); // only now may the next one look for it
+        self.publish();
+    }
+
+    fn idle(&self) -> MutexGuard<'_, Vec<Raw>> {
+        self.0.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn publish(&self) {
-        let in_use = self.0.size as usize - self.0.permits.available_permits().min(self.0.size as usize);
-        let open = self.0.pool.size() as usize;
-        self.0.meters.in_use.set(in_use.min(open) as f64);
-        self.0.meters.idle.set(open.saturating_sub(in_use) as f64);
+        let free = self.0.permits.available_permits();
+        self.0.meters.in_use.set((self.0.size as usize).saturating_sub(free) as f64);
+        self.0.meters.idle.set(self.idle().len() as f64);
     }
 }
 
@@ -174,37 +167,41 @@ impl Pool {
 #[derive(Debug)]
 pub struct Connection {
     /// None only while it is dropped.
-    parts: Option<(PoolConnection<Driver>, OwnedSemaphorePermit)>,
+    parts: Option<(Raw, OwnedSemaphorePermit)>,
     in_transaction: bool,
+    /// A statement failed or was given up half-way: nobody knows what the driver still has to read.
+    pub(super) unsettled: bool,
     pub(super) pool: Pool,
 }
 
 impl Connection {
     /// The driver's own connection. What runs on it escapes `db_query_seconds`.
     #[expect(clippy::expect_used, reason = "taken in drop alone")]
-    pub(super) fn driver(&mut self) -> &mut <Driver as Database>::Connection {
+    pub(super) fn raw(&mut self) -> &mut Raw {
         &mut self.parts.as_mut().expect("present until dropped").0
     }
 }
 
 impl Drop for Connection {
     fn drop(&mut self) {
-        let (Some((mut connection, permit)), Ok(runtime)) =
-            (self.parts.take(), tokio::runtime::Handle::try_current())
-        else {
-            return; // The runtime is gone, and with it everyone who could wait.
-        };
-        let (pool, unfinished) = (self.pool.clone(), self.in_transaction);
+        let Some((mut raw, permit)) = self.parts.take() else { return };
+        if !self.in_transaction && !self.unsettled {
+            return self.pool.give_back(raw, permit);
+        }
+        // Without a runtime there is nobody left who could wait for it.
+        let Ok(runtime) = Handle::try_current() else { return };
+        let (pool, in_transaction) = (self.pool.clone(), self.in_transaction);
         #[expect(clippy::disallowed_methods, reason = "belongs to the pool, not to the request")]
         runtime.spawn(async move {
-            if unfinished && raw_sql("ROLLBACK").execute(&mut *connection).await.is_err() {
-                connection.close_on_drop(); // nobody knows what state it is in
-                return;
+            let settle = async {
+                raw.ping().await?; // reads what is left over
+                if in_transaction { raw_sql("ROLLBACK").execute(&mut raw).await.map(drop) } else { Ok(()) }
+            };
+            match timeout(pool.0.acquire_timeout, settle).await {
+                Ok(Ok(())) => pool.give_back(raw, permit),
+                // Closed; whoever gets the permit next opens another.
+                _ => drop((raw, permit)),
             }
-            // sqlx's own drop would do this in a task that nobody can wait for.
-            connection.return_to_pool().await;
-            drop(permit);
-            pool.publish();
         });
     }
 }
