@@ -96,9 +96,8 @@ where
 
     fn call(&mut self, request: Request) -> Self::Future {
         let (exchange, request) = self.edge.open(request);
-        let answer = self.route.call(request);
-        let edge = Arc::clone(&self.edge);
-        Box::pin(async move { Ok(edge.answer(exchange, answer).await) })
+        let handler = self.route.call(request);
+        Box::pin(Arc::clone(&self.edge).answer(exchange, handler))
     }
 }
 
@@ -123,10 +122,10 @@ impl Edge {
     }
 
     async fn answer(
-        &self,
+        self: Arc<Self>,
         mut exchange: Exchange,
         handler: impl Future<Output = Result<Response, Infallible>>,
-    ) -> Response {
+    ) -> Result<Response, Infallible> {
         let context = exchange.request();
         let handler = AssertUnwindSafe(handler).catch_unwind();
         let answer = REQUEST.scope(Arc::clone(&context), async {
@@ -147,10 +146,10 @@ impl Edge {
         }
         if context.method == "HEAD" {
             exchange.complete(); // its body is never sent
-            return response;
+            return Ok(response);
         }
         let length = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
-        response.map(|body| Outgoing::wrap(body, exchange, length))
+        Ok(response.map(|body| Outgoing::wrap(body, exchange, length)))
     }
 }
 
