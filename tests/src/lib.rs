@@ -1,0 +1,43 @@
+//! Generates services from the template, builds them and runs them.
+//!
+//! What is slow is shared: the tools are built once by `ci/cargo-generate.sh`, and every generated
+//! service is built in one target folder, `target/generated`. Nothing here waits for a fixed time: it
+//! polls for what it wants to see, up to a deadline.
+
+pub mod generate;
+pub mod process;
+pub mod service;
+pub mod tree;
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::{env, fs};
+
+/// The repository under test. Asked at run time: two checkouts may share a target folder.
+pub fn repo() -> PathBuf {
+    let tests = env::var_os("CARGO_MANIFEST_DIR").expect("cargo sets it when it runs the tests");
+    Path::new(&tests).parent().unwrap().to_owned()
+}
+
+/// Where generated services are built. Shared, so that their dependencies are built once.
+pub fn target_dir() -> PathBuf {
+    repo().join("target/generated")
+}
+
+/// How they are built: what only a person at work needs is left out, which saves gigabytes.
+pub fn build_variables() -> [(&'static str, OsString); 3] {
+    [
+        ("CARGO_TARGET_DIR", target_dir().into()),
+        ("CARGO_INCREMENTAL", "0".into()),
+        ("CARGO_PROFILE_DEV_DEBUG", "line-tables-only".into()),
+    ]
+}
+
+/// An empty folder that keeps its path from run to run, so that cargo replaces what it built there
+/// before instead of piling up.
+pub fn place(name: &str) -> PathBuf {
+    let path = repo().join("target/trees").join(name);
+    let _ = fs::remove_dir_all(&path);
+    fs::create_dir_all(&path).unwrap();
+    path.canonicalize().unwrap()
+}

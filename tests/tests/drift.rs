@@ -1,0 +1,46 @@
+//! Are the files that exist twice still the same?
+
+use std::collections::BTreeSet;
+use std::fs;
+
+use longpole_tests::generate::{NEWEST, generate, template};
+use longpole_tests::repo;
+use longpole_tests::tree::{files, first_difference};
+
+/// With the template's own name and the defaults, a service is the template itself.
+#[test]
+fn every_twin_renders_to_its_original() {
+    let dir = tempfile::tempdir().unwrap();
+    let rendered = files(&generate(NEWEST, "service-template", dir.path()).done());
+    let originals = files(&template().join("template"));
+
+    let leftovers = ["target/", "data/", "logs/"];
+    let expected: BTreeSet<_> = originals
+        .keys()
+        .filter(|name| !name.ends_with(".liquid") && !leftovers.iter().any(|dir| name.starts_with(dir)))
+        .map(String::as_str)
+        .chain([".template.toml"])
+        .collect();
+    assert_eq!(rendered.keys().map(String::as_str).collect::<BTreeSet<_>>(), expected);
+
+    let mut drifted = Vec::new();
+    for (name, (content, executable)) in &rendered {
+        let Some((original, was_executable)) = originals.get(name) else { continue };
+        assert_eq!(executable, was_executable, "{name}");
+        if let Some(difference) = first_difference(content, original) {
+            let advice = match name.as_str() {
+                "Cargo.toml" | "Cargo.lock" => "run `sh ci/twins`".to_owned(),
+                _ => format!("make the same change in template/{name}.liquid"),
+            };
+            drifted.push(format!("template/{name} and its twin differ; {advice}\n  {difference}"));
+        }
+    }
+    assert!(drifted.is_empty(), "\n{}\n", drifted.join("\n"));
+}
+
+#[test]
+fn the_checklist_is_the_one_in_the_docs() {
+    let read = |name: &str| fs::read(repo().join(name)).unwrap_or_else(|error| panic!("{name}: {error}"));
+    let difference = first_difference(&read("template/CHECKLIST.md"), &read("docs/checklist.md"));
+    assert_eq!(difference, None, "run `cp docs/checklist.md template/CHECKLIST.md`");
+}

@@ -1,0 +1,163 @@
+//! Does `cargo generate` make what it should, with the oldest and the newest release that we admit?
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use longpole_tests::generate::{Generate, NEWEST, OLDEST, generate};
+use longpole_tests::service::cargo;
+use longpole_tests::tree::{File, files, first_difference};
+
+type Tree = BTreeMap<String, File>;
+
+/// Generates with both releases, and expects equal trees.
+fn both(name: &str, answers: impl Fn(Generate) -> Generate) -> (tempfile::TempDir, Tree) {
+    let (old, new) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let of_old = files(&answers(generate(OLDEST, name, old.path())).done());
+    let of_new = files(&answers(generate(NEWEST, name, new.path())).done());
+    assert_eq!(of_old.keys().collect::<Vec<_>>(), of_new.keys().collect::<Vec<_>>());
+    for (name, (content, executable)) in &of_old {
+        let difference = first_difference(&of_new[name].0, content);
+        assert_eq!(difference, None, "{name} differs between {OLDEST} (should be) and {NEWEST} (is)");
+        assert_eq!(of_new[name].1, *executable, "{name} is executable");
+    }
+    (new, of_new)
+}
+
+fn text<'a>(tree: &'a Tree, name: &str) -> &'a str {
+    let (content, _) = tree.get(name).unwrap_or_else(|| panic!("{name} is missing: {:?}", tree.keys()));
+    std::str::from_utf8(content).unwrap()
+}
+
+fn toml_of(tree: &Tree, name: &str) -> toml::Table {
+    text(tree, name).parse().unwrap()
+}
+
+/// The files that are rendered.
+fn rendered() -> Vec<String> {
+    let config = fs::read_to_string(longpole_tests::repo().join("cargo-generate.toml")).unwrap();
+    let config: toml::Table = config.parse().unwrap();
+    let include = config["template"]["include"].as_array().unwrap();
+    include.iter().map(|name| name.as_str().unwrap().to_owned()).collect()
+}
+
+/// What holds whatever the answers are.
+fn is_sound(name: &str, root: &Path, tree: &Tree) {
+    for (path, (content, _)) in tree {
+        assert!(!path.ends_with(".liquid"), "{path} was not rendered");
+        let content = String::from_utf8_lossy(content);
+        assert!(!content.contains("service-template"), "{path} has the template's own name");
+        assert!(!["target/", "data/", "logs/"].iter().any(|dir| path.starts_with(dir)), "{path} was copied");
+    }
+    for path in rendered() {
+        let content = text(tree, &path);
+        assert!(!content.contains("{{") && !content.contains("{%"), "{path} was not rendered whole");
+    }
+    let manifest = toml_of(tree, "Cargo.toml");
+    assert_eq!(manifest["package"]["name"].as_str(), Some(name));
+    assert_eq!(manifest["bin"][0]["name"].as_str(), Some(name));
+    assert_eq!(manifest["lib"]["name"].as_str(), Some("service"));
+    assert!(tree["ci/check"].1, "ci/check is not executable");
+
+    let metadata = cargo(&root.join(name))
+        .args(["metadata", "--locked", "--offline", "--format-version", "1"])
+        .output()
+        .unwrap();
+    assert!(metadata.status.success(), "Cargo.lock: {}", String::from_utf8_lossy(&metadata.stderr));
+}
+
+#[test]
+fn the_defaults_keep_the_examples() {
+    let (root, tree) = both("svc", |it| it);
+    is_sound("svc", root.path(), &tree);
+    for path in ["src/app/items/mod.rs", "migrations/0001_items.sql", "tests/items.rs", "tests/examples.rs"] {
+        assert!(tree.contains_key(path), "{path} is missing");
+    }
+    let record = toml_of(&tree, ".template.toml");
+    assert_eq!(record["longpole"]["version"].as_str(), Some(env!("CARGO_PKG_VERSION")));
+    assert_eq!(record["longpole"]["repo"].as_str(), Some("../longpole"));
+    assert_eq!(record["longpole"]["revision"].as_str(), Some("unknown"));
+    assert_eq!(record["answers"]["project-name"].as_str(), Some("svc"));
+    assert_eq!(record["answers"]["database"].as_str(), Some("sqlite"));
+    assert_eq!(record["answers"]["example"].as_bool(), Some(true));
+}
+
+#[test]
+fn every_answer_is_recorded() {
+    let url = "https://git.example:8443/~me/long_pole.git";
+    let (root, tree) = both("svc", |it| {
+        it.answer("database", "sqlite")
+            .answer("example", "false")
+            .answer("template_repo", url)
+            .answer("template_revision", "0123abcd")
+    });
+    is_sound("svc", root.path(), &tree);
+    let record = toml_of(&tree, ".template.toml");
+    assert_eq!(record["longpole"]["repo"].as_str(), Some(url));
+    assert_eq!(record["longpole"]["revision"].as_str(), Some("0123abcd"));
+    let answers: Vec<_> = record["answers"].as_table().unwrap().keys().map(String::as_str).collect();
+    assert_eq!(answers, ["database", "example", "project-name", "template_repo"]);
+    assert_eq!(record["answers"]["example"].as_bool(), Some(false));
+    assert_eq!(record["answers"]["template_repo"].as_str(), Some(url));
+}
+
+#[test]
+fn without_examples_nothing_of_them_is_left() {
+    let (root, tree) = both("svc", |it| it.answer("example", "false"));
+    is_sound("svc", root.path(), &tree);
+    let app: Vec<_> = tree.keys().filter(|path| path.starts_with("src/app/")).collect();
+    assert_eq!(app, ["src/app/mod.rs", "src/app/settings.rs"]);
+    for path in ["tests/items.rs", "tests/examples.rs"] {
+        assert!(!tree.contains_key(path), "{path} is left");
+    }
+    assert!(!root.path().join("svc/migrations").exists());
+
+    let code: String =
+        tree.keys().filter(|path| path.ends_with(".rs")).map(|path| text(&tree, path)).collect();
+    for dependency in toml_of(&tree, "Cargo.toml")["dependencies"].as_table().unwrap().keys() {
+        assert!(code.contains(&dependency.replace('-', "_")), "nothing uses the dependency {dependency}");
+    }
+}
+
+#[test]
+fn names_with_dashes_underscores_and_digits() {
+    for name in ["my-service", "my_service", "svc2", "zz-9_top"] {
+        // cargo-generate spells a mixture its own way, unless forced to take the name as it is.
+        let forced = |it: Generate| it.flag("--force");
+        let (root, tree) = both(name, forced);
+        is_sound(name, root.path(), &tree);
+    }
+}
+
+/// Refused by both releases; the message names what was wrong.
+fn is_refused(key: &str, value: &str, reason: &str) {
+    for version in [OLDEST, NEWEST] {
+        let dir = tempfile::tempdir().unwrap();
+        let output = generate(version, "svc", dir.path()).answer(key, value).output();
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert!(!output.status.success(), "{version} took {key}={value:?}");
+        assert!(stderr.contains(reason), "{version} does not say `{reason}`: {stderr}");
+        // An empty folder is what cargo-generate leaves behind; ci/try takes it away.
+        assert_eq!(files(dir.path()), Tree::new(), "{version} left something behind");
+    }
+}
+
+#[test]
+fn answers_that_are_none_are_refused() {
+    is_refused("database", "oracle", "\"oracle\" is not a valid value for database");
+    is_refused("example", "maybe", "provided string was not `true` or `false`");
+    for value in ["../longpole; rm x", "$(x)", "a b", "a\"b", "a'b", "{{x}}", ""] {
+        is_refused("template_repo", value, "is not a valid value for template_repo");
+    }
+}
+
+#[test]
+fn a_workspace_around_it_is_left_alone() {
+    for version in [OLDEST, NEWEST] {
+        let dir = tempfile::tempdir().unwrap();
+        let manifest = dir.path().join("Cargo.toml");
+        fs::write(&manifest, "[workspace]\nmembers = []\n").unwrap();
+        generate(version, "svc", dir.path()).done();
+        assert_eq!(fs::read_to_string(manifest).unwrap(), "[workspace]\nmembers = []\n");
+    }
+}

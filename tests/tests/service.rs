@@ -1,0 +1,139 @@
+//! Does a generated service pass its own checks, and does it do what its README says?
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use longpole_tests::generate::{NEWEST, generate};
+use longpole_tests::process::{PATIENCE, poll, run};
+use longpole_tests::service::{Running, ask, build, cargo, start};
+use longpole_tests::{build_variables, place};
+
+/// A service's own tests watch deadlines, so nothing heavy runs beside them.
+fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Generates a service, runs its own checks, and returns its program.
+fn checked(name: &str, example: &str) -> (PathBuf, PathBuf) {
+    let service = generate(NEWEST, name, &place(name)).answer("example", example).done();
+    // Without the drill, as it is released; ci/check lints and tests it with everything on.
+    run(cargo(&service).args(["clippy", "--locked", "--all-targets", "--", "-D", "warnings"]));
+    let check = service.join("ci/check");
+    run(Command::new(check).envs(build_variables()));
+    let program = build(&service);
+    (service, program)
+}
+
+#[test]
+fn the_default() {
+    let _alone = alone();
+    let (service, program) = checked("with-examples", "true");
+    every_setting_is_in_the_file_with_its_default(&service, &program);
+
+    let running = start(&program);
+    let url = format!("http://{}/items", running.public);
+    let headers = [("content-type", "application/json"), ("x-request-id", "abc")];
+    let answer = ask("POST", &url, &headers, r#"{"name": "first"}"#);
+    assert_eq!(answer.status(), 201, "{answer:?}");
+    assert_eq!(answer.headers()["location"], "/items/1");
+    is_known_by_its_id(&running, 201);
+    says_what_prometheus_accepts(&running);
+    assert_eq!(running.stop().code(), Some(0));
+}
+
+#[test]
+fn a_bare_one() {
+    let _alone = alone();
+    let (service, program) = checked("bare", "false");
+    every_setting_is_in_the_file_with_its_default(&service, &program);
+
+    let running = start(&program);
+    let url = format!("http://{}/items", running.public);
+    let answer = ask("GET", &url, &[("x-request-id", "abc")], "");
+    assert_eq!(answer.status(), 404, "{answer:?}");
+    assert_eq!(answer.headers()["content-type"], "application/problem+json");
+    is_known_by_its_id(&running, 404);
+    says_what_prometheus_accepts(&running);
+    assert_eq!(running.stop().code(), Some(0));
+}
+
+/// The line of the request with the id `abc` is in the log.
+fn is_known_by_its_id(running: &Running, status: u16) {
+    let line = poll("the request's line", PATIENCE, || {
+        running.log().into_iter().find(|line| line["message"] == "request" && line["request_id"] == "abc")
+    });
+    assert_eq!(line["status"], status, "{line}");
+}
+
+fn says_what_prometheus_accepts(running: &Running) {
+    let admin = |path: &str| ask("GET", &format!("http://{}{path}", running.admin), &[], "");
+    assert_eq!(admin("/livez").status(), 200);
+    assert_eq!(admin("/readyz").status(), 200);
+    let metrics = admin("/metrics").into_body();
+    assert!(metrics.contains("http_request_duration_seconds_count{"), "{metrics}");
+
+    let mut promtool = Command::new("promtool")
+        .args(["check", "metrics"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap_or_else(|error| panic!("promtool: {error}. It is in the Debian package `prometheus`"));
+    promtool.stdin.take().unwrap().write_all(metrics.as_bytes()).unwrap();
+    let verdict = promtool.wait_with_output().unwrap();
+    let complaints = [verdict.stdout, verdict.stderr].concat();
+    let complaints = String::from_utf8_lossy(&complaints);
+    assert!(verdict.status.success() && complaints.is_empty(), "{}: {complaints}", verdict.status);
+}
+
+/// Holds `config/service.toml` against what `check` prints, with the file as it is and with every key
+/// in force.
+fn every_setting_is_in_the_file_with_its_default(service: &Path, program: &Path) {
+    let text = fs::read_to_string(service.join("config/service.toml")).unwrap();
+    let defaults = settings(program, &text, "# default");
+
+    // A `#` that is followed by a letter comments out a key, one that is followed by a space explains it.
+    let is_key = |line: &str| line.starts_with('#') && !line.starts_with("# ");
+    let live: String = text
+        .lines()
+        .map(|line| if is_key(line) { format!("{}\n", &line[1..]) } else { format!("{line}\n") })
+        .collect();
+    let of_file = settings(program, &live, "# config/service.toml");
+
+    assert_eq!(of_file.keys().collect::<Vec<_>>(), defaults.keys().collect::<Vec<_>>());
+    // Their comments say so, and show what they are for four cores.
+    let of_the_machine =
+        ["server.worker_threads", "database.max_connections", "offload.threads", "offload.max_queue"];
+    for (key, default) in defaults {
+        if !of_the_machine.contains(&key.as_str()) {
+            assert_eq!(of_file[&key], default, "config/service.toml: the default of {key}");
+        }
+    }
+}
+
+/// What `check` prints when the configuration is `text`; expects every value to come from `origin`.
+fn settings(program: &Path, text: &str, origin: &str) -> BTreeMap<String, String> {
+    let dir = tempfile::tempdir().unwrap();
+    fs::create_dir(dir.path().join("config")).unwrap();
+    fs::write(dir.path().join("config/service.toml"), text).unwrap();
+    let output = Command::new(program).arg("check").current_dir(&dir).output().unwrap();
+    let report = String::from_utf8(output.stdout).unwrap();
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "check: {}: {report}{stderr}", output.status);
+    // A service without settings of its own has an empty section for them.
+    let values =
+        report.lines().take_while(|line| !line.is_empty()).filter(|line| !line.starts_with("app = {}"));
+    values
+        .map(|line| {
+            let (key, rest) = line.split_once(" = ").unwrap_or_else(|| panic!("{line}"));
+            let value = rest.strip_suffix(origin).unwrap_or_else(|| panic!("not `{origin}`: {line}"));
+            // "8.0 MiB" is what it makes of "8MiB".
+            (key.to_owned(), value.replace(".0 ", "").replace(' ', ""))
+        })
+        .collect()
+}
