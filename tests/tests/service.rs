@@ -125,10 +125,9 @@ fn settings(program: &Path, text: &str, origin: &str) -> BTreeMap<String, String
     let report = String::from_utf8(output.stdout).unwrap();
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "check: {}: {report}{stderr}", output.status);
-    // A service without settings of its own has an empty section for them.
-    let values =
-        report.lines().take_while(|line| !line.is_empty()).filter(|line| !line.starts_with("app = {}"));
-    values
+    report
+        .lines()
+        .take_while(|line| !line.is_empty())
         .map(|line| {
             let (key, rest) = line.split_once(" = ").unwrap_or_else(|| panic!("{line}"));
             let value = rest.strip_suffix(origin).unwrap_or_else(|| panic!("not `{origin}`: {line}"));

@@ -144,8 +144,9 @@ impl Metrics {
         let before = self.busy.lock().unwrap_or_else(PoisonError::into_inner).replace((now, busy));
         if let Some((then, earlier)) = before {
             let available = (now - then).as_secs_f64() * workers as f64;
-            gauge!("tokio_worker_busy_ratio")
-                .set(busy.saturating_sub(earlier).as_secs_f64() / available.max(1e-9));
+            let share = busy.saturating_sub(earlier).as_secs_f64() / available.max(1e-9);
+            // A worker tells its busy time when it parks, so the last scrape's may be in this one.
+            gauge!("tokio_worker_busy_ratio").set(share.min(1.0));
         }
     }
 }

@@ -50,9 +50,8 @@ fn all_mistakes_of_all_layers_are_reported_at_once() {
 
 #[test]
 fn the_later_layer_wins_and_check_says_which() {
-    let setup = setup()
-        .file("config/service.toml", "[server]\nrequest_timeout = \"7s\"\nbody_limit = \"2MiB\"\n")
-        .set("server.request_timeout", "8s");
+    let file = "[admin]\n[server]\nrequest_timeout = \"7s\"\nbody_limit = \"2MiB\"\n[app]\n";
+    let setup = setup().file("config/service.toml", file).set("server.request_timeout", "8s");
 
     let report = check(&setup);
 

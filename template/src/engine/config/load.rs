@@ -132,8 +132,11 @@ impl Layers {
             }
         };
         for (key, value) in leaves(&Figment::from(Serialized::defaults(table))) {
+            let section = format!("{key}.");
             if self.known.contains_key(&key) {
                 self.set.push((origin.to_string(), key, value));
+            } else if matches!(value, Value::Dict(..)) && self.known.keys().any(|k| k.starts_with(&section)) {
+                // A section whose keys are all commented out.
             } else {
                 let hint = self.hint(&key, str::to_owned);
                 self.faults.push(format!("{origin}: {key}: there is no such key{hint}"));

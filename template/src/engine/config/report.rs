@@ -12,7 +12,7 @@ impl<A> Loaded<A> {
     #[must_use]
     pub fn report(&self) -> String {
         let mut text = String::new();
-        for (key, value) in &self.values {
+        for (key, value) in self.values.iter().filter(|(_, value)| value.as_dict().is_none()) {
             let clamped = self.notes.iter().find_map(|note| match note {
                 Note::Clamped { key: clamped, text } if clamped == key => Some(text),
                 _ => None,
