@@ -27,9 +27,10 @@ fn copy(name: &str) -> PathBuf {
 fn ci_try(copy: &Path, args: &[&str]) -> Command {
     let tools = cargo_generate(NEWEST).parent().unwrap().to_owned();
     let path = env::join_paths([tools].into_iter().chain(env::split_paths(&env::var_os("PATH").unwrap())));
-    let mut command = Command::new("sh");
+    // Whoever runs the tests in the background may have SIGINT ignored, and a shell keeps it that way.
+    let mut command = Command::new("env");
     command
-        .arg("ci/try")
+        .args(["--default-signal=INT", "sh", "ci/try"])
         .args(args)
         .current_dir(copy)
         .env("PATH", path.unwrap())

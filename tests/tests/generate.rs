@@ -59,10 +59,8 @@ fn is_sound(name: &str, root: &Path, tree: &Tree) {
     assert_eq!(manifest["lib"]["name"].as_str(), Some("service"));
     assert!(tree["ci/check"].1, "ci/check is not executable");
 
-    let metadata = cargo(&root.join(name))
-        .args(["metadata", "--locked", "--offline", "--format-version", "1"])
-        .output()
-        .unwrap();
+    let metadata =
+        cargo(&root.join(name)).args(["metadata", "--locked", "--format-version", "1"]).output().unwrap();
     assert!(metadata.status.success(), "Cargo.lock: {}", String::from_utf8_lossy(&metadata.stderr));
 }
 
