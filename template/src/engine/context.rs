@@ -69,8 +69,11 @@ where
 }
 
 /// `x-request-id`: the client's if it is 1 to 64 of `[A-Za-z0-9._-]`, else one of ours.
-#[derive(Clone, Debug)]
-pub struct RequestId(HeaderValue);
+#[derive(Clone, Copy, Debug)]
+pub struct RequestId {
+    text: [u8; 64],
+    len: usize,
+}
 
 pub const REQUEST_ID: &str = "x-request-id";
 
@@ -80,29 +83,35 @@ impl RequestId {
             (1..=64).contains(&value.len())
                 && value.as_bytes().iter().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(b))
         };
-        let taken = headers.get(REQUEST_ID).filter(well_formed).cloned();
-        Self(taken.unwrap_or_else(|| {
-            let mut id = [0; 32];
-            write_hex(&mut id, fastrand::u128(..));
-            header_value(&id)
-        }))
+        let mut text = [0; 64];
+        let len = match headers.get(REQUEST_ID).filter(well_formed) {
+            Some(taken) => {
+                text[..taken.len()].copy_from_slice(taken.as_bytes());
+                taken.len()
+            }
+            None => {
+                write_hex(&mut text[..32], fastrand::u128(..));
+                32
+            }
+        };
+        Self { text, len }
     }
 
     #[must_use]
     pub fn as_str(&self) -> &str {
-        self.0.to_str().unwrap_or_default()
+        str::from_utf8(&self.text[..self.len]).unwrap_or_default()
     }
 
     #[must_use]
     pub fn header(&self) -> HeaderValue {
-        self.0.clone()
+        header_value(self.as_str().as_bytes())
     }
 }
 
 /// W3C `traceparent` (<https://www.w3.org/TR/trace-context/>): the caller's trace continued with a
 /// span of our own, or a new one.
-#[derive(Clone, Debug)]
-pub struct Trace(HeaderValue);
+#[derive(Clone, Copy, Debug)]
+pub struct Trace([u8; 55]);
 
 pub const TRACEPARENT: &str = "traceparent";
 
@@ -122,18 +131,18 @@ impl Trace {
             None => write_hex(&mut own[3..35], fastrand::u128(1..)),
         }
         write_hex(&mut own[36..52], fastrand::u64(1..).into());
-        Self(header_value(&own))
+        Self(own)
     }
 
     /// The trace's id, 32 lowercase hex digits.
     #[must_use]
     pub fn id(&self) -> &str {
-        self.0.to_str().ok().and_then(|text| text.get(3..35)).unwrap_or_default()
+        str::from_utf8(&self.0[3..35]).unwrap_or_default()
     }
 
     #[must_use]
     pub fn header(&self) -> HeaderValue {
-        self.0.clone()
+        header_value(&self.0)
     }
 }
 

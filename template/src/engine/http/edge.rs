@@ -5,6 +5,7 @@
 
 use std::convert::Infallible;
 use std::panic::AssertUnwindSafe;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::Relaxed;
@@ -127,6 +128,8 @@ impl Edge {
         handler: impl Future<Output = Result<Response, Infallible>>,
     ) -> Result<Response, Infallible> {
         let context = exchange.request();
+        // Pinned where it is: moving it into each of the wrappers costs more than they do.
+        let handler = pin!(handler);
         let handler = AssertUnwindSafe(handler).catch_unwind();
         let answer = REQUEST.scope(Arc::clone(&context), async {
             match timeout(self.request_timeout, handler).await {
