@@ -3,10 +3,10 @@
 use std::env;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 use service::app::{self, Settings};
+use service::engine::config::align::TAIL;
 use service::engine::config::load::{self, Loaded};
 use service::engine::control::Control;
 use service::engine::http::edge::Edge;
@@ -61,17 +61,16 @@ fn main() -> ExitCode {
 }
 
 fn start(loaded: &Loaded<Settings>) -> Result<Exit, Failure> {
-    let logs = log::start(&loaded.config.log)?;
-    let mut log_budget = loaded.config.log.drain_timeout;
-    let outcome = serve(loaded, &logs, &mut log_budget);
+    let mut logs = log::start(&loaded.config.log)?;
+    let outcome = serve(loaded, &mut logs);
     if let Err(failure) = &outcome {
         tracing::error!("cannot serve: {failure}");
     }
-    logs.drain(log_budget); // last, so that it holds everything
+    logs.drain(loaded.config.log.drain_timeout); // last, so that it holds everything
     outcome
 }
 
-fn serve(loaded: &Loaded<Settings>, logs: &Logs, log_budget: &mut Duration) -> Result<Exit, Failure> {
+fn serve(loaded: &Loaded<Settings>, logs: &mut Logs) -> Result<Exit, Failure> {
     let config = &loaded.config;
     loaded.log();
     let metrics = metrics::install(logs.counts())?;
@@ -94,7 +93,6 @@ fn serve(loaded: &Loaded<Settings>, logs: &Logs, log_budget: &mut Duration) -> R
     control.serving(server.addr(), links.db.last_answer());
 
     let signal = control.wait_for_signal();
-    let exit = shutdown::run(signal, config, runtime, &server, &edge, &links);
-    *log_budget = shutdown::log_budget(signal.at, config);
-    Ok(exit)
+    logs.drain_before(shutdown::deadline(&signal, config) + TAIL);
+    Ok(shutdown::run(&signal, config, runtime, &server, &edge, &links))
 }

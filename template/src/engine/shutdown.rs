@@ -21,7 +21,6 @@ use tokio::runtime::Runtime;
 use tracing::{error, info, warn};
 
 use super::config::Config;
-use super::config::align::TAIL;
 use super::context::REQUEST;
 use super::control::Signal;
 use super::http::edge::Edge;
@@ -62,14 +61,14 @@ impl From<Exit> for ExitCode {
 /// Ends everything but the log. Consumes the runtime: what is still blocked on it dies with the process.
 #[must_use]
 pub fn run(
-    signal: Signal,
+    signal: &Signal,
     config: &Config,
     runtime: Runtime,
     server: &Server,
     edge: &Edge,
     links: &Links,
 ) -> Exit {
-    let deadline = signal.at + config.shutdown.grace;
+    let deadline = deadline(signal, config);
     info!(signal = signal.name, grace_ms = millis(config.shutdown.grace), "shutdown: draining");
     edge.drain();
     server.drain();
@@ -124,10 +123,10 @@ fn cut_off(runtime: &Runtime, server: &Server, edge: &Edge) {
     within(runtime, Instant::now() + ABORT, async move { connections.wait().await });
 }
 
-/// What is left for the log: the tail ends at most a second after the grace.
+/// When unfinished requests are cut off.
 #[must_use]
-pub fn log_budget(signal_at: Instant, config: &Config) -> Duration {
-    config.log.drain_timeout.min(left(signal_at + config.shutdown.grace + TAIL))
+pub fn deadline(signal: &Signal, config: &Config) -> Instant {
+    signal.at + config.shutdown.grace
 }
 
 /// Waits for a future of the main runtime without relying on it: false if it did not end in time.

@@ -38,6 +38,8 @@ const BATCHES: usize = 16_384;
 pub struct Logs {
     queue: Queue,
     guard: Option<WorkerGuard>,
+    /// When draining must have ended, however long it may take.
+    deadline: Option<Instant>,
     /// Writes to the terminal, when there is one.
     _terminal: Option<WorkerGuard>,
 }
@@ -123,7 +125,7 @@ impl Logs {
             .thread_name("log-writer")
             .finish(sink);
         let queue = Queue::start(appender, counts, queue_size);
-        (Self { queue: queue.clone(), guard: Some(guard), _terminal: None }, queue)
+        (Self { queue: queue.clone(), guard: Some(guard), deadline: None, _terminal: None }, queue)
     }
 
     #[must_use]
@@ -131,9 +133,15 @@ impl Logs {
         self.queue.counts()
     }
 
+    /// Shutdown has a deadline of its own.
+    pub fn drain_before(&mut self, deadline: Instant) {
+        self.deadline = Some(deadline);
+    }
+
     /// Writes what is queued, for at most `timeout`, and ends the log. Later lines count as dropped.
     pub fn drain(mut self, timeout: Duration) {
-        let deadline = Instant::now() + timeout;
+        let patience = Instant::now() + timeout;
+        let deadline = self.deadline.map_or(patience, |deadline| deadline.min(patience));
         self.queue.close();
         let counts = self.queue.counts();
         while counts.queued_bytes() > 0 && Instant::now() < deadline {
