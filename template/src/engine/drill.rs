@@ -11,6 +11,7 @@ use axum::body::Bytes;
 use axum::extract::{Path, State};
 use axum::routing::{get, post};
 use futures_util::stream;
+use metrics::{describe_histogram, histogram};
 use tokio::runtime::Handle;
 use tokio::time::sleep;
 
@@ -123,4 +124,6 @@ fn spin(time: Duration) {
     while begun.elapsed() < time {
         std::hint::spin_loop();
     }
+    describe_histogram!("drill_spin_seconds", "A metric as an owner may add one.");
+    histogram!("drill_spin_seconds").record(begun.elapsed());
 }

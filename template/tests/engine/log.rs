@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::io::{self, Write};
-use std::net::TcpListener;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -33,19 +32,16 @@ fn a_full_disk_costs_lines_not_requests_and_each_is_counted() {
 }
 
 #[test]
-fn text_is_for_people() {
-    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
-    let addr = taken.local_addr().unwrap().to_string();
-    let setup = setup().set("log.format", "text").set("log.rotation", "never").set("server.addr", &addr);
+fn text_is_for_people_and_keeps_to_its_line() {
+    let url = "sqlite:/dev/null/a\n2026-01-31T12:00:00Z ERROR forged";
+    let setup = setup().set("log.format", "text").set("log.rotation", "never").set("database.url", url);
 
     assert_eq!(setup.run(&[]).status.code(), Some(1));
 
     let text = fs::read_to_string(setup.dir.path().join("logs/service.log")).unwrap();
     let line = text.lines().last().unwrap();
-    assert!(
-        line.contains(" ERROR ") && line.contains(&format!("cannot serve: server.addr {addr}")),
-        "{line}"
-    );
+    assert!(line.contains(" ERROR ") && line.contains("cannot serve: database.url"), "{line}");
+    assert!(line.contains("/dev/null/a\\n2026"), "{line}");
 }
 
 /// A disk that takes `room` bytes and then is full.

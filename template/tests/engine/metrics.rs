@@ -148,11 +148,13 @@ fn every_described_metric_is_seen() {
     let service = busy();
     service.get("/drill/offload/0");
     service.get("/drill/hold/0");
+    service.get("/drill/spin/0");
 
     let text = service.ask("/metrics").text();
     let described = |line: &str| line.strip_prefix("# TYPE ")?.split(' ').next().map(str::to_owned);
     for name in text.lines().filter_map(described) {
         assert!(text.contains(&format!("# HELP {name} ")), "{name} has no help");
     }
+    assert!(text.contains("drill_spin_seconds_bucket{"), "whatever an owner adds");
     assert!(!text.contains("quantile="), "summaries cannot be added up over replicas");
 }

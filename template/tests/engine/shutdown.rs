@@ -115,7 +115,8 @@ fn readiness_turns_first_and_the_service_goes_on_for_the_drain_delay() {
 
     let reason = eventually("/readyz 503", || Some(service.ask("/readyz")).filter(|r| r.status == 503));
     assert_eq!(reason.text(), "draining\n");
-    let served = service.get("/drill/sleep/0");
+    let keep_alive = b"GET /drill/sleep/0 HTTP/1.1\r\nhost: x\r\n\r\n";
+    let served = client::read(&mut client::open(service.public, keep_alive)).unwrap();
     assert_eq!((served.status, served.header("connection")), (200, Some("close")));
     assert_eq!(service.wait(), 0);
 }
