@@ -37,7 +37,17 @@ pub struct Service {
     pub dir: TempDir,
     pub public: SocketAddr,
     pub admin: SocketAddr,
-    child: Child,
+    child: Killed,
+}
+
+/// Does not outlive its test.
+struct Killed(Child);
+
+impl Drop for Killed {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
 }
 
 pub fn setup() -> Setup {
@@ -84,15 +94,21 @@ impl Setup {
         command
     }
 
-    /// Runs it to its end.
+    /// Runs it to its end. One that goes on to serve is killed, and the test fails.
     pub fn run(&self, arguments: &[&str]) -> Output {
-        self.command().args(arguments).output().unwrap()
+        let output = |name| fs::File::create(self.dir.path().join(name)).unwrap();
+        let mut command = self.command();
+        command.args(arguments).stdout(output("stdout")).stderr(output("stderr"));
+        let mut child = Killed(command.spawn().unwrap());
+        let status = eventually("exit", || child.0.try_wait().unwrap());
+        let read = |name| fs::read(self.dir.path().join(name)).unwrap();
+        Output { status, stdout: read("stdout"), stderr: read("stderr") }
     }
 
     /// Starts it, and waits for its admin listener alone.
     pub fn start_admin(self) -> Service {
         let stderr = fs::File::create(self.dir.path().join("stderr")).unwrap();
-        let child = self.command().stderr(stderr).spawn().unwrap();
+        let child = Killed(self.command().stderr(stderr).spawn().unwrap());
         let nowhere = SocketAddr::from(([0, 0, 0, 0], 0));
         let mut service = Service { dir: self.dir, public: nowhere, admin: nowhere, child };
         service.admin = service.address_in("admin listener ready");
@@ -110,7 +126,7 @@ impl Setup {
 impl Service {
     fn address_in(&mut self, message: &str) -> SocketAddr {
         eventually(message, || {
-            if let Some(status) = self.child.try_wait().unwrap() {
+            if let Some(status) = self.child.0.try_wait().unwrap() {
                 panic!("it ended with {status}: {}", self.stderr());
             }
             let line = self.log().into_iter().find(|line| line["message"] == message)?;
@@ -174,7 +190,7 @@ impl Service {
     }
 
     pub fn pid(&self) -> u32 {
-        self.child.id()
+        self.child.0.id()
     }
 
     pub fn signal(&self, name: &str) {
@@ -184,18 +200,11 @@ impl Service {
 
     /// Waits for its end. Returns the exit code.
     pub fn wait(&mut self) -> i32 {
-        eventually("exit", || self.child.try_wait().unwrap()).code().expect("ended by a signal")
+        eventually("exit", || self.child.0.try_wait().unwrap()).code().expect("ended by a signal")
     }
 
     pub fn stderr(&self) -> String {
         fs::read_to_string(self.dir.path().join("stderr")).unwrap()
-    }
-}
-
-impl Drop for Service {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }
 
