@@ -1,8 +1,8 @@
 //! The life of the process, from top to bottom.
 
-use std::env;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::{env, panic};
 
 use clap::{Parser, Subcommand};
 use service::app::{self, Settings};
@@ -47,12 +47,13 @@ fn main() -> ExitCode {
             return Exit::Usage.into();
         }
     };
-    let outcome = match args.command {
+    let outcome = panic::catch_unwind(|| match args.command {
         None => start(&loaded),
         Some(Command::Check) => commands::check(&loaded),
         Some(Command::Migrate) => commands::migrate(&loaded, &app::migrations()),
-    };
+    });
     outcome
+        .unwrap_or_else(|_| Err("a panic, see above".into()))
         .unwrap_or_else(|failure| {
             eprintln!("error: {failure}");
             Exit::Failed

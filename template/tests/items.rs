@@ -144,3 +144,24 @@ fn a_pending_migration_stops_a_start_that_may_not_apply_it() {
     assert_eq!(setup.run(&["migrate"]).status.code(), Some(0));
     assert_eq!(setup.start().get("/items").status, 200);
 }
+
+#[test]
+fn what_was_acknowledged_is_stored_even_when_the_disk_is_full() {
+    let service = setup().disk(256).start();
+
+    let mut stored = Vec::new();
+    let refused = loop {
+        let answer = post(&service, r#"{"name": "one more"}"#);
+        if answer.status != 201 {
+            break answer;
+        }
+        stored.push(answer.header("location").unwrap().to_owned());
+        assert!(stored.len() < 1000, "the disk never fills");
+    };
+
+    refused.problem(503);
+    assert!(!stored.is_empty());
+    for path in stored {
+        assert_eq!(service.get(&path).status, 200, "{path} was acknowledged");
+    }
+}

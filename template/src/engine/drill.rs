@@ -25,6 +25,7 @@ pub(super) fn routes(links: &Links) -> Router {
         .route("/drill/sleep/{ms}", get(async |Path(ms)| sleep(Duration::from_millis(ms)).await))
         .route("/drill/block/{ms}", get(async |Path(ms)| thread::sleep(Duration::from_millis(ms))))
         .route("/drill/block-all/{ms}", get(async |Path(ms)| block_all(ms)))
+        .route("/drill/bytes/{n}", get(async |Path(n): Path<usize>| vec![b'x'; n]))
         .route("/drill/never", get(std::future::pending::<()>))
         .route("/drill/stream/{ms}", get(async |Path(ms)| slow_stream(ms)))
         .route("/drill/broken-stream", get(async || axum::body::Body::from_stream(broken_stream())))

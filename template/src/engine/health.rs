@@ -79,7 +79,8 @@ impl Health {
             reasons.push(format!("event loop stalled for {} ms", stall.as_millis()));
         }
         let silent = self.database.get().map_or(Duration::ZERO, LastAnswer::age);
-        if silent > UNREADY_AFTER {
+        // The probe runs on the event loop: while that is stalled, the database's silence says nothing.
+        if silent > UNREADY_AFTER && stall <= UNREADY_STALL {
             reasons.push(format!("database has not answered for {} ms", silent.as_millis()));
         }
         reasons

@@ -21,7 +21,7 @@ const REQUEST_BUCKETS: [f64; 14] =
 /// Waits and queries: finer below a millisecond, where a healthy pool or local database answers.
 const LINK_BUCKETS: [f64; 12] = [0.0001, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0];
 
-const HISTOGRAMS: [(&str, &[f64], &str); 7] = [
+pub const HISTOGRAMS: [(&str, &[f64], &str); 7] = [
     (
         "http_request_duration_seconds",
         &REQUEST_BUCKETS,
@@ -35,7 +35,7 @@ const HISTOGRAMS: [(&str, &[f64], &str); 7] = [
     ("event_loop_delay_seconds", &LINK_BUCKETS, "Time the main runtime took to run the watchdog's beat."),
 ];
 
-const COUNTERS: [(&str, &str); 8] = [
+pub const COUNTERS: [(&str, &str); 8] = [
     ("http_connection_errors_total", "Connections that ended badly: parse, timeout, incomplete, io, other."),
     ("db_pool_timeouts_total", "Waits for a connection that ended at database.acquire_timeout."),
     ("offload_rejected_total", "Closures refused because offload.max_queue was reached."),
@@ -46,7 +46,7 @@ const COUNTERS: [(&str, &str); 8] = [
     ("log_write_errors_total", "Failed writes to the log file."),
 ];
 
-const GAUGES: [(&str, &str); 13] = [
+pub const GAUGES: [(&str, &str); 13] = [
     ("http_requests_in_flight", "Requests whose response is not finished."),
     ("http_connections", "Open connections to the public listener."),
     ("db_pool_connections", "Open connections by state."),
@@ -152,6 +152,7 @@ impl Metrics {
 }
 
 /// Raises a gauge until it is dropped, however the work that it counts ends.
+#[derive(Debug)]
 pub struct Counted(Gauge);
 
 impl Counted {

@@ -5,15 +5,14 @@
 //! `offload_wait_seconds` rising means that they do not suffice.
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
-use tokio::sync::{Semaphore, TryAcquireError};
+use tokio::sync::Semaphore;
 
 use super::config;
 use super::context::{self, REQUEST};
 use super::http::problem::Problem;
-use super::metrics::Counted;
+use super::metrics::{Counted, Timed};
 
 /// The bounded pool of threads. Clones share it.
 #[derive(Clone)]
@@ -52,33 +51,29 @@ impl Offload {
         W: FnOnce() -> T + Send + 'static,
     {
         let pool = &*self.0;
-        let submitted = Instant::now();
+        let waiting = Timed::into(&pool.wait);
         let thread = match Arc::clone(&pool.threads).try_acquire_owned() {
-            Ok(thread) => thread,
-            Err(TryAcquireError::Closed) => return Err(Problem::overloaded("the offload pool is closed")),
-            Err(TryAcquireError::NoPermits) => {
+            Ok(thread) => Ok(thread),
+            Err(_) => {
                 let Ok(_place) = pool.queue.try_acquire() else {
                     pool.rejected.increment(1);
-                    return Err(Problem::overloaded("too much work is waiting for a thread"));
+                    return Err(Problem::overloaded("Too much work is waiting for a thread."));
                 };
                 let _counted = Counted::enter(&pool.queue_length);
-                let permit = Arc::clone(&pool.threads).acquire_owned().await;
-                permit.map_err(|_| Problem::overloaded("the offload pool is closed"))?
+                Arc::clone(&pool.threads).acquire_owned().await
             }
         };
-        let (wait, run) = (pool.wait.clone(), pool.run.clone());
+        drop(waiting);
+        let run = pool.run.clone();
         let (request, span) = (context::current(), tracing::Span::current());
         let work = move || {
             // Freed when the work ends, also when nobody waits for it any more.
             let _thread = thread;
-            wait.record(submitted.elapsed());
-            let begun = Instant::now();
-            let result = span.in_scope(|| match request {
+            let _running = Timed::into(&run);
+            span.in_scope(|| match request {
                 Some(request) => REQUEST.sync_scope(request, work),
                 None => work(),
-            });
-            run.record(begun.elapsed());
-            result
+            })
         };
         #[expect(clippy::disallowed_methods, reason = "this is the pool that the ban points to")]
         let result = tokio::task::spawn_blocking(work).await;

@@ -38,7 +38,9 @@ pub(super) async fn watch(main: Handle, health: Health, exchanges: Arc<Exchanges
         health.beat_answered();
         record(&delays, delay, &config);
         let busy = exchanges.any_open();
-        let pause = if busy { config.interval } else { config.interval * IDLE_FACTOR };
+        // Often enough to see the stall that a first request causes.
+        let idle = (config.interval * IDLE_FACTOR).min(config.stall_warn / 2).max(config.interval);
+        let pause = if busy { config.interval } else { idle };
         sleep_until((sent + pause).into()).await;
     }
 }

@@ -71,8 +71,20 @@ fn the_later_layer_wins_and_check_says_which() {
 fn a_default_gives_way_to_a_set_value() {
     let report = check(&setup().set("server.request_timeout", "1s"));
 
-    let clamped = "database.acquire_timeout = \"500ms\"  # default, 2s gave way to 500ms, for server.request_timeout is 1s";
+    let clamped = "database.acquire_timeout = \"900ms\"  # default, 2s gave way to 900ms, for server.request_timeout is 1s";
     assert!(report.contains(clamped), "{report}");
+}
+
+#[test]
+fn what_gave_way_to_one_value_does_not_give_way_to_another() {
+    let setup = setup().set("shutdown.drain_delay", "9s").set("platform.termination_grace", "10s");
+
+    let faults = faults(&setup, &["check"]);
+
+    assert_eq!(faults.len(), 1);
+    assert!(faults[0].contains("shutdown.drain_delay 9s < shutdown.grace 8s"), "{faults:?}");
+    let fitting = check(&setup.set("shutdown.drain_delay", "5s"));
+    assert!(fitting.contains("  ok       shutdown.drain_delay 5s < shutdown.grace 8s 100ms"), "{fitting}");
 }
 
 #[test]
@@ -96,7 +108,9 @@ fn secrets_are_never_shown() {
     let wrong = setup().file("config/service.toml", &format!("[database]\nurl = [\"{secret}\"]\n")).run(&[]);
     let torn = setup().file("config/service.toml", &format!("[database]\nurl = \"{secret}\n")).run(&[]);
 
-    for (output, code) in [(&shown, 0), (&wrong, 2), (&torn, 2)] {
+    let odd = setup().set("database.url", &format!("postgres://app:{secret}?x@db/app")).run(&[]);
+
+    for (output, code) in [(&shown, 0), (&wrong, 2), (&torn, 2), (&odd, 1)] {
         assert_eq!(output.status.code(), Some(code), "{output:?}");
         let said = [&output.stdout[..], &output.stderr[..]].concat();
         assert!(!String::from_utf8(said).unwrap().contains(secret), "{output:?}");

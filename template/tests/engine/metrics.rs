@@ -1,5 +1,7 @@
 //! Every metric moves: one that nothing observes is a lie.
 
+use service::engine::metrics::{COUNTERS, GAUGES, HISTOGRAMS};
+
 use crate::common::{Service, client, eventually, setup};
 
 const BUSY: &[(&str, &str)] =
@@ -144,15 +146,23 @@ fn log_lines_are_counted() {
 }
 
 #[test]
-fn every_described_metric_is_seen() {
+fn every_metric_that_is_named_is_there_and_described() {
     let service = busy();
     service.get("/drill/offload/0");
     service.get("/drill/hold/0");
     service.get("/drill/spin/0");
+    client::send(service.public, b"this is not http\r\n\r\n");
+    service.await_metric("http_connection_errors_total", &[], |errors| errors == 1.0);
+    service.ask("/metrics"); // the busy ratio is that since the last scrape
 
     let text = service.ask("/metrics").text();
-    let described = |line: &str| line.strip_prefix("# TYPE ")?.split(' ').next().map(str::to_owned);
-    for name in text.lines().filter_map(described) {
+    let histograms = HISTOGRAMS.iter().map(|(name, ..)| *name);
+    let named =
+        histograms.chain(COUNTERS.iter().map(|(name, _)| *name)).chain(GAUGES.iter().map(|(name, _)| *name));
+    for name in named {
+        assert!(text.contains(&format!("# TYPE {name} ")), "{name} is not there");
+    }
+    for name in text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next()) {
         assert!(text.contains(&format!("# HELP {name} ")), "{name} has no help");
     }
     assert!(text.contains("drill_spin_seconds_bucket{"), "whatever an owner adds");

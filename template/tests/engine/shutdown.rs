@@ -39,6 +39,21 @@ fn a_download_in_flight_completes() {
 }
 
 #[test]
+fn an_answer_that_is_being_read_slowly_is_sent_whole() {
+    const SIZE: usize = 20_000_000; // more than the kernel buffers
+    let mut service = setup().start();
+    let mut stream = service.begin(&format!("/drill/bytes/{SIZE}"));
+    service.await_line("the end of the handler", |line| line["message"] == "request");
+
+    service.signal("TERM");
+    service.await_line("the drain", |line| line["message"] == "shutdown: no new connections");
+    std::thread::sleep(Duration::from_millis(600)); // longer than a connection may linger without cause
+
+    assert_eq!(client::read(&mut stream).map(|response| response.body.len()), Some(SIZE));
+    assert_eq!(service.wait(), 0);
+}
+
+#[test]
 fn a_request_that_never_ends_is_cut_off_and_named() {
     let mut service = setup().set("shutdown.grace", "700ms").start();
     let endless = request("GET", "/drill/never", &[("x-request-id", "endless")], b"");

@@ -73,7 +73,8 @@ fn time(value: Duration, least: Duration, most: Duration) -> Result<(), String> 
         .ok_or_else(|| format!("must be from {} to {}", format_duration(least), format_duration(most)))
 }
 
-/// What must stay below what, what the upper one has to leave room for, and why.
+/// What must stay below what, what the upper one has to leave room for, and why. In this order: what one
+/// relation has clamped is fixed for the next.
 const RELATIONS: [(&str, &str, Duration, &str); 5] = [
     (
         "database.acquire_timeout",
@@ -88,16 +89,16 @@ const RELATIONS: [(&str, &str, Duration, &str); 5] = [
         "else a request times out before it can say that a lock was the cause",
     ),
     (
-        "shutdown.drain_delay",
-        "shutdown.grace",
-        NONE,
-        "the delay is part of the grace, and requests need the rest of it",
-    ),
-    (
         "shutdown.grace",
         "platform.termination_grace",
         TAIL,
         "else the platform kills the process before its log is written",
+    ),
+    (
+        "shutdown.drain_delay",
+        "shutdown.grace",
+        NONE,
+        "the delay is part of the grace, and requests need the rest of it",
     ),
     ("watchdog.interval", "watchdog.stall_warn", NONE, "a stall shorter than a beat cannot be measured"),
 ];
@@ -106,6 +107,8 @@ const RELATIONS: [(&str, &str, Duration, &str); 5] = [
 pub(super) fn align(mut figment: Figment, origins: &Origins) -> Result<(Figment, Vec<Note>), Vec<String>> {
     let mut notes = Vec::new();
     let mut faults = Vec::new();
+    // What may not be changed any more: set by the owner, or clamped for another relation.
+    let mut fixed = origins.clone();
     for (lower, upper, margin, why) in RELATIONS {
         let (low, high) = (duration(&figment, lower), duration(&figment, upper));
         let plus = if margin.is_zero() { String::new() } else { format!(" + {}", format_duration(margin)) };
@@ -114,18 +117,19 @@ pub(super) fn align(mut figment: Figment, origins: &Origins) -> Result<(Figment,
             notes.push(Note::Holds(claim));
             continue;
         }
-        if let (Some(origin), true) = (origins.get(lower), origins.contains_key(upper)) {
+        if let (Some(origin), true) = (fixed.get(lower), fixed.contains_key(upper)) {
             faults.push(format!("{origin}: {claim} does not hold: {why}"));
             continue;
         }
-        let (key, was, room, cause, set) = if origins.contains_key(lower) {
-            (upper, high, 2 * low + margin, lower, low)
+        let (key, was, room, cause, set) = if fixed.contains_key(lower) {
+            (upper, high, low * 5 / 4 + margin, lower, low)
         } else {
-            (lower, low, high.saturating_sub(margin) / 2, upper, high)
+            (lower, low, high.saturating_sub(margin) * 9 / 10, upper, high)
         };
         let [was, now, set] = [was, room, set].map(|duration| format_duration(duration).to_string());
         notes.push(Note::Clamped { key, text: format!("{was} gave way to {now}, for {cause} is {set}") });
         figment = figment.merge(Serialized::default(key, now));
+        fixed.insert(key.to_owned(), format!("{key}, clamped for {cause}"));
     }
     let number = |key: &str| figment.extract_inner::<usize>(key).unwrap_or_default();
     let (replicas, threads) = (number("platform.replicas"), number("offload.threads"));

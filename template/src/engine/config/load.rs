@@ -126,7 +126,7 @@ impl Layers {
         let table: toml::Table = match text.parse() {
             Ok(table) => table,
             Err(error) => {
-                let line = error.span().map_or(1, |span| text[..span.start].lines().count().max(1));
+                let line = error.span().map_or(1, |span| 1 + text[..span.start].matches('\n').count());
                 let fault = format!("{origin}: line {line}: not valid TOML: {}", error.message());
                 return self.faults.push(fault);
             }

@@ -59,11 +59,11 @@ fn show(key: &str, value: &Value) -> String {
 /// A URL with its host and path, but without user, password and parameters.
 #[must_use]
 pub fn without_secrets(url: &str) -> String {
-    // Parameters may hold a password too.
-    let (address, parameters) = url.split_once('?').map_or((url, ""), |(address, _)| (address, "?***"));
-    let address = match (address.split_once("://"), address.rfind('@')) {
-        (Some((scheme, _)), Some(at)) => format!("{scheme}://***{}", &address[at..]),
-        _ => address.to_owned(),
+    // The user's part first: a password may hold any character.
+    let address = match (url.split_once("://"), url.rfind('@')) {
+        (Some((scheme, _)), Some(at)) => format!("{scheme}://***{}", &url[at..]),
+        _ => url.to_owned(),
     };
-    address + parameters
+    // Parameters may hold a password too.
+    address.split_once('?').map_or(address.clone(), |(address, _)| format!("{address}?***"))
 }

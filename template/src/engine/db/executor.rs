@@ -12,7 +12,7 @@ use futures_util::stream::BoxStream;
 use sqlx::error::BoxDynError;
 use sqlx::{Database, Either, Error, Execute, Executor, SqlStr};
 
-use super::{Connection, Driver, Pool};
+use super::{Connection, Driver, Pool, Trouble};
 use crate::engine::log::millis;
 
 type Row = <Driver as Database>::Row;
@@ -55,9 +55,15 @@ impl<'c> Executor<'c> for &'c mut Connection {
             let query = Query::new(query)?;
             let mut timer = Timer::new(&self.pool, &query);
             self.unsettled = true;
-            let answer = timer.time(self.raw().fetch_optional(query)).await;
-            self.unsettled = answer.is_err();
-            answer
+            let mut rows = self.raw().fetch_many(query);
+            let mut first = None;
+            // To the end, not to the first row: `INSERT … RETURNING` commits only there, and may fail.
+            while let Some(row) = timer.time(rows.try_next()).await? {
+                first = first.or(row.right());
+            }
+            drop(rows);
+            self.unsettled = false;
+            Ok(first)
         })
     }
 
@@ -162,7 +168,7 @@ impl Timer {
         let answer = answer.await;
         self.pause();
         // A statement that the database refuses is an answer, too.
-        if matches!(answer, Ok(_) | Err(Error::Database(_))) {
+        if answer.as_ref().err().is_none_or(|error| Trouble::of(error) == Trouble::Refused) {
             self.pool.0.last_answer.stamp();
         }
         answer

@@ -71,6 +71,28 @@ impl LastAnswer {
     }
 }
 
+/// What an error of the database means to a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trouble {
+    /// The statement cannot be done, the database is well.
+    Refused,
+    /// Somebody else holds the lock.
+    Busy,
+    /// The file cannot be read or written, or the connection is lost.
+    Away,
+}
+
+impl Trouble {
+    #[must_use]
+    pub fn of(error: &sqlx::Error) -> Self {
+        match error {
+            sqlx::Error::Database(error) => sqlite::trouble(error.code().as_deref()),
+            sqlx::Error::Io(_) | sqlx::Error::WorkerCrashed => Self::Away,
+            _ => Self::Refused,
+        }
+    }
+}
+
 /// Why the database cannot be used, and what to do.
 #[derive(Debug)]
 pub struct Unusable(pub String);

@@ -7,7 +7,7 @@
 
 use std::mem;
 use std::ops::{Deref, DerefMut};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
@@ -93,7 +93,7 @@ impl Pool {
     pub async fn acquire(&self) -> Result<Connection, sqlx::Error> {
         let deadline = Instant::now() + self.0.acquire_timeout;
         let permit = self.permit(deadline).await?;
-        let idle = self.idle().pop();
+        let idle = self.change_idle(Vec::pop);
         let raw = match idle {
             Some(raw) => raw,
             None => {
@@ -101,7 +101,7 @@ impl Pool {
                 timeout_at(deadline, self.0.options.connect()).await.map_err(|_| self.timed_out())??
             }
         };
-        self.publish();
+        let permit = Permit { _free: permit, _in_use: Counted::enter(&self.0.meters.in_use) };
         let parts = Some((raw, permit));
         Ok(Connection { parts, in_transaction: false, unsettled: false, pool: self.clone() })
     }
@@ -140,34 +140,36 @@ impl Pool {
     pub(super) async fn close(&self) {
         let _all = self.0.permits.acquire_many(self.0.size).await;
         self.0.permits.close();
-        let idle = mem::take(&mut *self.idle());
-        for raw in idle {
+        for raw in self.change_idle(mem::take) {
             let _ = raw.close().await;
         }
     }
 
-    fn give_back(&self, raw: Raw, permit: OwnedSemaphorePermit) {
-        self.idle().push(raw);
+    fn give_back(&self, raw: Raw, permit: Permit) {
+        self.change_idle(|idle| idle.push(raw));
         drop(permit); // only now may the next one look for it
-        self.publish();
     }
 
-    fn idle(&self) -> MutexGuard<'_, Vec<Raw>> {
-        self.0.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    fn change_idle<T>(&self, change: impl FnOnce(&mut Vec<Raw>) -> T) -> T {
+        let mut idle = self.0.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        let changed = change(&mut idle);
+        self.0.meters.idle.set(idle.len() as f64);
+        changed
     }
+}
 
-    fn publish(&self) {
-        let free = self.0.permits.available_permits();
-        self.0.meters.in_use.set((self.0.size as usize).saturating_sub(free) as f64);
-        self.0.meters.idle.set(self.idle().len() as f64);
-    }
+/// The right to one connection, counted while it is in use.
+#[derive(Debug)]
+struct Permit {
+    _free: OwnedSemaphorePermit,
+    _in_use: Counted,
 }
 
 /// A connection with its permit. `&mut connection` runs queries.
 #[derive(Debug)]
 pub struct Connection {
     /// None only while it is dropped.
-    parts: Option<(Raw, OwnedSemaphorePermit)>,
+    parts: Option<(Raw, Permit)>,
     in_transaction: bool,
     /// A statement failed or was given up half-way: nobody knows what the driver still has to read.
     pub(super) unsettled: bool,
@@ -195,12 +197,16 @@ impl Drop for Connection {
         runtime.spawn(async move {
             let settle = async {
                 raw.ping().await?; // reads what is left over
-                if in_transaction { raw_sql("ROLLBACK").execute(&mut raw).await.map(drop) } else { Ok(()) }
+                let rolled_back = raw_sql("ROLLBACK").execute(&mut raw).await;
+                // Without a transaction of ours there may still be one that a statement began.
+                if in_transaction { rolled_back.map(drop) } else { Ok(()) }
             };
-            match timeout(pool.0.acquire_timeout, settle).await {
-                Ok(Ok(())) => pool.give_back(raw, permit),
-                // Closed; whoever gets the permit next opens another.
-                _ => drop((raw, permit)),
+            if let Ok(Ok(())) = timeout(pool.0.acquire_timeout, settle).await {
+                pool.give_back(raw, permit);
+            } else {
+                // The permit waits for the end of whatever still runs, so that the bound holds.
+                let _ = raw.close().await;
+                drop(permit);
             }
         });
     }

@@ -14,7 +14,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, Sq
 use sqlx::{ConnectOptions, Connection as _};
 
 use super::pool::Pool;
-use super::{About, Db, LastAnswer, Unusable};
+use super::{About, Db, LastAnswer, Trouble, Unusable};
 use crate::engine::config::Database;
 
 /// The sqlx driver: the one type that the rest of the service names.
@@ -41,15 +41,27 @@ pub async fn open(config: &Database) -> Result<Db, Unusable> {
     let read =
         Pool::new("read", config.max_connections, "BEGIN", config, options.clone(), last_answer.clone());
     for pool in [&write, &read] {
-        let opened = pool.acquire().await;
-        let mut connection = opened.map_err(|error| {
-            Unusable::new(url, &error, "Can this user read and write the file and its folder?")
+        let opened = pool.acquire().await.map(drop);
+        opened.map_err(|error| {
+            Unusable::new(url, &error, "Is it a SQLite database that this user can read and write?")
         })?;
-        // Opening reads nothing; the first statement finds out whether it is a database.
-        let asked = sqlx::query("SELECT count(*) FROM sqlite_schema").execute(&mut connection).await;
-        asked.map_err(|error| Unusable::new(url, &error, "Is it a SQLite database?"))?;
     }
     Ok(Db { read, write, about: Arc::new(About { url: url.to_owned(), options, last_answer }) })
+}
+
+/// What a result code means (<https://www.sqlite.org/rescode.html>); the lowest byte is the primary code.
+pub(super) fn trouble(code: Option<&str>) -> Trouble {
+    const BUSY: u32 = 5;
+    const LOCKED: u32 = 6;
+    const IOERR: u32 = 10;
+    const CORRUPT: u32 = 11;
+    const FULL: u32 = 13;
+    const CANTOPEN: u32 = 14;
+    match code.and_then(|code| code.parse::<u32>().ok()).map(|code| code & 0xff) {
+        Some(BUSY | LOCKED) => Trouble::Busy,
+        Some(IOERR | CORRUPT | FULL | CANTOPEN) => Trouble::Away,
+        _ => Trouble::Refused,
+    }
 }
 
 /// Asks a database that is there, and makes none.

@@ -98,7 +98,8 @@ where
     fn call(&mut self, request: Request) -> Self::Future {
         let (exchange, request) = self.edge.open(request);
         let handler = self.route.call(request);
-        Box::pin(Arc::clone(&self.edge).answer(exchange, handler))
+        // All of it within the scope, the end of a handler that is given up included.
+        Box::pin(REQUEST.scope(exchange.request(), Arc::clone(&self.edge).answer(exchange, handler)))
     }
 }
 
@@ -131,14 +132,11 @@ impl Edge {
         // Pinned where it is: moving it into each of the wrappers costs more than they do.
         let handler = pin!(handler);
         let handler = AssertUnwindSafe(handler).catch_unwind();
-        let answer = REQUEST.scope(Arc::clone(&context), async {
-            match timeout(self.request_timeout, handler).await {
-                Ok(Ok(Ok(response))) => (response, None),
-                Ok(Err(_panic)) => (Problem::internal().into_response(), None), // logged by the panic hook
-                Err(_) => (too_late(&context).into_response(), Some("timeout")),
-            }
-        });
-        let (mut response, outcome) = answer.await;
+        let (mut response, outcome) = match timeout(self.request_timeout, handler).await {
+            Ok(Ok(Ok(response))) => (response, None),
+            Ok(Err(_panic)) => (Problem::internal().into_response(), None), // logged by the panic hook
+            Err(_) => (too_late(&context).into_response(), Some("timeout")),
+        };
 
         exchange.answered(response.status(), outcome);
         let headers = response.headers_mut();
@@ -147,11 +145,12 @@ impl Edge {
         if context.http1 && self.draining.load(Relaxed) {
             headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
-        if context.method == "HEAD" {
-            exchange.complete(); // its body is never sent
+        let length = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
+        let bodiless = matches!(response.status(), StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
+        if bodiless || length == Some(0) || context.method == "HEAD" {
+            exchange.complete(); // hyper never asks for its body
             return Ok(response);
         }
-        let length = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
         Ok(response.map(|body| Outgoing::wrap(body, exchange, length)))
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! [`server`] accepts connections, [`edge`] opens the account of each request (id, deadline, metrics,
 //! one log line), your handler runs with the extractors of [`extract`], and whatever fails leaves as a
-//! [`problem`]. [`body`] watches both bodies, since a request ends with its last byte.
+//! [`problem`]. [`body`] and [`socket`] watch what is received and sent, since a request ends with its last byte.
 
 mod body;
 pub mod edge;
@@ -10,3 +10,4 @@ pub mod exchange;
 pub mod extract;
 pub mod problem;
 pub mod server;
+mod socket;

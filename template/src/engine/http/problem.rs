@@ -9,6 +9,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
 use crate::engine::context;
+use crate::engine::db::Trouble;
 
 /// Seconds after which a refused client may come back; jittered, or all come back at once.
 const RETRY_AFTER: std::ops::RangeInclusive<u8> = 1..=3;
@@ -108,24 +109,22 @@ impl IntoResponse for Problem {
 
 impl From<sqlx::Error> for Problem {
     fn from(error: sqlx::Error) -> Self {
-        let database = error.as_database_error();
-        let busy = |code: &str| matches!(code, "5" | "6" | "261" | "517"); // SQLITE_BUSY, SQLITE_LOCKED
-        match &error {
-            sqlx::Error::RowNotFound => Self::not_found(),
-            sqlx::Error::PoolTimedOut => {
+        match (&error, Trouble::of(&error)) {
+            (sqlx::Error::RowNotFound, _) => Self::not_found(),
+            (sqlx::Error::PoolTimedOut, _) => {
                 tracing::warn!("no database connection within database.acquire_timeout");
                 Self::overloaded("No database connection became free in time.")
             }
-            sqlx::Error::PoolClosed => Self::overloaded("The service is shutting down."),
-            sqlx::Error::Io(_) | sqlx::Error::WorkerCrashed => {
+            (sqlx::Error::PoolClosed, _) => Self::overloaded("The service is shutting down."),
+            (_, Trouble::Away) => {
                 tracing::error!(error = %error, "database away");
                 Self::overloaded("The database does not answer.")
             }
-            _ if database.is_some_and(|e| e.code().is_some_and(|code| busy(&code))) => {
+            (_, Trouble::Busy) => {
                 tracing::warn!(error = %error, "database locked for longer than database.lock_timeout");
                 Self::overloaded("The database is locked.")
             }
-            _ if database.is_some_and(|e| e.is_unique_violation()) => {
+            _ if error.as_database_error().is_some_and(|error| error.is_unique_violation()) => {
                 Self::new(StatusCode::CONFLICT, "This already exists.")
             }
             _ => {

@@ -4,6 +4,7 @@
 //! up at shutdown. A connection without a request is closed at once; one with a request lives until
 //! its response is sent or the deadline cuts it off.
 
+use std::error::Error;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
@@ -25,6 +26,7 @@ use tokio::time::sleep;
 use tokio_util::task::TaskTracker;
 use tower_service::Service as _;
 
+use super::socket::Socket;
 use crate::engine::config;
 use crate::engine::metrics::Counted;
 
@@ -83,8 +85,8 @@ impl Server {
             stage: watching,
             router,
         };
-        #[expect(clippy::disallowed_methods, reason = "serves the process, not a request")]
-        tokio::spawn(loop_.run(listener));
+        // Tracked like a connection, so that none is accepted behind shutdown's back.
+        connections.spawn(loop_.run(listener));
         Ok(Self { addr, stage, connections })
     }
 
@@ -157,6 +159,7 @@ impl Acceptor {
         let _open = Counted::enter(&self.open);
         // Answers are written whole; waiting for more to send along only delays them.
         let _ = stream.set_nodelay(true);
+        let (socket, sending) = Socket::new(stream);
         let active = Arc::new(AtomicUsize::new(0));
         let http2 = AtomicBool::new(false);
         let began = AtomicBool::new(false);
@@ -167,7 +170,7 @@ impl Acceptor {
             request.extensions_mut().insert(ActiveRequests(Arc::clone(&active)));
             self.router.clone().call(request)
         });
-        let mut connection = pin!(self.http.serve_connection_with_upgrades(TokioIo::new(stream), service));
+        let mut connection = pin!(self.http.serve_connection_with_upgrades(TokioIo::new(socket), service));
         let mut stage = self.stage.clone();
         // hyper's own timer starts with the first byte; this one is for those who send none.
         let mut silence = pin!(sleep(self.header_timeout));
@@ -175,7 +178,10 @@ impl Acceptor {
         loop {
             tokio::select! {
                 biased;
-                ended = connection.as_mut() => return ended.map_or_else(|error| count(&*error), |()| ()),
+                ended = connection.as_mut() => {
+                    let idle = began.load(Relaxed) && active.load(Relaxed) == 0;
+                    return ended.map_or_else(|error| count(&*error, idle), |()| ());
+                }
                 changed = stage.changed() => {
                     let now = *stage.borrow_and_update();
                     if changed.is_err() || now == Stage::Aborting {
@@ -189,7 +195,7 @@ impl Acceptor {
                     }
                 }
                 () = linger.as_mut() => {
-                    if active.load(Relaxed) == 0 {
+                    if active.load(Relaxed) == 0 && !sending.load(Relaxed) {
                         return;
                     }
                     linger.as_mut().reset(tokio::time::Instant::now() + LINGER);
@@ -205,12 +211,16 @@ fn is_of_the_peer(error: &io::Error) -> bool {
     matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset)
 }
 
-fn count(error: &(dyn std::error::Error + 'static)) {
+/// `idle`: between two requests, where hyper's timer ends a keep-alive, and that is no error.
+fn count(error: &(dyn Error + 'static), idle: bool) {
+    let is_io = |error: &(dyn Error + 'static)| error.is::<io::Error>();
     count_kind(match error.downcast_ref::<hyper::Error>() {
+        Some(error) if error.is_timeout() && idle => return,
         Some(error) if error.is_parse() => "parse",
         Some(error) if error.is_timeout() => "timeout",
         Some(error) if error.is_incomplete_message() => "incomplete",
-        _ if error.is::<io::Error>() => "io",
+        Some(error) if error.source().is_some_and(is_io) => "io",
+        None if is_io(error) => "io",
         _ => "other",
     });
 }

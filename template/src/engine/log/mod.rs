@@ -72,7 +72,8 @@ pub fn start(config: &Log) -> Result<Logs, String> {
         .try_init()
         .map_err(|error| error.to_string())?;
     panic::set_hook(Box::new(|panic| {
-        // One line with the request's id, instead of several on a stderr that nobody reads.
+        // One line with the request's id. Stderr has it, too, for a panic before anything is served.
+        eprintln!("{panic}");
         tracing::error!(
             location = panic.location().map(tracing::field::display),
             thread = thread::current().name(),
@@ -155,5 +156,12 @@ impl Logs {
             // The guard would wait another second for a disk that does not answer.
             std::mem::forget(self.guard.take());
         }
+    }
+}
+
+impl Drop for Logs {
+    /// Without [`drain`](Self::drain), in a panic: what was written so far still reaches the file.
+    fn drop(&mut self) {
+        self.queue.close();
     }
 }

@@ -6,7 +6,7 @@
 
 use std::io;
 use std::sync::atomic::AtomicU64;
-use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::Ordering::{Acquire, Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, Thread};
 use std::time::Duration;
@@ -35,7 +35,7 @@ pub struct Counts {
 
 impl Counts {
     pub fn queued_bytes(&self) -> u64 {
-        self.queued_bytes.load(Relaxed)
+        self.queued_bytes.load(Acquire)
     }
 
     /// Lines that are in no file, those still waiting included.

@@ -5,7 +5,7 @@
 
 use std::io::{self, ErrorKind, Write};
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::Ordering::{Relaxed, Release};
 use std::time::{Duration, Instant};
 
 use super::Counts;
@@ -64,7 +64,7 @@ impl<W: Write> Write for Sink<W> {
             }
         }
         // Last: whoever sees an empty queue may trust the other counts.
-        self.counts.queued_bytes.fetch_sub(batch.len() as u64, Relaxed);
+        self.counts.queued_bytes.fetch_sub(batch.len() as u64, Release);
         Ok(batch.len())
     }
 
