@@ -130,7 +130,7 @@ impl Exchange {
         self.status = Some((status, outcome.unwrap_or(by_status)));
     }
 
-    /// The last byte is out.
+    /// The last byte is handed to the connection.
     pub(super) fn complete(&mut self) {
         if let Some((status, outcome)) = self.status {
             self.close(status, outcome);
