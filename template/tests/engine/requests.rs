@@ -211,3 +211,17 @@ fn silence_is_closed_after_the_header_timeout() {
 
     service.await_metric("http_connection_errors_total", &[("kind", "timeout")], |count| count == 2.0);
 }
+
+#[test]
+fn an_idle_keep_alive_ends_after_the_header_timeout_and_is_no_error() {
+    let service = setup().set("server.header_timeout", "300ms").start();
+
+    let begun = Instant::now();
+    let mut idle = client::open(service.public, b"GET /drill/sleep/400 HTTP/1.1\r\nhost: x\r\n\r\n");
+    let answer = client::read(&mut idle).unwrap(); // reads to the connection's end
+
+    assert_eq!(answer.status, 200, "a request longer than the header timeout is none of its business");
+    assert!(begun.elapsed() >= Duration::from_millis(690), "{:?}", begun.elapsed());
+    service.await_metric("http_connections", &[], |open| open == 0.0);
+    assert_eq!(service.metric("http_connection_errors_total", &[]), 0.0);
+}

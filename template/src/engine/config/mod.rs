@@ -42,7 +42,7 @@ pub struct Server {
     /// stop working for them. Too low: slow but good answers become 504.
     #[serde(with = "humantime_serde")]
     pub request_timeout: Duration,
-    /// Time to send a request's head, idle keep-alive included (hyper has one timer for both).
+    /// Time to send a request's head, idle keep-alive included (one timer for both).
     /// Too high: silent clients hold connections. Lower than the proxy's idle timeout: the proxy
     /// sends into connections that we are closing, and its clients see 502.
     #[serde(with = "humantime_serde")]

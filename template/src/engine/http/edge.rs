@@ -22,10 +22,10 @@ use tokio::time::timeout;
 use tower_layer::layer_fn;
 use tower_service::Service;
 
+use super::activity::Activity;
 use super::body::{Incoming, Outgoing};
 use super::exchange::{Exchange, Exchanges};
 use super::problem::Problem;
-use super::server::ActiveRequests;
 use crate::engine::config;
 use crate::engine::context::{self, REQUEST, REQUEST_ID, RequestId, TRACEPARENT, Trace};
 use crate::engine::links::Links;
@@ -118,7 +118,7 @@ impl Edge {
             awaits_body: AtomicBool::new(false),
             tasks: self.links.background.tasks(),
         });
-        let connection = request.extensions().get::<ActiveRequests>().map(|active| Arc::clone(&active.0));
+        let connection = request.extensions().get::<Activity>().cloned();
         let request = request.map(|body| Incoming::wrap(body, &context));
         (self.exchanges.open(context, connection), request)
     }

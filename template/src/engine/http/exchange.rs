@@ -6,8 +6,8 @@
 //! must not be missing.
 
 use std::collections::HashMap;
+use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::Relaxed;
-use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use axum::http::StatusCode;
@@ -15,6 +15,7 @@ use metrics::{Gauge, Histogram, gauge, histogram};
 use slab::Slab;
 use tracing::info;
 
+use super::activity::Activity;
 use crate::engine::context::{REQUEST, Request};
 use crate::engine::log::millis;
 use crate::engine::metrics::Counted;
@@ -42,14 +43,10 @@ impl Default for Exchanges {
 }
 
 impl Exchanges {
-    pub(super) fn open(
-        self: &Arc<Self>,
-        request: Arc<Request>,
-        connection: Option<Arc<AtomicUsize>>,
-    ) -> Exchange {
+    pub(super) fn open(self: &Arc<Self>, request: Arc<Request>, connection: Option<Activity>) -> Exchange {
         let slot = self.lock().insert(Arc::clone(&request));
-        if let Some(active) = &connection {
-            active.fetch_add(1, Relaxed);
+        if let Some(connection) = &connection {
+            connection.begin_request();
         }
         let in_flight = Counted::enter(&self.in_flight);
         Exchange {
@@ -102,8 +99,7 @@ impl Exchanges {
 pub(super) struct Exchange {
     exchanges: Arc<Exchanges>,
     request: Arc<Request>,
-    /// Open requests of the same connection.
-    connection: Option<Arc<AtomicUsize>>,
+    connection: Option<Activity>,
     /// Its place in the list of open ones.
     slot: usize,
     status: Option<(StatusCode, &'static str)>,
@@ -152,8 +148,8 @@ impl Exchange {
         let Request { method, route, started, .. } = &*self.request;
         let duration = started.elapsed();
         self.exchanges.lock().remove(self.slot);
-        if let Some(active) = &self.connection {
-            active.fetch_sub(1, Relaxed);
+        if let Some(connection) = &self.connection {
+            connection.end_request();
         }
         self.exchanges.duration(method, route, status).record(duration);
         REQUEST.sync_scope(self.request(), || {

@@ -2,8 +2,9 @@
 //!
 //! [`server`] accepts connections, [`edge`] opens the account of each request (id, deadline, metrics,
 //! one log line), your handler runs with the extractors of [`extract`], and whatever fails leaves as a
-//! [`problem`]. [`body`] and [`socket`] watch what is received and sent, since a request ends with its last byte.
+//! [`problem`]. [`body`], [`socket`] and [`activity`] watch what is received and sent, since a request ends with its last byte.
 
+mod activity;
 mod body;
 pub mod edge;
 pub mod exchange;

@@ -9,8 +9,8 @@ use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::Relaxed;
-use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::time::Duration;
 
 use axum::Router;
@@ -26,6 +26,7 @@ use tokio::time::sleep;
 use tokio_util::task::TaskTracker;
 use tower_service::Service as _;
 
+use super::activity::Activity;
 use super::socket::Socket;
 use crate::engine::config;
 use crate::engine::metrics::Counted;
@@ -42,10 +43,6 @@ const MAX_STREAMS: u32 = 250;
 /// HTTP/2: a silent peer is asked whether it lives this often, and given as long to answer. Higher: dead
 /// connections stay. Lower: chatter.
 const KEEP_ALIVE: Duration = Duration::from_secs(20);
-
-/// Open requests of one connection; travels with each request as an extension.
-#[derive(Clone)]
-pub(super) struct ActiveRequests(pub(super) Arc<AtomicUsize>);
 
 /// How far shutdown has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -78,7 +75,7 @@ impl Server {
         let connections = TaskTracker::new();
         let loop_ = Acceptor {
             slots: Arc::new(Semaphore::new(config.max_connections)),
-            http: Arc::new(protocol(config.header_timeout)),
+            http: Arc::new(protocol()),
             header_timeout: config.header_timeout,
             connections: connections.clone(),
             open: gauge!("http_connections"),
@@ -113,9 +110,10 @@ impl Server {
     }
 }
 
-fn protocol(header_timeout: Duration) -> auto::Builder<TokioExecutor> {
+fn protocol() -> auto::Builder<TokioExecutor> {
     let mut http = auto::Builder::new(TokioExecutor::new());
-    http.http1().timer(TokioTimer::new()).header_read_timeout(header_timeout);
+    // Its own header timer would be set and taken down for each request; ours looks once in a while.
+    http.http1().header_read_timeout(None);
     http.http2()
         .timer(TokioTimer::new())
         .max_concurrent_streams(MAX_STREAMS)
@@ -159,29 +157,23 @@ impl Acceptor {
         let _open = Counted::enter(&self.open);
         // Answers are written whole; waiting for more to send along only delays them.
         let _ = stream.set_nodelay(true);
-        let (socket, sending) = Socket::new(stream);
-        let active = Arc::new(AtomicUsize::new(0));
+        let activity = Activity::new();
+        let socket = Socket { stream, activity: activity.clone() };
         let http2 = AtomicBool::new(false);
-        let began = AtomicBool::new(false);
         let service = service_fn(|request: hyper::Request<Incoming>| {
-            began.store(true, Relaxed);
             http2.store(request.version() == hyper::Version::HTTP_2, Relaxed);
             let mut request = request.map(Body::new);
-            request.extensions_mut().insert(ActiveRequests(Arc::clone(&active)));
+            request.extensions_mut().insert(activity.clone());
             self.router.clone().call(request)
         });
         let mut connection = pin!(self.http.serve_connection_with_upgrades(TokioIo::new(socket), service));
         let mut stage = self.stage.clone();
-        // hyper's own timer starts with the first byte; this one is for those who send none.
-        let mut silence = pin!(sleep(self.header_timeout));
+        let mut head_timer = pin!(sleep(self.header_timeout));
         let mut linger = pin!(sleep(Duration::MAX));
         loop {
             tokio::select! {
                 biased;
-                ended = connection.as_mut() => {
-                    let idle = began.load(Relaxed) && active.load(Relaxed) == 0;
-                    return ended.map_or_else(|error| count(&*error, idle), |()| ());
-                }
+                ended = connection.as_mut() => return ended.map_or_else(|error| count(&*error), |()| ()),
                 changed = stage.changed() => {
                     let now = *stage.borrow_and_update();
                     if changed.is_err() || now == Stage::Aborting {
@@ -195,12 +187,17 @@ impl Acceptor {
                     }
                 }
                 () = linger.as_mut() => {
-                    if active.load(Relaxed) == 0 && !sending.load(Relaxed) {
+                    if !activity.is_busy() {
                         return;
                     }
                     linger.as_mut().reset(tokio::time::Instant::now() + LINGER);
                 }
-                () = silence.as_mut(), if !began.load(Relaxed) => return count_kind("timeout"),
+                () = head_timer.as_mut() => match self.header_timeout.checked_sub(activity.idle()) {
+                    Some(left) if !left.is_zero() => head_timer.as_mut().reset(tokio::time::Instant::now() + left),
+                    // The end of an idle keep-alive is no error.
+                    _ if activity.has_served() => return,
+                    _ => return count_kind("timeout"),
+                },
             }
         }
     }
@@ -211,11 +208,9 @@ fn is_of_the_peer(error: &io::Error) -> bool {
     matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset)
 }
 
-/// `idle`: between two requests, where hyper's timer ends a keep-alive, and that is no error.
-fn count(error: &(dyn Error + 'static), idle: bool) {
+fn count(error: &(dyn Error + 'static)) {
     let is_io = |error: &(dyn Error + 'static)| error.is::<io::Error>();
     count_kind(match error.downcast_ref::<hyper::Error>() {
-        Some(error) if error.is_timeout() && idle => return,
         Some(error) if error.is_parse() => "parse",
         Some(error) if error.is_timeout() => "timeout",
         Some(error) if error.is_incomplete_message() => "incomplete",

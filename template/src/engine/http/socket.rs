@@ -6,28 +6,21 @@
 
 use std::io;
 use std::pin::Pin;
-use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
-use std::sync::atomic::Ordering::Relaxed;
 use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
+use super::activity::Activity;
+
 pub(super) struct Socket {
-    stream: TcpStream,
-    sending: Arc<AtomicBool>,
+    pub(super) stream: TcpStream,
+    pub(super) activity: Activity,
 }
 
 impl Socket {
-    /// The socket, and whether it is waiting for its client to read.
-    pub(super) fn new(stream: TcpStream) -> (Self, Arc<AtomicBool>) {
-        let sending = Arc::<AtomicBool>::default();
-        (Self { stream, sending: Arc::clone(&sending) }, sending)
-    }
-
     fn note<T>(&self, polled: Poll<T>) -> Poll<T> {
-        self.sending.store(polled.is_pending(), Relaxed);
+        self.activity.set_sending(polled.is_pending());
         polled
     }
 }

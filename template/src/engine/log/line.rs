@@ -30,8 +30,11 @@ where
         let timestamp = humantime::format_rfc3339_micros(SystemTime::now());
         // Put together here and handed over whole: `to` is a virtual call for each piece.
         let mut line = String::with_capacity(512);
-        write!(line, "{{\"timestamp\":\"{timestamp}\",\"level\":\"{}\"", metadata.level())?;
-        push_all(&mut line, &[",\"target\":\"", metadata.target(), "\""]);
+        write!(line, "{{\"timestamp\":\"{timestamp}")?;
+        push_all(
+            &mut line,
+            &["\",\"level\":\"", metadata.level().as_str(), "\",\"target\":\"", metadata.target(), "\""],
+        );
         let mut fields = JsonFields { line, saw_message: false };
         event.record(&mut fields);
         let JsonFields { mut line, saw_message } = fields;
