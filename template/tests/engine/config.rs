@@ -110,7 +110,9 @@ fn secrets_are_never_shown() {
 
     let odd = setup().set("database.url", &format!("postgres://app:{secret}?x@db/app")).run(&[]);
 
-    for (output, code) in [(&shown, 0), (&wrong, 2), (&torn, 2), (&odd, 1)] {
+    let late = setup().set("database.url", &format!("sqlite://h/db?password=a@{secret}")).run(&["check"]);
+
+    for (output, code) in [(&late, 0), (&shown, 0), (&wrong, 2), (&torn, 2), (&odd, 1)] {
         assert_eq!(output.status.code(), Some(code), "{output:?}");
         let said = [&output.stdout[..], &output.stderr[..]].concat();
         assert!(!String::from_utf8(said).unwrap().contains(secret), "{output:?}");

@@ -59,7 +59,12 @@ fn show(key: &str, value: &Value) -> String {
 /// A URL with its host and path, but without user, password and parameters.
 #[must_use]
 pub fn without_secrets(url: &str) -> String {
-    // The user's part first: a password may hold any character.
+    // An `@` behind a `?`: a password with a `?`, or a parameter with an `@`. Nobody can tell, so neither is shown.
+    if let (Some(at), Some(query)) = (url.rfind('@'), url.find('?'))
+        && query < at
+    {
+        return "***".to_owned();
+    }
     let address = match (url.split_once("://"), url.rfind('@')) {
         (Some((scheme, _)), Some(at)) => format!("{scheme}://***{}", &url[at..]),
         _ => url.to_owned(),
