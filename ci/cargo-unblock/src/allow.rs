@@ -1,0 +1,102 @@
+//! Which findings does the source text allow?
+//!
+//! `// unblock: allow(REASON)` on the line of a call, or on the line above it, takes that call out of
+//! every chain. It is a comment because attributes of tools need a nightly compiler.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::{Path, PathBuf};
+
+use crate::findings::{Finding, Kind, Place};
+use crate::sources::Source;
+
+#[derive(Default)]
+pub struct Allows {
+    all: Vec<Allow>,
+    by_line: HashMap<(PathBuf, u32), usize>,
+}
+
+struct Allow {
+    place: Place,
+    reason: Option<String>,
+    used: bool,
+    /// Whether the compiler saw code there: if not, a disabled feature may be the reason.
+    compiled: bool,
+}
+
+impl Allows {
+    /// Notes the exceptions in one file. `compiled` says whether code was compiled on a line.
+    pub fn read(&mut self, file: &Path, source: &Source, compiled: impl Fn(u32) -> bool) {
+        for comment in &source.comments {
+            let Some(rest) = comment.text.trim().strip_prefix("unblock:") else { continue };
+            let reason = rest
+                .trim()
+                .strip_prefix("allow")
+                .and_then(|rest| rest.trim().strip_prefix('(')?.rsplit_once(')'))
+                .map(|(reason, _)| reason.trim())
+                .filter(|reason| !reason.is_empty());
+            // A comment on a line of its own speaks of the next line of code.
+            let mut line = comment.line;
+            if !comment.behind_code {
+                line += 1;
+                while line <= source.len() && is_comment(source.line(line)) {
+                    line += 1;
+                }
+            }
+            let width = source.line(comment.line).chars().count() as u32 + 1;
+            let place = Place {
+                file: file.to_owned(),
+                line: comment.line,
+                column: comment.column,
+                end_line: comment.line,
+                end_column: width.max(comment.column + 1),
+            };
+            self.by_line.insert((file.to_owned(), line), self.all.len());
+            let reason = reason.map(str::to_owned);
+            self.all.push(Allow { place, reason, used: false, compiled: compiled(line) });
+        }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.all.is_empty()
+    }
+
+    /// The exception for a line.
+    pub fn at(&self, file: &Path, line: u32) -> Option<usize> {
+        self.by_line.get(&(file.to_owned(), line)).copied()
+    }
+
+    pub fn used(&mut self, index: usize) {
+        self.all[index].used = true;
+    }
+
+    /// The exceptions that are findings themselves.
+    pub fn findings(&self) -> Vec<Finding> {
+        let mut by_place = BTreeMap::new();
+        for allow in &self.all {
+            let kind = match allow {
+                Allow { reason: None, .. } => Kind::AllowWithoutReason,
+                Allow { used: false, compiled: true, .. } => Kind::UnusedAllow,
+                _ => continue,
+            };
+            by_place.insert(allow.place.clone(), kind);
+        }
+        by_place
+            .into_iter()
+            .map(|(place, kind)| Finding {
+                kind,
+                cause: format!("{}:{}", place.file.display(), place.line),
+                place,
+                within: String::new(),
+                path: String::new(),
+                category: String::new(),
+                instead: String::new(),
+                steps: Vec::new(),
+                calls_in_cause: 0,
+            })
+            .collect()
+    }
+}
+
+fn is_comment(line: &str) -> bool {
+    line.trim_start().starts_with("//")
+}

@@ -1,0 +1,63 @@
+//! From facts to findings, in one place for the project and for the probe.
+
+use std::collections::{HashMap, HashSet};
+use std::path::{Path, PathBuf};
+
+use crate::Failure;
+use crate::allow::Allows;
+use crate::facts::Unit;
+use crate::findings::{self, Finding};
+use crate::graph::{Dispatch, Graph};
+use crate::list::List;
+use crate::program::Program;
+
+pub struct Outcome {
+    pub findings: Vec<Finding>,
+    /// The source files that were compiled, from the workspace's root.
+    pub files: HashSet<PathBuf>,
+}
+
+/// `check` may refuse a configuration that names what the crates do not have.
+pub fn run(
+    units: Vec<Unit>,
+    list: &List,
+    dispatch: Dispatch,
+    root: &Path,
+    check: impl FnOnce(&Program) -> Result<(), Failure>,
+) -> Result<Outcome, Failure> {
+    let mut program = Program::new(units);
+    check(&program)?;
+    let (mut allows, files) = exceptions(&program, root);
+    let graph = Graph::new(&mut program, list, dispatch);
+    let mut findings = findings::collect(&graph, root, &mut allows);
+    findings.extend(allows.findings());
+    findings.sort_by(|a, b| (&a.place, &a.path).cmp(&(&b.place, &b.path)));
+    Ok(Outcome { findings, files })
+}
+
+/// The exceptions in all files that were compiled.
+fn exceptions(program: &Program, root: &Path) -> (Allows, HashSet<PathBuf>) {
+    let mut lines: HashMap<PathBuf, Vec<(u32, u32)>> = HashMap::new();
+    for (id, body) in program.bodies.iter().enumerate() {
+        let unit = &program.units[body.unit];
+        let facts = program.facts(id);
+        let file = Path::new(&unit.directory).join(unit.text(facts.place.file));
+        lines.entry(file).or_default().push((facts.place.line, facts.last_line.max(facts.place.end_line)));
+    }
+    let mut allows = Allows::default();
+    let mut files = HashSet::new();
+    for unit in &program.units {
+        for file in &unit.files {
+            let Some(source) = program.sources.get(&unit.directory, file) else { continue };
+            let whole = Path::new(&unit.directory).join(file);
+            let relative = whole.strip_prefix(root).unwrap_or(&whole).to_owned();
+            if files.insert(relative.clone()) {
+                let ranges = lines.get(&whole).map_or(&[][..], Vec::as_slice);
+                allows.read(&relative, &source, |line| {
+                    ranges.iter().any(|(first, last)| (*first..=*last).contains(&line))
+                });
+            }
+        }
+    }
+    (allows, files)
+}

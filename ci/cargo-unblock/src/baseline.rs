@@ -1,0 +1,113 @@
+//! Which findings were there before?
+//!
+//! A baseline lets old findings pass and fails on new ones. It names functions, not lines, so that it
+//! survives edits elsewhere in a file; the number before a line says how many findings it covers. It only
+//! ever shrinks: what is gone from the code is taken out of the file.
+
+use std::collections::{BTreeMap, HashSet};
+use std::fmt::Write;
+use std::path::{Path, PathBuf};
+
+use crate::Failure;
+use crate::findings::Finding;
+
+const HEAD: &str = "# Findings of `cargo unblock` that may pass: how many, file, async function, function that blocks, API.\n";
+
+/// File, async function, function that blocks, API.
+type Key = [String; 4];
+
+#[derive(Default)]
+pub struct Baseline {
+    known: BTreeMap<Key, usize>,
+}
+
+impl Baseline {
+    pub fn of(findings: &[Finding]) -> Baseline {
+        let mut known = BTreeMap::new();
+        for finding in findings {
+            *known.entry(key(finding)).or_default() += 1;
+        }
+        Baseline { known }
+    }
+
+    pub fn read(path: &Path) -> Result<Baseline, Failure> {
+        let text = std::fs::read_to_string(path).map_err(|error| {
+            Failure::new(format!(
+                "cannot read the baseline {}: {error}; --write-baseline makes one",
+                path.display()
+            ))
+        })?;
+        let mut known = BTreeMap::new();
+        for (index, line) in text.lines().enumerate() {
+            if line.starts_with('#') || line.trim().is_empty() {
+                continue;
+            }
+            let columns: Vec<&str> = line.split('\t').collect();
+            let (&[count, file, within, cause, api], Some(Ok(number))) = (
+                &columns[..].try_into().unwrap_or([""; 5]),
+                columns.first().map(|count| count.parse::<usize>()),
+            ) else {
+                return Err(malformed(path, index));
+            };
+            if count.is_empty() {
+                return Err(malformed(path, index));
+            }
+            *known.entry([file, within, cause, api].map(str::to_owned)).or_default() += number;
+        }
+        Ok(Baseline { known })
+    }
+
+    pub fn write(&self, path: &Path) -> Result<(), Failure> {
+        let mut text = HEAD.to_owned();
+        for ([file, within, cause, api], count) in &self.known {
+            let _ = writeln!(text, "{count}\t{file}\t{within}\t{cause}\t{api}");
+        }
+        std::fs::write(path, text)
+            .map_err(|error| Failure::new(format!("cannot write the baseline {}: {error}", path.display())))
+    }
+
+    pub fn len(&self) -> usize {
+        self.known.values().sum()
+    }
+
+    /// Splits off what is new, and forgets what is gone. Files that this run did not compile keep theirs,
+    /// if they still exist.
+    pub fn sift(&mut self, findings: Vec<Finding>, compiled: &HashSet<PathBuf>, root: &Path) -> Vec<Finding> {
+        let mut found: BTreeMap<Key, usize> = BTreeMap::new();
+        let new = findings
+            .into_iter()
+            .filter(|finding| {
+                let key = key(finding);
+                let count = found.entry(key.clone()).or_default();
+                *count += 1;
+                *count > self.known.get(&key).copied().unwrap_or(0)
+            })
+            .collect();
+        self.known.retain(|key, count| {
+            let file = Path::new(&key[0]);
+            if compiled.contains(file) || !root.join(file).exists() {
+                *count = (*count).min(found.get(key).copied().unwrap_or(0));
+            }
+            *count > 0
+        });
+        new
+    }
+}
+
+fn malformed(path: &Path, index: usize) -> Failure {
+    Failure::new(format!(
+        "{}:{}: not a line of a baseline; --write-baseline makes a new one",
+        path.display(),
+        index + 1
+    ))
+}
+
+fn key(finding: &Finding) -> Key {
+    let clean = |text: &str| text.replace(['\t', '\n'], " ");
+    [
+        clean(&finding.place.file.to_string_lossy()),
+        clean(&finding.within),
+        clean(&finding.cause),
+        clean(&finding.path),
+    ]
+}

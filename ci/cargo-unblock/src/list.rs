@@ -1,0 +1,246 @@
+//! Which APIs block, and what is known of each?
+//!
+//! The list itself is blocking.tsv, data that explains itself; a project's configuration adds to it and
+//! takes from it. Paths are matched whole, since their last names mean little: `RequestBuilder::send` of
+//! `reqwest` is async, that of `reqwest::blocking` is not.
+
+use std::collections::HashMap;
+use std::fmt;
+
+/// What an entry says of its path; blocking.tsv explains each.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Tier {
+    Block,
+    Reader,
+    Resolve,
+    Guard,
+    Minor,
+    Print,
+    Source,
+    Console,
+    Iterator,
+    Held,
+    Dropped,
+    DroppedMinor,
+    Offload,
+    Lazy,
+    Loop,
+    Entry,
+}
+
+const TIERS: [(&str, Tier); 16] = [
+    ("block", Tier::Block),
+    ("reader", Tier::Reader),
+    ("resolve", Tier::Resolve),
+    ("guard", Tier::Guard),
+    ("minor", Tier::Minor),
+    ("print", Tier::Print),
+    ("source", Tier::Source),
+    ("console", Tier::Console),
+    ("iterator", Tier::Iterator),
+    ("held", Tier::Held),
+    ("dropped", Tier::Dropped),
+    ("dropped-minor", Tier::DroppedMinor),
+    ("offload", Tier::Offload),
+    ("lazy", Tier::Lazy),
+    ("loop", Tier::Loop),
+    ("entry", Tier::Entry),
+];
+
+impl fmt::Display for Tier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = TIERS.iter().find(|(_, tier)| tier == self).map_or("", |(name, _)| name);
+        f.pad(name)
+    }
+}
+
+#[derive(Clone, Debug)]
+pub struct Entry {
+    pub path: String,
+    pub tier: Tier,
+    pub category: String,
+    pub instead: String,
+    /// Whether the project's configuration brought it.
+    pub own: bool,
+}
+
+impl Entry {
+    /// What to use in its place, with its own name filled in.
+    pub fn instead(&self) -> String {
+        self.instead.replace("{name}", self.path.rsplit("::").next().unwrap_or(""))
+    }
+}
+
+/// The list in force.
+pub struct List {
+    pub entries: Vec<Entry>,
+    by_path: HashMap<String, Vec<usize>>,
+    also: Vec<Tier>,
+}
+
+const DATA: &str = include_str!("blocking.tsv");
+
+/// The list as this tool brings it.
+pub fn built_in() -> Vec<Entry> {
+    DATA.lines()
+        .filter(|line| !line.starts_with('#') && !line.is_empty())
+        .map(|line| {
+            let mut columns = line.split('\t');
+            let mut next = || columns.next().unwrap_or("").to_owned();
+            let (path, tier, category, instead) = (next(), next(), next(), next());
+            let tier = TIERS.iter().find(|(name, _)| *name == tier).map_or(Tier::Block, |&(_, tier)| tier);
+            Entry { path, tier, category, instead, own: false }
+        })
+        .collect()
+}
+
+impl List {
+    /// `also`: the tiers of [`Tier::Minor`] and [`Tier::Print`] that are to be reported.
+    pub fn new(entries: Vec<Entry>, also: Vec<Tier>) -> List {
+        let mut by_path: HashMap<String, Vec<usize>> = HashMap::new();
+        for (index, entry) in entries.iter().enumerate() {
+            by_path.entry(entry.path.clone()).or_default().push(index);
+        }
+        List { entries, by_path, also }
+    }
+
+    /// The entries for a path: its own, or those of its end if it leads through a crate's export of
+    /// another crate.
+    pub fn find(&self, path: &str) -> impl Iterator<Item = usize> {
+        let mut rest = path;
+        let found = loop {
+            if let Some(found) = self.by_path.get(rest) {
+                break found.as_slice();
+            }
+            match rest.split_once("::") {
+                Some((_, after)) if after.contains("::") => rest = after,
+                _ => break &[],
+            }
+        };
+        found.iter().copied()
+    }
+
+    /// The entry for a path in one of these tiers.
+    pub fn get(&self, path: &str, tiers: &[Tier]) -> Option<usize> {
+        self.find(path).find(|&index| tiers.contains(&self.entries[index].tier))
+    }
+
+    /// Whether findings of this tier are reported.
+    pub fn reports(&self, tier: Tier) -> bool {
+        match tier {
+            Tier::Minor | Tier::DroppedMinor => self.also.contains(&Tier::Minor),
+            Tier::Print | Tier::Console => self.also.contains(&Tier::Print),
+            _ => true,
+        }
+    }
+
+    /// Whether the crate calls what it is given on the event loop.
+    pub fn is_loop(&self, path: &str) -> bool {
+        self.get(path.split("::").next().unwrap_or(path), &[Tier::Loop]).is_some()
+    }
+}
+
+/// Why calls of this category block.
+pub fn reason(category: &str) -> &'static str {
+    match category {
+        "fs" | "fs-crate" => {
+            "It waits for the file system: microseconds from the cache, milliseconds from a disk, seconds from a network share or a full queue."
+        }
+        "net" | "tls" => "It waits for the other side of a connection, for as long as that side takes.",
+        "dns" => "It asks the system's resolver, which may wait seconds for a name server.",
+        "process" => "It waits until another process ends or writes.",
+        "thread" | "sync" | "channel" => {
+            "It parks this thread until another one acts. If that one needs this event loop, it is a deadlock."
+        }
+        "block_on" => {
+            "It drives a future on this thread until it is done. Within an event loop it panics, or stops all that the worker was to do."
+        }
+        "tokio-blocking" => {
+            "It is the twin of an async method, for threads outside of the runtime; inside, it panics."
+        }
+        "http" => "It sends a request and waits for the answer on this thread.",
+        "ws" | "ssh" | "mail" | "ldap" | "queue" => "It waits for a server's answer on this thread.",
+        "db" => "It runs a query and waits for its rows on this thread.",
+        "cpu-kdf" => "It is slow on purpose: tens to hundreds of milliseconds of computing.",
+        "cpu-rayon" => "It waits on this thread until the work is done on others.",
+        "cpu-image" | "cpu-archive" | "cpu-compress" | "cpu-sys" => {
+            "It computes for milliseconds or more, in which the worker does nothing else."
+        }
+        "io" | "serde" | "csv" => {
+            "It reads or writes until it has all; if that comes from a file, a socket or a pipe, it waits for it."
+        }
+        "stdin" => "It waits for a person, or for a pipe.",
+        "vcs" => "It reads and writes many files, or waits for a server.",
+        "lock" => {
+            "A guard that is alive while its task is suspended keeps all others out, for as long as the await takes. A task on the same worker that wants the lock blocks the worker: a deadlock."
+        }
+        "print" => {
+            "It waits when nobody reads the other end of the pipe or the terminal is slow, and takes a lock that all threads share."
+        }
+        "escape" | "closure" => "It does not block: it is known for what it does with a closure.",
+        _ => "It keeps the worker from doing anything else until it returns.",
+    }
+}
+
+/// When an entry of this tier is reported.
+pub fn meaning(tier: Tier) -> &'static str {
+    match tier {
+        Tier::Block => "It is reported wherever async code reaches it.",
+        Tier::Reader => {
+            "It is reported when it reads from or writes to a file, socket, pipe or other source; in memory it does not wait."
+        }
+        Tier::Resolve => "It is reported when it is called on a name; an address needs no resolver.",
+        Tier::Guard => {
+            "It is no finding itself: a lock that is held shortly is fine. A guard that is alive across an await is one."
+        }
+        Tier::Minor | Tier::DroppedMinor => {
+            "It blocks shortly, seldom, or at start-up as a rule: reported with `--also minor`."
+        }
+        Tier::Print | Tier::Console => "It is reported with `--also print`.",
+        Tier::Source => "Reading from it or writing to it is reported.",
+        Tier::Iterator => "Taking its next item is reported.",
+        Tier::Held => "It is reported when it is alive across an await.",
+        Tier::Dropped => "Dropping it is reported.",
+        Tier::Offload => {
+            "The closure that it is given runs off the event loop: what that calls is not reported."
+        }
+        Tier::Lazy => "The closure that it is given runs where the result is used.",
+        Tier::Loop => {
+            "This crate calls closures that it is given on the event loop: they count as async code."
+        }
+        Tier::Entry => "Frameworks call this method on the event loop: it counts as async code.",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_line_of_the_data_is_whole() {
+        let mut seen = std::collections::HashSet::new();
+        for line in DATA.lines().filter(|line| !line.starts_with('#')) {
+            let columns: Vec<&str> = line.split('\t').collect();
+            assert_eq!(columns.len(), 4, "{line}");
+            assert!(TIERS.iter().any(|(name, _)| *name == columns[1]), "{line}");
+            assert!(columns[1] == "loop" || columns[0].contains("::"), "{line}");
+            assert!(!columns[0].contains(['<', '{', ' ']), "{line}");
+            assert!(seen.insert((columns[0].to_owned(), columns[1].to_owned())), "twice: {line}");
+            let named =
+                ["block", "reader", "resolve", "minor", "source", "iterator", "held"].contains(&columns[1]);
+            assert!(!named || !columns[3].is_empty(), "nothing to use instead: {line}");
+        }
+    }
+
+    #[test]
+    fn a_path_is_matched_whole() {
+        let list = List::new(built_in(), Vec::new());
+        let block = [Tier::Block];
+        assert!(list.get("std::fs::read", &block).is_some());
+        assert!(list.get("tokio::fs::read", &block).is_none());
+        assert!(list.get("reqwest::RequestBuilder::send", &block).is_none());
+        assert!(list.get("reqwest::blocking::RequestBuilder::send", &block).is_some());
+        assert!(list.get("parking_lot::lock_api::Mutex::lock", &[Tier::Guard]).is_some());
+        assert!(list.get("fs::read", &block).is_none());
+    }
+}

@@ -1,0 +1,207 @@
+//! `cargo unblock`: rejects blocking calls that async code can reach.
+//!
+//! From the compiler to the verdict: wrapper.rs lets rustc print each crate's MIR, mir.rs keeps the facts
+//! (facts.rs), program.rs puts those of all crates together, graph.rs follows calls, findings.rs looks
+//! for ways from async code to what list.rs says blocks. types.rs reads the compiler's notation, sources.rs
+//! what only the source text says, and probe.rs checks that this compiler is understood.
+
+mod allow;
+mod analysis;
+mod baseline;
+mod compile;
+mod config;
+mod facts;
+mod findings;
+mod graph;
+mod human;
+mod list;
+mod mir;
+mod options;
+mod probe;
+mod program;
+mod report;
+mod sources;
+mod types;
+mod wrapper;
+
+use std::fmt;
+use std::io::{IsTerminal, Write};
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::baseline::Baseline;
+use crate::config::Config;
+use crate::findings::Finding;
+use crate::list::{List, Tier};
+use crate::options::{Also, Cargo, CargoOptions, Color, Command, Format, Options};
+
+/// Why the check could not be done: exit code 2.
+#[derive(Debug)]
+pub struct Failure(String);
+
+impl Failure {
+    pub fn new(message: impl Into<String>) -> Failure {
+        Failure(message.into())
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+fn main() -> ExitCode {
+    if std::env::var_os(wrapper::VARIABLE).is_some() {
+        return wrapper::run(std::env::args_os().skip(1).collect());
+    }
+    // Run by its own name, it gets no `unblock` from cargo.
+    let mut arguments: Vec<_> = std::env::args_os().collect();
+    if arguments.get(1).is_none_or(|first| first != "unblock") {
+        arguments.insert(1.min(arguments.len()), "unblock".into());
+    }
+    let Cargo::Unblock(options) = Cargo::parse_from(arguments);
+    let result = match (&options.command, &options.explain) {
+        (Some(Command::List(list)), _) => print_list(list),
+        (None, Some(path)) => explain(path, &options),
+        (None, None) => check(&options),
+    };
+    result.unwrap_or_else(|failure| {
+        eprintln!("error: {failure}");
+        ExitCode::from(2)
+    })
+}
+
+fn check(options: &Options) -> Result<ExitCode, Failure> {
+    let workspace = compile::workspace(&options.cargo)?;
+    let root = &workspace.workspace_root;
+    let config = Config::read(root)?;
+    let units = compile::units(&workspace, &options.cargo)?;
+    let cache = compile::cache(&workspace, &options.cargo);
+    std::fs::create_dir_all(&cache)
+        .map_err(|error| Failure::new(format!("cannot write to {}: {error}", cache.display())))?;
+    probe::check(&units, &cache)?;
+
+    let also = options.also.iter().chain(&config.also);
+    let also = also.map(|also| match also {
+        Also::Minor => Tier::Minor,
+        Also::Print => Tier::Print,
+    });
+    let list = List::new(config.entries.clone(), also.collect());
+    let dispatch = options.dispatch.or(config.dispatch).unwrap_or_default();
+    let outcome = analysis::run(units, &list, dispatch, root, |program| config.check(program))?;
+    let mut findings = outcome.findings;
+
+    if let Some(path) = &options.write_baseline {
+        let baseline = Baseline::of(&findings);
+        baseline.write(path)?;
+        eprintln!("{} findings written to {}", baseline.len(), path.display());
+        return Ok(ExitCode::SUCCESS);
+    }
+    if let Some(path) = &options.baseline {
+        let mut baseline = Baseline::read(path)?;
+        let before = baseline.len();
+        findings = baseline.sift(findings, &outcome.files, root);
+        if baseline.len() < before {
+            baseline.write(path)?;
+            let gone = before - baseline.len();
+            eprintln!(
+                "{gone} findings of {} are gone, {} are left; commit the file",
+                path.display(),
+                baseline.len()
+            );
+        }
+    }
+    print(&findings, options, root)
+}
+
+fn print(findings: &[Finding], options: &Options, root: &std::path::Path) -> Result<ExitCode, Failure> {
+    let offload = "tokio::task::spawn_blocking";
+    let lines = |line: fn(&Finding, &str) -> String| {
+        findings.iter().map(|f| line(f, offload) + "\n").collect::<String>()
+    };
+    let text = match options.message_format {
+        Format::Human if findings.is_empty() => String::new(),
+        Format::Human => {
+            let colored = match options.color {
+                Color::Always => true,
+                Color::Never => false,
+                Color::Auto => std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none(),
+            };
+            human::print(findings, root, offload, colored)
+        }
+        Format::Short => lines(report::short),
+        Format::Json => lines(report::json),
+        Format::Github => lines(report::github),
+        Format::Sarif => report::sarif(findings, offload) + "\n",
+    };
+    // A reader that closes the pipe has read enough.
+    let _ = std::io::stdout().write_all(text.as_bytes());
+    if findings.is_empty() {
+        if options.message_format == Format::Human && !options.cargo.quiet {
+            eprintln!("no blocking call is reached by async code");
+        }
+        return Ok(ExitCode::SUCCESS);
+    }
+    Ok(ExitCode::from(1))
+}
+
+/// The list in force, of the workspace that the command runs in if there is one.
+fn entries(manifest_path: Option<&std::path::PathBuf>) -> Result<Vec<list::Entry>, Failure> {
+    let options = CargoOptions { manifest_path: manifest_path.cloned(), ..CargoOptions::default() };
+    let in_workspace = manifest_path.is_some()
+        || std::env::current_dir()
+            .is_ok_and(|folder| folder.ancestors().any(|f| f.join("Cargo.toml").exists()));
+    if !in_workspace {
+        return Ok(list::built_in());
+    }
+    Ok(Config::read(&compile::workspace(&options)?.workspace_root)?.entries)
+}
+
+fn print_list(options: &options::ListOptions) -> Result<ExitCode, Failure> {
+    let mut text = String::new();
+    for entry in entries(options.manifest_path.as_ref())? {
+        text.push_str(&format!("{}\t{}\t{}\t{}\n", entry.path, entry.tier, entry.category, entry.instead()));
+    }
+    let _ = std::io::stdout().write_all(text.as_bytes());
+    Ok(ExitCode::SUCCESS)
+}
+
+fn explain(path: &str, options: &Options) -> Result<ExitCode, Failure> {
+    let entries = entries(options.cargo.manifest_path.as_ref())?;
+    let list = List::new(entries, Vec::new());
+    // As a finding prints it: `<std::fs::File as std::io::Read>::read`.
+    let plain = match path.strip_prefix('<').and_then(|rest| rest.split_once(" as ")) {
+        Some((_, rest)) => rest.replacen('>', "", 1),
+        None => path.to_owned(),
+    };
+    let found: Vec<&list::Entry> = list.find(&plain).map(|index| &list.entries[index]).collect();
+    if found.is_empty() {
+        let last = plain.rsplit("::").next().unwrap_or(&plain);
+        let near: Vec<&str> = list
+            .entries
+            .iter()
+            .filter(|entry| entry.path.rsplit("::").next() == Some(last))
+            .map(|entry| entry.path.as_str())
+            .take(8)
+            .collect();
+        let hint = if near.is_empty() { String::new() } else { format!("; these are: {}", near.join(", ")) };
+        return Err(Failure::new(format!("`{path}` is not on the list{hint}")));
+    }
+    for entry in found {
+        println!("{}\n", entry.path);
+        println!("  {}", list::reason(&entry.category));
+        println!("  {}", list::meaning(entry.tier));
+        if !entry.instead.is_empty() {
+            println!("  Instead: {}", entry.instead());
+        }
+        println!(
+            "  Category {}, tier {}{}.",
+            entry.category,
+            entry.tier,
+            if entry.own { ", from the project's configuration" } else { "" }
+        );
+    }
+    Ok(ExitCode::SUCCESS)
+}

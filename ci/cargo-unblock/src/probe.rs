@@ -1,0 +1,98 @@
+//! Does this tool understand the compiler at hand?
+//!
+//! MIR text may change with any rustc, and a lint that silently sees nothing is worse than none. So each
+//! compiler that is met has to print a small crate (probe/sample.rs) first, whose findings are known. If
+//! one is missing, or one is found too much, nothing this tool says of the project is to be trusted: it
+//! stops. A compiler that passed is remembered in the target folder.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::process::Command;
+
+use crate::facts::{self, Unit};
+use crate::list::{self, List};
+use crate::{Failure, analysis, graph, wrapper};
+
+const SAMPLE: &str = include_str!("probe/sample.rs");
+
+/// What a verdict about a compiler rests on: it is asked again when any of it has changed.
+const TOOL: u64 = facts::fingerprint(&[
+    SAMPLE,
+    include_str!("findings.rs"),
+    include_str!("graph.rs"),
+    include_str!("mir.rs"),
+    include_str!("program.rs"),
+    include_str!("sources.rs"),
+    include_str!("types.rs"),
+    include_str!("wrapper.rs"),
+]);
+
+/// Checks the compilers that printed these crates.
+pub fn check(units: &[Unit], cache: &Path) -> Result<(), Failure> {
+    let compilers: BTreeSet<(&str, &str)> =
+        units.iter().map(|unit| (unit.rustc.as_str(), unit.rustc_path.as_str())).collect();
+    for (version, path) in compilers {
+        let passed = cache.join(format!("probe-{:016x}-{TOOL:016x}", facts::fingerprint(&[version])));
+        if passed.exists() {
+            continue;
+        }
+        let release = version.lines().next().unwrap_or(version);
+        probe(path, cache).map_err(|problem| {
+            Failure::new(format!(
+                "this cargo-unblock ({}) does not understand {release}: {problem}.\n\
+                 Its findings would not be complete. Use another version of the tool or of the toolchain, and please report it.",
+                env!("CARGO_PKG_VERSION")
+            ))
+        })?;
+        // Nothing is lost when it cannot be remembered.
+        let _ = std::fs::write(passed, version);
+    }
+    Ok(())
+}
+
+fn probe(rustc: &str, cache: &Path) -> Result<(), String> {
+    let folder = cache.join(format!("probe.{}", std::process::id()));
+    let result = std::fs::create_dir_all(&folder)
+        .and_then(|()| std::fs::write(folder.join("sample.rs"), SAMPLE))
+        .map_err(|error| format!("cannot write the probe: {error}"))
+        .and_then(|()| compare(rustc, &folder));
+    let _ = std::fs::remove_dir_all(&folder);
+    result
+}
+
+fn compare(rustc: &str, folder: &Path) -> Result<(), String> {
+    let mut unit = Unit {
+        crate_name: "sample".to_owned(),
+        is_library: true,
+        directory: folder.to_string_lossy().into_owned(),
+        files: vec!["sample.rs".to_owned()],
+        ..Unit::default()
+    };
+    let mut command = Command::new(rustc);
+    command
+        .current_dir(folder)
+        .args(["--crate-name=sample", "--crate-type=lib", "--edition=2021", "--cap-lints=allow", "sample.rs"])
+        .args(wrapper::PRINT);
+    wrapper::print(command, &mut unit).map_err(|error| error.to_string())?;
+    let list = List::new(list::built_in(), Vec::new());
+    let found: BTreeSet<u32> = analysis::run(vec![unit], &list, graph::Dispatch::Seen, folder, |_| Ok(()))
+        .map_err(|failure| failure.to_string())?
+        .findings
+        .iter()
+        .map(|finding| finding.place.line)
+        .collect();
+    let marked: BTreeSet<u32> = (1u32..)
+        .zip(SAMPLE.lines())
+        .filter(|(_, line)| line.ends_with("// BAD"))
+        .map(|(number, _)| number)
+        .collect();
+    let lines =
+        |lines: Vec<&u32>| lines.iter().map(|line| format!("line {line}")).collect::<Vec<_>>().join(", ");
+    let missing: Vec<&u32> = marked.difference(&found).collect();
+    let too_much: Vec<&u32> = found.difference(&marked).collect();
+    match (missing.is_empty(), too_much.is_empty()) {
+        (true, true) => Ok(()),
+        (false, _) => Err(format!("of its probe it does not see {}", lines(missing))),
+        (true, false) => Err(format!("in its probe it sees too much: {}", lines(too_much))),
+    }
+}

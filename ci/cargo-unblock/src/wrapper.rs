@@ -1,0 +1,221 @@
+//! What happens when cargo compiles a crate of the workspace?
+//!
+//! Cargo runs this program in rustc's place (`RUSTC_WORKSPACE_WRAPPER`). It lets rustc do what cargo
+//! asked for, and beside it lets the same rustc print the crate's MIR, of which it keeps the facts. The
+//! options that print MIR are not stable; `RUSTC_BOOTSTRAP=1` opens them on a stable compiler for that
+//! one run, which writes no artifact. Dependencies never come here.
+
+use std::ffi::{OsStr, OsString};
+use std::fs;
+use std::io::{self, BufReader, Read};
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode, Stdio};
+
+use crate::facts::Unit;
+use crate::mir;
+
+/// Set for cargo's run: this program is then a wrapper.
+pub const VARIABLE: &str = "CARGO_UNBLOCK_WRAPPER";
+
+/// The options that make rustc print what mir.rs reads.
+pub const PRINT: [&str; 3] = ["-Zunpretty=mir", "-Zmir-include-spans=yes", "-Ztrim-diagnostic-paths=no"];
+
+/// Where the facts of the crate are whose metadata cargo names.
+pub fn facts_path(metadata: &Path) -> Option<PathBuf> {
+    let stem = metadata.file_stem()?.to_str()?;
+    (metadata.extension()? == "rmeta")
+        .then(|| metadata.with_file_name(format!("{}.unblock", stem.strip_prefix("lib").unwrap_or(stem))))
+}
+
+/// `arguments`: rustc, then what cargo tells it.
+pub fn run(arguments: Vec<OsString>) -> ExitCode {
+    let Some((rustc, arguments)) = arguments.split_first() else {
+        eprintln!("cargo-unblock: {VARIABLE} is set, but no compiler was named");
+        return ExitCode::from(2);
+    };
+    let expanded = arguments_of_files(arguments);
+    let arguments = expanded.as_slice();
+    let compilation = Compilation::of(arguments);
+    let mut cargo_asked = Command::new(rustc);
+    // Its lints are `cargo check`'s concern.
+    match &compilation {
+        Some(_) => cargo_asked.args(without(arguments, &["--cap-lints"])).arg("--cap-lints=allow"),
+        None => cargo_asked.args(arguments),
+    };
+    let printed = compilation.map(|compilation| {
+        let (rustc, arguments) = (rustc.clone(), arguments.to_owned());
+        std::thread::spawn(move || compilation.print(&rustc, &arguments).map(|unit| (compilation, unit)))
+    });
+    let status = match cargo_asked.status() {
+        Ok(status) => status,
+        Err(error) => {
+            eprintln!("cargo-unblock: cannot run {}: {error}", rustc.display());
+            return ExitCode::from(2);
+        }
+    };
+    if !status.success() {
+        return ExitCode::from(status.code().map_or(1, |code| code as u8));
+    }
+    let Some(printed) = printed else { return ExitCode::SUCCESS };
+    let saved = printed.join().unwrap_or_else(|_| Err(io::Error::other("panicked"))).and_then(
+        |(compilation, mut unit)| {
+            unit.files = read_files(&compilation.dependencies);
+            unit.save(&compilation.facts)
+        },
+    );
+    match saved {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("cargo-unblock: {error}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+/// Cargo puts arguments that are too long for a command line into a file, one on each line: `@file`.
+fn arguments_of_files(arguments: &[OsString]) -> Vec<OsString> {
+    let mut expanded = Vec::with_capacity(arguments.len());
+    for argument in arguments {
+        match argument.to_str().and_then(|text| text.strip_prefix('@')).map(fs::read_to_string) {
+            Some(Ok(lines)) => expanded.extend(lines.lines().map(OsString::from)),
+            _ => expanded.push(argument.clone()),
+        }
+    }
+    expanded
+}
+
+/// A crate that is analysed.
+struct Compilation {
+    crate_name: String,
+    is_library: bool,
+    facts: PathBuf,
+    /// Where rustc lists the files it read.
+    dependencies: PathBuf,
+}
+
+impl Compilation {
+    /// Nothing for what cargo only asks the compiler, for build scripts, for procedural macros and for
+    /// crates that these need: they run while the project is built.
+    fn of(arguments: &[OsString]) -> Option<Compilation> {
+        let crate_name = option(arguments, "--crate-name")?.to_str()?.to_owned();
+        let out = PathBuf::from(option(arguments, "--out-dir")?);
+        let kind = option(arguments, "--crate-type")?.to_str()?.to_owned();
+        let emitted = option(arguments, "--emit")?.to_str()?.to_owned();
+        let only_checked = emitted.contains("metadata") && !emitted.contains("link");
+        if kind == "proc-macro" || crate_name.starts_with("build_script_") || !only_checked {
+            return None;
+        }
+        let extra = codegen_option(arguments, "extra-filename").unwrap_or_default();
+        let facts = facts_path(&out.join(format!("lib{crate_name}{extra}.rmeta")))?;
+        let dependencies = out.join(format!("{crate_name}{extra}.d"));
+        Some(Compilation { crate_name, is_library: kind.contains("lib"), facts, dependencies })
+    }
+
+    fn print(&self, rustc: &OsStr, arguments: &[OsString]) -> io::Result<Unit> {
+        let directory = std::env::current_dir()?;
+        let mut unit = Unit {
+            rustc: version(rustc)?,
+            rustc_path: rustc.to_string_lossy().into_owned(),
+            crate_name: self.crate_name.clone(),
+            is_library: self.is_library,
+            directory: directory.to_string_lossy().into_owned(),
+            ..Unit::default()
+        };
+        let mut command = Command::new(rustc);
+        command
+            .args(without(arguments, &["--emit", "--out-dir", "--error-format", "--json", "--cap-lints"]))
+            .args(PRINT)
+            .arg("--cap-lints=allow");
+        print(command, &mut unit).map_err(|error| {
+            io::Error::new(error.kind(), format!("of crate `{}`, {error}", self.crate_name))
+        })?;
+        Ok(unit)
+    }
+}
+
+/// Runs rustc and reads the MIR that it prints.
+pub fn print(mut command: Command, unit: &mut Unit) -> io::Result<()> {
+    let mut child = command
+        .env("RUSTC_BOOTSTRAP", "1")
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()?;
+    let mut errors = child.stderr.take().expect("piped");
+    let errors = std::thread::spawn(move || {
+        let mut text = Vec::new();
+        errors.read_to_end(&mut text).map(|_| String::from_utf8_lossy(&text).into_owned())
+    });
+    let output = child.stdout.take().expect("piped");
+    mir::read(BufReader::with_capacity(1 << 16, output), unit)?;
+    let status = child.wait()?;
+    if status.success() {
+        return Ok(());
+    }
+    let errors = errors.join().ok().and_then(Result::ok).unwrap_or_default();
+    Err(io::Error::other(format!("rustc did not print the MIR ({status}):\n{errors}")))
+}
+
+/// `rustc -vV`: which compiler this is, to the commit.
+pub fn version(rustc: &OsStr) -> io::Result<String> {
+    let output = Command::new(rustc).arg("-vV").output()?;
+    if !output.status.success() {
+        return Err(io::Error::other(format!("{} -vV failed", rustc.display())));
+    }
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+/// The sources that a `.d` file names: one line `file:` each.
+fn read_files(path: &Path) -> Vec<String> {
+    let text = fs::read(path).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default();
+    text.lines()
+        .filter(|line| !line.starts_with('#'))
+        .filter_map(|line| line.strip_suffix(':'))
+        .filter(|file| file.ends_with(".rs"))
+        .map(|file| file.replace("\\ ", " "))
+        .collect()
+}
+
+/// The value of `--name value` or `--name=value`.
+fn option<'a>(arguments: &'a [OsString], name: &str) -> Option<&'a OsStr> {
+    arguments.iter().enumerate().find_map(|(index, argument)| {
+        if argument == name {
+            return arguments.get(index + 1).map(OsString::as_os_str);
+        }
+        argument.to_str()?.strip_prefix(name)?.strip_prefix('=').map(OsStr::new)
+    })
+}
+
+/// The value of `-C name=value`.
+fn codegen_option(arguments: &[OsString], name: &str) -> Option<String> {
+    arguments.iter().find_map(|argument| {
+        let argument = argument.to_str()?;
+        let argument = argument.strip_prefix("-C").unwrap_or(argument);
+        argument.strip_prefix(name)?.strip_prefix('=').map(str::to_owned)
+    })
+}
+
+/// The arguments without some options, and without incremental compilation: a print run stores nothing.
+fn without(arguments: &[OsString], names: &[&str]) -> Vec<OsString> {
+    let mut kept = Vec::with_capacity(arguments.len());
+    let mut rest = arguments.iter().peekable();
+    while let Some(argument) = rest.next() {
+        let text = argument.to_str().unwrap_or("");
+        if names.contains(&text) {
+            rest.next();
+        } else if names.contains(&"--emit")
+            && text == "-C"
+            && rest.peek().is_some_and(|next| is_incremental(next))
+        {
+            rest.next();
+        } else if !names.iter().any(|name| text.strip_prefix(name).is_some_and(|rest| rest.starts_with('=')))
+        {
+            kept.push(argument.clone());
+        }
+    }
+    kept
+}
+
+fn is_incremental(argument: &OsStr) -> bool {
+    argument.to_str().is_some_and(|text| text.starts_with("incremental="))
+}
