@@ -45,7 +45,6 @@ pub struct Body {
     pub last_line: u32,
     pub calls: Vec<Call>,
     pub casts: Vec<Cast>,
-    pub builds: Vec<Build>,
     /// Numbers of the async bodies and closures within it that it makes: `{closure#N}`.
     pub creates: Vec<u32>,
     pub kept: Vec<Kept>,
@@ -79,6 +78,18 @@ pub struct Call {
     pub name: Span,
     /// Whether it only runs while a panic unwinds.
     pub unwinding: bool,
+    /// Where its arguments come from, as far as this body says: the first is 1, a pointer that is called
+    /// is 0. Only of types that hide another one.
+    pub origins: Vec<(u32, Vec<Origin>)>,
+}
+
+/// What a `dyn Trait` or a function pointer was before.
+#[derive(Serialize, Deserialize, Debug, Clone, PartialEq, Eq)]
+pub enum Origin {
+    /// This type became it.
+    Type(Str),
+    /// It is this parameter of the body.
+    Parameter(u32),
 }
 
 #[derive(Serialize, Deserialize, Debug)]
@@ -96,13 +107,6 @@ pub enum Target {
 pub struct Cast {
     pub from: Str,
     pub to: Str,
-}
-
-/// A struct or an enum's variant that is put together: its type, and its fields'.
-#[derive(Serialize, Deserialize, Debug)]
-pub struct Build {
-    pub ty: Str,
-    pub fields: Vec<Str>,
 }
 
 /// A value that an async body keeps while it is suspended.
@@ -123,7 +127,8 @@ pub struct Suspend {
 }
 
 /// Facts that were read by another version of this tool are not used: it may have seen less in them.
-pub const FORMAT: u64 = fingerprint(&[include_str!("facts.rs"), include_str!("mir.rs")]);
+pub const FORMAT: u64 =
+    fingerprint(&[include_str!("facts.rs"), include_str!("mir.rs"), include_str!("flow.rs")]);
 
 /// FNV-1a, which is short and can run at compile time; <http://www.isthe.com/chongo/tech/comp/fnv/>.
 pub const fn fingerprint(texts: &[&str]) -> u64 {

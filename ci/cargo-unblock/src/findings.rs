@@ -10,8 +10,8 @@ use std::path::{Path, PathBuf};
 use crate::allow::Allows;
 use crate::graph::{Edge, Graph, NodeId, To};
 use crate::list::Tier;
-use crate::program::BodyId;
-use crate::types::Ty;
+use crate::program::{BodyId, What};
+use crate::types::{Callee, Ty};
 
 /// A place in the sources: line and columns count from 1.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
@@ -339,11 +339,31 @@ impl<'g, 'a> Search<'g, 'a> {
         let mut around = program.bodies[body].within;
         while let Some(outer) = around {
             if outer == self.graph.nodes[node].body {
-                return edge.span.encloses(&program.facts(body).place);
+                let place = program.facts(body).place;
+                return edge.span.encloses(&place) || self.is_lazy_argument(outer, place);
             }
             around = program.bodies[outer].within;
         }
         false
+    }
+
+    /// Whether the closure stands in a call that keeps it for later, as `map` of an iterator does: where
+    /// the iterator is used says less than the closure's own text.
+    fn is_lazy_argument(&self, body: BodyId, closure: crate::facts::Span) -> bool {
+        let program = &self.graph.program;
+        program.bodies[body].calls.iter().any(|call| {
+            let What::Function(callee, _) = &call.what else { return false };
+            let path = match callee {
+                Callee::Path { path, .. } => program.types.text(*path).to_owned(),
+                Callee::Trait { interface, method, .. } => match program.types.ty(*interface) {
+                    Ty::Path(name, _) => {
+                        format!("{}::{}", program.types.text(*name), program.types.text(*method))
+                    }
+                    _ => return false,
+                },
+            };
+            call.span.encloses(&closure) && self.graph.list.get(&path, &[Tier::Lazy]).is_some()
+        })
     }
 
     #[expect(clippy::too_many_arguments, reason = "a finding has so many parts")]
@@ -403,13 +423,19 @@ impl<'g, 'a> Search<'g, 'a> {
         }
         let facts = graph.program.facts(body);
         let place = |span| graph.program.place(body, span, 0, self.root);
+        let mut first = true;
         for (kept, &ty) in facts.kept.iter().zip(&graph.program.bodies[body].kept) {
-            let Some(entry) = self.guard_in(ty, 0) else { continue };
+            let Some(entry) = self.guard_in(ty) else { continue };
             let lock = graph.program.bodies[body].calls.iter().find(|call| {
                 let near = kept.span.encloses(&call.span) || call.span.encloses(&kept.span);
-                let crate::program::What::Function(callee, _) = &call.what else { return false };
+                let What::Function(callee, _) = &call.what else { return false };
                 near && graph.list.get(&graph.program.types.show_callee(callee), &[Tier::Guard]).is_some()
             });
+            // A guard that another place gave it is reported there.
+            if lock.is_none() && !std::mem::replace(&mut first, false) {
+                continue;
+            }
+            first = false;
             let span = lock.map_or(kept.span, |call| call.name);
             let at = place(span);
             let path = graph.list.entries[entry].path.clone();
@@ -445,7 +471,7 @@ impl<'g, 'a> Search<'g, 'a> {
     }
 
     /// The guard that the type is or holds.
-    fn guard_in(&self, ty: crate::types::TyId, depth: usize) -> Option<usize> {
+    fn guard_in(&self, ty: crate::types::TyId) -> Option<usize> {
         let types = &self.graph.program.types;
         let mut found = None;
         let mut own = Vec::new();
@@ -460,13 +486,17 @@ impl<'g, 'a> Search<'g, 'a> {
             Ty::Ref(_) => false,
             _ => true,
         });
-        if found.is_some() || depth > 3 {
+        if found.is_some() {
             return found;
         }
-        own.iter()
-            .flat_map(|name| self.graph.program.fields.get(name).into_iter().flatten())
-            .flat_map(|(_, fields)| fields)
-            .find_map(|&field| self.guard_in(field, depth + 1))
+        // A struct of the project's own that holds one, by the words of its definition.
+        own.iter().find_map(|name| {
+            let last = types.text(*name).rsplit("::").next().unwrap_or("");
+            let words = self.graph.program.fields.get(last).filter(|words| !words.contains("tokio"))?;
+            let held = |path: &str| words.contains(path.rsplit("::").next().unwrap_or(path));
+            let entries = &self.graph.list.entries;
+            entries.iter().position(|entry| entry.tier == Tier::Held && held(&entry.path))
+        })
     }
 
     /// Where the call is for a reader.

@@ -10,7 +10,7 @@ use std::collections::{HashMap, HashSet, VecDeque};
 
 use crate::facts::Span;
 use crate::list::{List, Tier};
-use crate::program::{BodyId, Program, What};
+use crate::program::{BodyId, Program, Source, What};
 use crate::types::{Callee, Name, Subst, Ty, TyId};
 
 pub type NodeId = usize;
@@ -66,17 +66,25 @@ pub struct Graph<'a> {
     pub offloaded: HashSet<NodeId>,
     /// Async bodies that a `block_on` drives, by the node that calls it.
     pub driven: Vec<(NodeId, Name)>,
+    /// What the arguments of the call at hand were before their type was hidden: the first is 1, a
+    /// pointer that is called is 0.
+    origins: HashMap<u32, Vec<TyId>>,
+    /// The node at hand, and those whose calls depend on what becomes `dyn` or a function pointer.
+    current: NodeId,
+    by_cast: HashSet<NodeId>,
 }
 
 /// A generic function is looked at with at most so many sets of types. Higher costs time in code that
 /// instantiates without end; lower misses the types that come last.
 const MAX_NODES_PER_BODY: usize = 500;
+/// Rounds after which no further types are looked for that become `dyn`: two are usual.
+const MAX_ROUNDS: usize = 6;
 /// Types nested deeper are taken to be recursion, and not followed.
 const MAX_TYPE_DEPTH: usize = 24;
 
 /// A type that implements a trait is often used through another one: what is called, which trait, which
 /// method. The last names say enough: no list of what blocks is involved.
-const CONVERSIONS: [(&str, &str, &str); 12] = [
+const CONVERSIONS: [(&str, &str, &str); 13] = [
     ("parse", "FromStr", "from_str"),
     ("into", "From", "from"),
     ("try_into", "TryFrom", "try_from"),
@@ -89,7 +97,13 @@ const CONVERSIONS: [(&str, &str, &str); 12] = [
     ("unwrap_or_default", "Default", "default"),
     ("take", "Default", "default"),
     ("extend", "Extend", "extend"),
+    ("contains", "PartialEq", "eq"),
 ];
+
+/// What passes calls on to the value that it holds.
+const HOLDERS: [&str; 4] = ["std::boxed::Box", "std::sync::Arc", "std::rc::Rc", "std::pin::Pin"];
+
+const LAZY_VALUES: [&str; 3] = ["std::sync::LazyLock", "std::cell::LazyCell", "once_cell::sync::Lazy"];
 
 const IO_TRAITS: [&str; 4] = ["Read", "BufRead", "Write", "Seek"];
 
@@ -106,12 +120,23 @@ impl<'a> Graph<'a> {
             called_by_loop: HashSet::new(),
             offloaded: HashSet::new(),
             driven: Vec::new(),
+            origins: HashMap::new(),
+            current: 0,
+            by_cast: HashSet::new(),
         };
         for body in 0..graph.program.bodies.len() {
             graph.node(body, Subst::new());
         }
-        while let Some(node) = graph.queue.pop_front() {
-            graph.expand(node);
+        // Generic functions bring further types to `dyn`, which calls elsewhere may then reach.
+        for _ in 0..MAX_ROUNDS {
+            let before = graph.program.casts.len();
+            while let Some(node) = graph.queue.pop_front() {
+                graph.expand(node);
+            }
+            if graph.program.casts.len() == before {
+                break;
+            }
+            graph.queue.extend(&graph.by_cast);
         }
         graph
     }
@@ -142,6 +167,14 @@ impl<'a> Graph<'a> {
     fn expand(&mut self, id: NodeId) {
         let body = self.nodes[id].body;
         let subst = self.nodes[id].subst.clone();
+        self.current = id;
+        if !subst.is_empty() {
+            for (from, to) in self.program.bodies[body].casts.clone() {
+                let pair =
+                    (self.program.types.substitute(from, &subst), self.program.types.substitute(to, &subst));
+                self.program.casts.insert(pair);
+            }
+        }
         // An async body runs with the parameters of the function that makes it.
         for child in self.program.bodies[body].creates.clone() {
             self.node(child, subst.clone());
@@ -150,11 +183,19 @@ impl<'a> Graph<'a> {
         for index in 0..self.program.bodies[body].calls.len() {
             let call = &self.program.bodies[body].calls[index];
             let (span, name, what) = (call.span, call.name, call.what.clone());
+            let origins = call.origins.clone();
+            self.origins = origins
+                .into_iter()
+                .filter_map(|(number, of)| Some((number, self.known(of, &subst)?)))
+                .collect();
             let mut found = Found::default();
             match what {
                 What::Pointer(ty) => {
                     let ty = self.program.types.substitute(ty, &subst);
-                    self.run_value(ty, &mut found);
+                    match self.origins.get(&0).cloned() {
+                        Some(origins) => origins.into_iter().for_each(|ty| self.run_value(ty, &mut found)),
+                        None => self.run_value(ty, &mut found),
+                    }
                 }
                 What::Drop(ty) => {
                     let ty = self.program.types.substitute(ty, &subst);
@@ -179,6 +220,73 @@ impl<'a> Graph<'a> {
             }));
         }
         self.nodes[id].edges = edges;
+    }
+
+    /// What hidden types are, if all of it is known.
+    fn known(&mut self, origins: Vec<Source>, subst: &Subst) -> Option<Vec<TyId>> {
+        let mut known = Vec::new();
+        for origin in origins {
+            match origin {
+                Source::Type(ty) => match *self.program.types.ty(ty) {
+                    // A static holds what its own text puts there.
+                    Ty::Other(name) => {
+                        let unit = self.program.bodies[self.nodes[self.current].body].unit;
+                        let name =
+                            self.program.types.text(name).strip_prefix("{static ")?.trim_end_matches('}');
+                        let body = self.program.constant(unit, name)?;
+                        let casts = &self.program.bodies[body].casts;
+                        known.extend(casts.iter().map(|&(from, _)| from));
+                        if casts.is_empty() {
+                            return None;
+                        }
+                    }
+                    _ => known.push(self.program.types.substitute(ty, subst)),
+                },
+                Source::Parameter(number) => {
+                    let name = self.program.types.name(&format!("_{number}"));
+                    let &(_, ty) = subst.iter().find(|(parameter, _)| *parameter == name)?;
+                    let Ty::Tuple(parts) = self.program.types.ty(ty) else { return None };
+                    known.extend(parts);
+                }
+            }
+        }
+        let bare: Vec<TyId> = known.into_iter().map(|ty| self.bare(ty)).collect();
+        // One `dyn` that becomes another says nothing new.
+        (!bare.iter().any(|&ty| matches!(self.program.types.ty(ty), Ty::Dyn(_)))).then_some(bare)
+    }
+
+    /// The type within references and boxes.
+    fn bare(&self, ty: TyId) -> TyId {
+        match self.program.types.ty(ty) {
+            &Ty::Ref(of) => self.bare(of),
+            Ty::Path(name, args) if HOLDERS.contains(&self.program.types.text(*name)) => {
+                args.first().map_or(ty, |&of| self.bare(of))
+            }
+            _ => ty,
+        }
+    }
+
+    /// Hands on to a body what hidden types its arguments are.
+    fn pass_origins(&mut self, body: BodyId, subst: &mut Subst) {
+        let mut numbers: Vec<u32> = self.origins.keys().copied().filter(|&number| number > 0).collect();
+        numbers.sort_unstable();
+        for number in numbers {
+            let hides = self.program.bodies[body].inputs.get(number as usize - 1).is_some_and(|&input| {
+                let mut hides = false;
+                self.program.types.walk(input, &mut |ty, _| {
+                    hides |= matches!(ty, Ty::Dyn(_) | Ty::FnPointer(_));
+                    true
+                });
+                hides
+            });
+            if hides {
+                let name = self.program.types.name(&format!("_{number}"));
+                let parts = self.origins[&number].clone();
+                let parts = self.program.types.add(Ty::Tuple(parts));
+                subst.push((name, parts));
+            }
+        }
+        subst.sort_unstable();
     }
 
     fn into(&mut self, body: BodyId, subst: Subst, found: &mut Found) {
@@ -216,13 +324,12 @@ impl<'a> Graph<'a> {
         }
         if self.program.is_own_crate(path) {
             let functions = self.program.functions(path);
-            for &body in &functions {
-                let mut subst = Subst::new();
-                self.program.bind(body, given, &mut subst);
-                self.bind_by_name(body, own, &mut subst);
-                self.into(body, subst, found);
+            let known = functions.iter().map(|&body| (body, Subst::new())).collect();
+            if self.fitting(known, own, given, found) || self.inherent(&text, owner, own, given, found) {
+                return;
             }
-            if !functions.is_empty() || self.inherent(&text, owner, own, given, found) {
+            let exported = self.program.exported(path).into_iter().map(|body| (body, Subst::new())).collect();
+            if self.fitting(exported, own, given, found) {
                 return;
             }
         }
@@ -238,7 +345,7 @@ impl<'a> Graph<'a> {
         let tiers = [Tier::Block, Tier::Offload, Tier::Minor, Tier::Print, Tier::Reader, Tier::Resolve];
         match self.list.get(outer, &tiers) {
             Some(entry) => self.listed(entry, outer, owner, own, given, found),
-            None => self.external(outer, None, own, given, &[], found),
+            None => self.external(outer, None, own, given, owner, found),
         }
     }
 
@@ -254,18 +361,36 @@ impl<'a> Graph<'a> {
         let Some((ty, method)) = path.rsplit_once("::") else { return false };
         let (ty, method) = (self.program.types.name(ty), self.program.types.name(method));
         let ty = self.program.types.add(Ty::Path(ty, owner.to_vec()));
-        let mut any = false;
+        let mut candidates = Vec::new();
         for (index, body) in self.program.methods.get(&method).cloned().unwrap_or_default() {
-            if self.program.impls[index].interface.is_some() {
-                continue;
-            }
             let mut subst = Subst::new();
-            if self.is_for(index, ty, &mut subst) {
-                self.program.bind(body, given, &mut subst);
-                self.bind_by_name(body, own, &mut subst);
-                self.into(body, subst, found);
-                any = true;
+            if self.program.impls[index].interface.is_none() && self.is_for(index, ty, &mut subst) {
+                candidates.push((body, subst));
             }
+        }
+        self.fitting(candidates, own, given, found)
+    }
+
+    /// Calls those bodies that take what is given: all, if none seems to. Says whether there are any.
+    fn fitting(
+        &mut self,
+        candidates: Vec<(BodyId, Subst)>,
+        own: &[TyId],
+        given: &[TyId],
+        found: &mut Found,
+    ) -> bool {
+        let mut bound: Vec<(bool, BodyId, Subst)> = candidates
+            .into_iter()
+            .map(|(body, mut subst)| (self.program.bind(body, given, &mut subst), body, subst))
+            .collect();
+        if bound.iter().any(|(fits, ..)| *fits) {
+            bound.retain(|(fits, ..)| *fits);
+        }
+        let any = !bound.is_empty();
+        for (_, body, mut subst) in bound {
+            self.bind_by_name(body, own, &mut subst);
+            self.pass_origins(body, &mut subst);
+            self.into(body, subst, found);
         }
         any
     }
@@ -306,6 +431,9 @@ impl<'a> Graph<'a> {
     /// Whether the impl is for this type, and what its parameters then stand for.
     fn is_for(&self, index: usize, ty: TyId, subst: &mut Subst) -> bool {
         let of = &self.program.impls[index];
+        if matches!(self.program.types.ty(ty), Ty::Projection(..)) {
+            return false;
+        }
         match (of.of, &of.of_name) {
             (Some(pattern), _) => {
                 let parameters = &of.parameters;
@@ -356,8 +484,15 @@ impl<'a> Graph<'a> {
         if matches!(last.as_str(), "Fn" | "FnMut" | "FnOnce" | "AsyncFn" | "AsyncFnMut" | "AsyncFnOnce")
             && interface_name.starts_with("std::ops")
         {
-            return self.run_value(of, found);
+            let hidden = self.bare(of);
+            return match self.origins.get(&1).cloned() {
+                Some(known) if matches!(self.program.types.ty(hidden), Ty::Dyn(_) | Ty::FnPointer(_)) => {
+                    known.into_iter().for_each(|ty| self.run_value(ty, found));
+                }
+                _ => self.run_value(of, found),
+            };
         }
+        let of = self.resolved(of);
         let text = format!("{interface_name}::{}", self.program.types.text(method));
         if let Some(entry) =
             self.list.get(&text, &[Tier::Block, Tier::Offload]).filter(|&entry| self.list.entries[entry].own)
@@ -378,13 +513,40 @@ impl<'a> Graph<'a> {
                 self.listed_as(entry, &text, shown, &[of], own, given, found);
             }
             None => {
-                let converts = match self.program.types.ty(interface) {
+                let around = match self.program.types.ty(interface) {
                     Ty::Path(_, args) => args.clone(),
                     _ => Vec::new(),
                 };
-                self.external(&text, Some(of), own, given, &converts, found);
+                self.external(&text, Some(of), own, given, &around, found);
             }
         }
+    }
+
+    /// The type behind `<T as Trait>::Name`, where the impl's text says it.
+    fn resolved(&mut self, ty: TyId) -> TyId {
+        let Ty::Projection(of, interface, name) = *self.program.types.ty(ty) else { return ty };
+        let of = self.resolved(of);
+        let interface = self.interface_name(interface);
+        let last = interface.rsplit("::").next().unwrap_or("");
+        let name = self.program.types.text(name).to_owned();
+        for index in 0..self.program.impls.len() {
+            let candidate = &self.program.impls[index];
+            if candidate.interface.as_deref() != Some(last) || !self.is_for(index, of, &mut Subst::new()) {
+                continue;
+            }
+            let Some(named) = candidate.associated.get(&name) else { continue };
+            let found = self.program.impls.iter().filter_map(|of| of.of).find(|&ty| {
+                match self.program.types.ty(ty) {
+                    Ty::Path(path, _) => self.program.types.text(*path).rsplit("::").next() == Some(named),
+                    _ => false,
+                }
+            });
+            if let Some(found) = found {
+                return found;
+            }
+        }
+        // What a collection gives out is not known by name; an iterator gives itself.
+        if (last, name.as_str()) == ("IntoIterator", "IntoIter") { of } else { ty }
     }
 
     /// The bodies in the workspace that `<of as interface>::method` runs. Says whether there are any, or
@@ -406,7 +568,16 @@ impl<'a> Graph<'a> {
         }
         if let Ty::Dyn(_) = self.program.types.ty(of) {
             let before = found.to.len();
-            for from in self.cast_to(of) {
+            let seen = match self.origins.get(&1) {
+                Some(known) => known.clone(),
+                None => self.cast_to(of),
+            };
+            // What nobody in the workspace makes comes from outside: it may be any of them.
+            if seen.is_empty() && self.dispatch == Dispatch::Seen {
+                self.every_impl(last, method, found);
+                self.default_method(of, interface, method, given, found);
+            }
+            for from in seen {
                 if !self.methods_of(from, interface, last, method, own, &[], found, depth + 1) {
                     let name = self.interface_name(interface);
                     let text = format!("{name}::{}", self.program.types.text(method));
@@ -429,20 +600,16 @@ impl<'a> Graph<'a> {
             }
             return true;
         }
-        let mut any = false;
+        let mut candidates = Vec::new();
         for (index, body) in self.program.methods.get(&method).cloned().unwrap_or_default() {
-            if self.program.impls[index].interface.as_deref() != Some(last) {
-                continue;
-            }
             let mut subst = Subst::new();
-            if self.is_for(index, of, &mut subst) {
-                self.program.bind(body, given, &mut subst);
-                self.bind_by_name(body, own, &mut subst);
-                self.into(body, subst, found);
-                any = true;
+            if self.program.impls[index].interface.as_deref() == Some(last)
+                && self.is_for(index, of, &mut subst)
+            {
+                candidates.push((body, subst));
             }
         }
-        if any {
+        if self.fitting(candidates, own, given, found) {
             return true;
         }
         if self.default_method(of, interface, method, given, found) {
@@ -510,6 +677,7 @@ impl<'a> Graph<'a> {
         }
         let Ty::Dyn(bounds) = self.program.types.ty(dynamic).clone() else { return Vec::new() };
         let Some(&principal) = bounds.first() else { return Vec::new() };
+        self.by_cast.insert(self.current);
         let casts = std::mem::take(&mut self.program.casts);
         let mut sources = Vec::new();
         for &(from, to) in &casts {
@@ -555,6 +723,13 @@ impl<'a> Graph<'a> {
 
     /// Runs a value that can be called: a closure, a function, a pointer, or something that holds one.
     fn run_value(&mut self, ty: TyId, found: &mut Found) {
+        if found.enter() {
+            self.run_value_within(ty, found);
+            found.depth -= 1;
+        }
+    }
+
+    fn run_value_within(&mut self, ty: TyId, found: &mut Found) {
         match self.program.types.ty(ty).clone() {
             Ty::Closure(name, subst) => {
                 for body in self.program.closures.get(&name).cloned().unwrap_or_default() {
@@ -563,6 +738,7 @@ impl<'a> Graph<'a> {
             }
             Ty::FnItem(callee, parts) => self.call(&callee, &parts[..parts.len() - 1], found),
             Ty::FnPointer(_) if self.dispatch != Dispatch::None => {
+                self.by_cast.insert(self.current);
                 let casts = std::mem::take(&mut self.program.casts);
                 let sources: Vec<TyId> = casts
                     .iter()
@@ -585,12 +761,8 @@ impl<'a> Graph<'a> {
             }
             Ty::Ref(of) => self.run_value(of, found),
             Ty::Path(name, args) => {
-                let text = self.program.types.text(name).to_owned();
-                let holds = ["std::boxed::Box", "std::sync::Arc", "std::rc::Rc"].contains(&text.as_str());
-                if holds {
+                if HOLDERS.contains(&self.program.types.text(name)) {
                     args.iter().for_each(|&arg| self.run_value(arg, found));
-                } else {
-                    self.iterate(ty, found);
                 }
             }
             _ => {}
@@ -599,18 +771,25 @@ impl<'a> Graph<'a> {
 
     /// Takes the next items of an iterator: of those it is made of too, with their closures.
     fn iterate(&mut self, ty: TyId, found: &mut Found) {
-        let Ty::Path(name, args) = self.program.types.ty(ty).clone() else {
-            match self.program.types.ty(ty) {
-                Ty::Closure(..) | Ty::FnItem(..) | Ty::FnPointer(_) => self.run_value(ty, found),
-                &Ty::Ref(of) => self.iterate(of, found),
-                Ty::Dyn(_) => {
-                    for source in self.cast_to(ty) {
-                        self.iterate(source, found);
-                    }
+        if found.enter() {
+            self.iterate_within(ty, found);
+            found.depth -= 1;
+        }
+    }
+
+    fn iterate_within(&mut self, ty: TyId, found: &mut Found) {
+        let (name, args) = match self.program.types.ty(ty).clone() {
+            Ty::Path(name, args) => (name, args),
+            Ty::Ref(of) => return self.iterate(of, found),
+            Ty::Dyn(bounds) => {
+                let is_iterator =
+                    bounds.first().is_some_and(|&bound| self.interface_name(bound).ends_with("Iterator"));
+                for source in if is_iterator { self.cast_to(ty) } else { Vec::new() } {
+                    self.iterate(source, found);
                 }
-                _ => {}
+                return;
             }
-            return;
+            _ => return,
         };
         let text = self.program.types.text(name).to_owned();
         if let Some(entry) = self.list.get(&text, &[Tier::Iterator]) {
@@ -624,12 +803,19 @@ impl<'a> Graph<'a> {
         }
         if self.program.is_own_crate(name) {
             self.all_methods(ty, &["Iterator"], found);
-        } else if text.starts_with("std::iter::")
-            || text == "std::boxed::Box"
-            || text.starts_with("itertools::")
-            || text.starts_with("rayon::iter")
-        {
+        } else if text == "std::boxed::Box" {
             args.iter().for_each(|&arg| self.iterate(arg, found));
+        } else if ["std::iter::", "itertools::", "rayon::iter"].iter().any(|start| text.starts_with(start)) {
+            for arg in args {
+                match self.program.types.ty(self.bare(arg)) {
+                    Ty::Closure(..) | Ty::FnItem(..) | Ty::FnPointer(_) => self.run_value(arg, found),
+                    Ty::Dyn(_) => {
+                        self.run_value(arg, found);
+                        self.iterate(arg, found);
+                    }
+                    _ => self.iterate(arg, found),
+                }
+            }
         }
     }
 
@@ -651,7 +837,14 @@ impl<'a> Graph<'a> {
     }
 
     /// Reads from or writes to a value of this type: blocks if a file, socket or pipe is within.
-    fn read_from(&mut self, ty: TyId, shown: &str, found: &mut Found) -> bool {
+    fn read_from(&mut self, ty: TyId, shown: &str, found: &mut Found) {
+        if found.enter() {
+            self.read_from_within(ty, shown, found);
+            found.depth -= 1;
+        }
+    }
+
+    fn read_from_within(&mut self, ty: TyId, shown: &str, found: &mut Found) {
         let mut sources = Vec::new();
         let mut inner = Vec::new();
         self.program.types.walk(ty, &mut |part, id| {
@@ -672,13 +865,13 @@ impl<'a> Graph<'a> {
             }
             true
         });
-        let any = !sources.is_empty();
         for (entry, _) in sources {
             self.blocks(entry, shown.to_owned(), found);
         }
         for id in inner {
             if matches!(self.program.types.ty(id), Ty::Dyn(_)) {
-                for source in self.cast_to(id) {
+                let known = self.origins.get(&1).filter(|_| found.depth == 1).cloned();
+                for source in known.unwrap_or_else(|| self.cast_to(id)) {
                     if !matches!(self.program.types.ty(source), Ty::Dyn(_)) {
                         self.read_from(source, shown, found);
                     }
@@ -687,7 +880,6 @@ impl<'a> Graph<'a> {
                 self.all_methods(id, &IO_TRAITS, found);
             }
         }
-        any
     }
 
     fn drop_value(&mut self, ty: TyId, found: &mut Found, seen: &mut HashSet<TyId>) {
@@ -713,24 +905,9 @@ impl<'a> Graph<'a> {
                 }
                 if self.program.is_own_crate(name) {
                     self.all_methods(ty, &["Drop"], found);
-                    for (built, fields) in self.program.fields.get(&name).cloned().unwrap_or_default() {
-                        let mut subst = Subst::new();
-                        if built != ty
-                            && !self.program.types.fits(
-                                built,
-                                ty,
-                                &|a, b| a == b,
-                                &|name| self.program.is_parameter(name, ""),
-                                &mut subst,
-                            )
-                        {
-                            continue;
-                        }
-                        for field in fields {
-                            let field = self.program.types.substitute(field, &subst);
-                            self.drop_value(field, found, seen);
-                        }
-                    }
+                    let last = text.rsplit("::").next().unwrap_or(&text).to_owned();
+                    self.drop_fields(&last, found, &mut HashSet::new());
+                    args.iter().for_each(|&arg| self.drop_value(arg, found, seen));
                 } else {
                     args.iter().for_each(|&arg| self.drop_value(arg, found, seen));
                 }
@@ -743,6 +920,28 @@ impl<'a> Graph<'a> {
                 }
             }
             _ => {}
+        }
+    }
+
+    /// Drops what a struct or enum of this name holds, by the words in its definition.
+    fn drop_fields(&mut self, name: &str, found: &mut Found, seen: &mut HashSet<String>) {
+        if !seen.insert(name.to_owned()) {
+            return;
+        }
+        let Some(words) = self.program.fields.get(name).cloned() else { return };
+        for index in 0..self.program.impls.len() {
+            let of = &self.program.impls[index];
+            let named = of.of_name.as_ref().is_some_and(|name| words.contains(name));
+            if named && of.interface.as_deref() == Some("Drop") {
+                for body in of.methods.values().copied().collect::<Vec<_>>() {
+                    self.into(body, Subst::new(), found);
+                }
+            }
+        }
+        for word in words {
+            if self.program.fields.contains_key(&word) {
+                self.drop_fields(&word, found, seen);
+            }
         }
     }
 
@@ -827,14 +1026,15 @@ impl<'a> Graph<'a> {
     }
 
     /// A function that the workspace does not have: it calls what it is given, if it calls anything.
-    /// `converts`: the arguments of the trait whose method it is, `B` in `Into<B>`.
+    /// `around`: the other types that the call names, as `B` in `<A as Into<B>>::into` or `T` in
+    /// `Option::<T>::unwrap_or_default`.
     fn external(
         &mut self,
         path: &str,
         of: Option<TyId>,
         own: &[TyId],
         given: &[TyId],
-        converts: &[TyId],
+        around: &[TyId],
         found: &mut Found,
     ) {
         let last = path.rsplit("::").next().unwrap_or("").to_owned();
@@ -850,6 +1050,24 @@ impl<'a> Graph<'a> {
             .and_then(|rest| rest.rsplit("::").next())
             .unwrap_or("")
             .to_owned();
+        if path.starts_with("std::iter::") && of.is_none() {
+            around.iter().for_each(|&ty| self.iterate(ty, found));
+        }
+        // The first use of a lazy value runs what makes it, which is kept as `fn() -> T`.
+        let lazy = of.filter(|_| interface == "Deref");
+        let lazy = lazy.or_else(|| given.first().copied().filter(|_| last == "force"));
+        if let Some(lazy) = lazy.map(|ty| self.program.pointee(ty))
+            && let Ty::Path(name, args) = self.program.types.ty(lazy).clone()
+            && LAZY_VALUES.contains(&self.program.types.text(name))
+        {
+            match self.origins.get(&1).cloned() {
+                Some(known) => known.into_iter().for_each(|ty| self.run_value(ty, found)),
+                None => {
+                    let makes = self.program.types.add(Ty::FnPointer(args[..args.len().min(1)].to_vec()));
+                    self.run_value(makes, found);
+                }
+            }
+        }
         if let Some(of) = of {
             if matches!(
                 interface.as_str(),
@@ -875,12 +1093,11 @@ impl<'a> Graph<'a> {
             }
         }
         for &ty in own {
-            match self.program.types.ty(ty) {
-                Ty::Closure(..) | Ty::FnItem(..) | Ty::FnPointer(_) | Ty::Ref(_) | Ty::Dyn(_) => {
-                    let callable = self.program.pointee(ty);
-                    if !matches!(self.program.types.ty(callable), Ty::Path(..)) {
-                        self.run_value(callable, found);
-                    }
+            match self.program.types.ty(self.bare(ty)) {
+                Ty::Closure(..) | Ty::FnItem(..) | Ty::FnPointer(_) => self.run_value(ty, found),
+                Ty::Dyn(_) => {
+                    self.run_value(ty, found);
+                    self.iterate(ty, found);
                 }
                 Ty::Path(..) => self.iterate(ty, found),
                 _ => {}
@@ -896,7 +1113,7 @@ impl<'a> Graph<'a> {
                 .copied()
                 .chain(of)
                 .chain(given.iter().copied())
-                .chain(converts.iter().copied())
+                .chain(around.iter().copied())
                 .collect();
             for ty in all {
                 let ty = self.program.pointee(ty);
@@ -907,7 +1124,10 @@ impl<'a> Graph<'a> {
                 for (index, body) in self.program.methods.get(&method).cloned().unwrap_or_default() {
                     if self.program.impls[index].interface.as_deref() == Some(interface) {
                         let mut subst = Subst::new();
-                        if self.is_for(index, ty, &mut subst) {
+                        // `from` takes what is converted.
+                        let converts = last == "into" || last == "try_into";
+                        let takes = !converts || self.program.bind(body, given, &mut Subst::new());
+                        if takes && self.is_for(index, ty, &mut subst) {
                             self.into(body, subst, found);
                         }
                     }
@@ -926,8 +1146,19 @@ impl<'a> Graph<'a> {
     }
 }
 
+/// What one call comes to.
 #[derive(Default)]
 struct Found {
     to: Vec<To>,
     driven: Vec<Name>,
+    depth: usize,
+}
+
+impl Found {
+    /// Says no when types lead round in a circle: a box of `dyn Fn` may itself become `dyn Fn`.
+    fn enter(&mut self) -> bool {
+        let may = self.depth < MAX_TYPE_DEPTH;
+        self.depth += usize::from(may);
+        may
+    }
 }

@@ -12,6 +12,7 @@ mod compile;
 mod config;
 mod facts;
 mod findings;
+mod flow;
 mod graph;
 mod human;
 mod list;

@@ -8,7 +8,8 @@
 use std::collections::HashMap;
 use std::io::{self, BufRead};
 
-use crate::facts::{Body, Build, Call, Cast, Kept, Span, Str, Suspend, Target, Unit};
+use crate::facts::{Body, Call, Cast, Kept, Origin, Span, Str, Suspend, Target, Unit};
+use crate::flow::Flow;
 
 /// Reads all bodies; `unit` already says which crate they are of.
 pub fn read(mut text: impl BufRead, unit: &mut Unit) -> io::Result<()> {
@@ -35,12 +36,15 @@ struct Reader<'a> {
 struct Open {
     body: Body,
     locals: HashMap<u32, Str>,
-    /// States of the coroutine by the place that it keeps a value in: the first to be filled counts.
-    kept: HashMap<(u32, u32), usize>,
+    /// What places of hidden types hold; none where that is not known.
+    origins: HashMap<String, Option<Vec<Origin>>>,
     /// What the comments under a statement will complete.
     awaits: Awaits,
     /// Whether the block at hand only runs while a panic unwinds.
     cleanup: bool,
+    /// What the blocks do with kept places, for async bodies.
+    flow: Flow,
+    block: u32,
 }
 
 #[derive(Default, PartialEq)]
@@ -49,8 +53,8 @@ enum Awaits {
     Nothing,
     /// The span of the callee, then its type.
     Callee,
-    /// The type of a constant that is cast.
-    CastOperand(Str),
+    /// The type of a constant that is cast, and the place that takes the result.
+    CastOperand(Str, Option<String>),
     /// Where the definition of an async body or closure is.
     Definition,
 }
@@ -71,10 +75,11 @@ impl Reader<'_> {
             match line {
                 "}" => {
                     if let Some(mut open) = self.body.take() {
-                        open.body.kept.sort_by_key(|kept| kept.state);
+                        open.flow.settle(&mut open.body.kept);
                         self.unit.bodies.push(open.body);
                     }
                 }
+                _ if line.starts_with("alloc") => self.allocation(line),
                 _ => self.header(line),
             }
             return;
@@ -87,8 +92,25 @@ impl Reader<'_> {
             self.code(code.trim_end(), span, &mut open);
         } else if text.starts_with("bb") && text.ends_with('{') {
             open.cleanup = text.contains("(cleanup)");
+            let digits = &text[2..text.find(|c: char| c == ' ' || c == ':').unwrap_or(text.len())];
+            open.block = digits.parse().unwrap_or(0);
         }
         self.body = Some(open);
+    }
+
+    /// `alloc2 (static: NAME, size: 8, align: 8)` under a body: what `{alloc2: &T}` in it refers to.
+    fn allocation(&mut self, line: &str) {
+        let Some((number, rest)) = line.split_once(" (static: ") else { return };
+        let Some(name) = rest.split([',', ')']).next() else { return };
+        let (from, to) = (self.string(&format!("{{{number}}}")), self.string(&format!("{{static {name}}}")));
+        let Some(body) = self.unit.bodies.last_mut() else { return };
+        for (_, origins) in body.calls.iter_mut().flat_map(|call| &mut call.origins) {
+            for origin in origins {
+                if *origin == Origin::Type(from) {
+                    *origin = Origin::Type(to);
+                }
+            }
+        }
     }
 
     /// `fn name(_1: A) -> B {`, `static NAME: T = {`, `const NAME: T = {`.
@@ -120,8 +142,11 @@ impl Reader<'_> {
             body.name = self.string(name);
         }
         let mut open = Open { body, ..Open::default() };
-        for (number, &ty) in open.body.signature.iter().enumerate() {
-            open.locals.insert(number as u32 + 1, ty);
+        let inputs = open.body.signature.len().saturating_sub(1);
+        for (number, &ty) in open.body.signature.iter().take(inputs).enumerate() {
+            let number = number as u32 + 1;
+            open.locals.insert(number, ty);
+            open.origins.insert(format!("_{number}"), Some(vec![Origin::Parameter(number)]));
         }
         self.body = Some(open);
     }
@@ -147,12 +172,16 @@ impl Reader<'_> {
         }
         open.awaits = Awaits::Nothing;
         let Some(code) = code.strip_suffix(';') else { return };
+        if open.flow.is_async(&open.body, self.unit) {
+            open.flow.note(open.block, code);
+        }
         if let Some(dropped) = code.strip_prefix("drop(") {
             if let Some(end) = closing(dropped)
                 && let Some(ty) = self.place_type(&dropped[..end], open)
             {
                 let unwinding = open.cleanup;
-                open.body.calls.push(Call { callee: Target::Drop(ty), span, name: span, unwinding });
+                let origins = Vec::new();
+                open.body.calls.push(Call { callee: Target::Drop(ty), span, name: span, unwinding, origins });
             }
         } else if let Some(state) = code.strip_prefix("discriminant(") {
             if let Some(end) = closing(state)
@@ -161,6 +190,7 @@ impl Reader<'_> {
                 && state >= FIRST_SUSPENDED
             {
                 open.body.suspends.push(Suspend { state, span });
+                open.flow.suspend(open.block, state);
             }
         } else if let Some((place, value)) = split_assignment(code) {
             self.keep(place, span, open);
@@ -183,22 +213,25 @@ impl Reader<'_> {
         open.locals.insert(number, ty);
     }
 
-    /// A value that gets its place in the state of an async body lives across an `.await`.
+    /// A value that gets a place in the state of an async body may live across an `.await`.
     fn keep(&mut self, place: &str, span: Span, open: &mut Open) {
         let Some((state, field, ty)) = kept_place(place) else { return };
         if state < FIRST_SUSPENDED || open.cleanup {
             return;
         }
-        if !open.kept.contains_key(&(state, field)) {
-            open.kept.insert((state, field), open.body.kept.len());
+        open.flow.fill(open.block, (state, field));
+        if !open.flow.places.contains(&(state, field)) {
+            open.flow.places.push((state, field));
             let ty = self.string(ty);
             open.body.kept.push(Kept { ty, state, span });
         }
     }
 
     fn value(&mut self, place: &str, value: &str, span: Span, open: &mut Open) {
+        let to_place = base(place);
         if let Some(call) = call_part(value) {
-            self.call(call, span, open);
+            let passed = self.call(call, span, open);
+            set_origin(to_place, passed, open);
         } else if let Some((operand, cast)) = value.rfind(" (PointerCoercion(").map(|end| value.split_at(end))
         {
             let unsize = cast.contains("(Unsize");
@@ -207,66 +240,64 @@ impl Reader<'_> {
             }
             let Some((operand, to)) = split_cast(operand) else { return };
             let to = self.string(to);
-            let place = operand.strip_prefix("move ").or_else(|| operand.strip_prefix("copy "));
-            match place.and_then(|place| self.place_type(place, open)) {
-                Some(from) => open.body.casts.push(Cast { from, to }),
-                None => open.awaits = Awaits::CastOperand(to),
+            match taken_from(operand).and_then(|place| self.place_type(place, open)) {
+                Some(from) => {
+                    open.body.casts.push(Cast { from, to });
+                    set_origin(to_place, Some(vec![Origin::Type(from)]), open);
+                }
+                None => open.awaits = Awaits::CastOperand(to, to_place),
             }
-        } else if value.starts_with("{coroutine@")
-            || value.starts_with("{closure@")
-            || value.starts_with("{coroutine-closure@")
+        } else if ["{coroutine@", "{closure@", "{coroutine-closure@"]
+            .iter()
+            .any(|start| value.starts_with(start))
         {
             open.awaits = Awaits::Definition;
-        } else if !value.starts_with(['&', '*', '[', '(', '_']) && value.ends_with(['}', ')']) {
-            self.build(place, value, open);
+        } else {
+            if let Some(allocation) = value.strip_prefix("const {").and_then(|rest| rest.split(':').next()) {
+                let allocation = self.string(&format!("{{{allocation}}}"));
+                set_origin(to_place, Some(vec![Origin::Type(allocation)]), open);
+                return;
+            }
+            // A move, a borrow, or the pointer within a box.
+            let operand =
+                value.strip_suffix(" (Transmute)").and_then(split_cast).map_or(value, |(operand, _)| operand);
+            let from = taken_from(operand)
+                .and_then(base)
+                .and_then(|from| open.origins.get(&from).cloned().flatten());
+            set_origin(to_place, from, open);
         }
     }
 
-    fn build(&mut self, place: &str, value: &str, open: &mut Open) {
-        let fields = if let Some((_, fields)) = value.split_once(" { ") {
-            fields.trim_end_matches('}')
-        } else if let Some(start) = arguments_start(value) {
-            &value[start + 1..value.len() - 1]
-        } else {
-            return;
-        };
-        let Some(ty) = self.place_type(place, open) else { return };
-        if ["std::", "core::", "alloc::"].iter().any(|root| self.unit.strings[ty as usize].starts_with(root))
-        {
-            return;
-        }
-        let mut types = Vec::new();
-        for field in split_commas(fields) {
-            let operand = match field.split_once(": ") {
-                Some((name, operand)) if !name.contains(['(', ' ']) => operand,
-                _ => field,
-            };
-            let place = operand.strip_prefix("move ").or_else(|| operand.strip_prefix("copy "));
-            if let Some(ty) = place.and_then(|place| self.place_type(place, open)) {
-                types.push(ty);
+    /// Notes a call; what it returns hides the same type as its first argument if it passes that on.
+    fn call(&mut self, call: &str, span: Span, open: &mut Open) -> Option<Vec<Origin>> {
+        let start = arguments_start(call)?;
+        let callee = call[..start].trim_end();
+        let mut origins = Vec::new();
+        let mut passed = None;
+        let arguments = split_commas(&call[start + 1..call.len() - 1]);
+        let operands = std::iter::once(callee).chain(arguments);
+        for (number, operand) in operands.enumerate() {
+            let Some(place) = taken_from(operand) else { continue };
+            let known = base(place).and_then(|place| open.origins.get(&place).cloned().flatten());
+            let (Some(known), Some(ty)) = (known, self.place_type(place, open)) else { continue };
+            let ty = &self.unit.strings[ty as usize];
+            if ty.contains("dyn ") || ty.contains("fn(") || ty.contains("Lazy") {
+                if number == 1 && PASS_ON.contains(&callee.rsplit("::").next().unwrap_or("")) {
+                    passed = Some(known.clone());
+                }
+                origins.push((number as u32, known));
             }
         }
-        if !types.is_empty() {
-            open.body.builds.push(Build { ty, fields: types });
-        }
-    }
-
-    fn call(&mut self, call: &str, span: Span, open: &mut Open) {
-        let Some(start) = arguments_start(call) else { return };
-        let callee = call[..start].trim_end();
         let unwinding = open.cleanup;
-        let place = callee.strip_prefix("move ").or_else(|| callee.strip_prefix("copy "));
-        let callee = match place {
-            Some(place) => match self.place_type(place, open) {
-                Some(ty) => Target::Pointer(ty),
-                None => return,
-            },
+        let callee = match taken_from(callee) {
+            Some(place) => Target::Pointer(self.place_type(place, open)?),
             None => {
                 open.awaits = Awaits::Callee;
                 Target::Function(self.string(callee), 0)
             }
         };
-        open.body.calls.push(Call { callee, span, name: span, unwinding });
+        open.body.calls.push(Call { callee, span, name: span, unwinding, origins });
+        passed
     }
 
     /// What stands under a statement: `+ span: …` and `+ const_: Const { ty: …, val: … }` of each
@@ -290,9 +321,10 @@ impl Reader<'_> {
                         *signature = ty;
                     }
                 }
-                Awaits::CastOperand(to) => {
+                Awaits::CastOperand(to, place) => {
                     let from = self.string(ty);
                     open.body.casts.push(Cast { from, to });
+                    set_origin(place, Some(vec![Origin::Type(from)]), open);
                 }
                 other => open.awaits = other,
             }
@@ -337,11 +369,53 @@ impl Reader<'_> {
     }
 }
 
+/// Methods that return what they are given under another type.
+const PASS_ON: [&str; 10] =
+    ["deref", "deref_mut", "as_ref", "as_mut", "borrow", "borrow_mut", "clone", "by_ref", "from", "into"];
+
+/// The place in `move _1`, `copy (*_2)`, `&_3`, `&mut (*_4)`.
+fn taken_from(operand: &str) -> Option<&str> {
+    ["move ", "copy ", "&mut ", "&raw const ", "&raw mut ", "&"]
+        .iter()
+        .find_map(|start| operand.strip_prefix(start))
+}
+
+/// The variable, or the place in an async body's state, that a place is part of.
+fn base(place: &str) -> Option<String> {
+    if let Some((_, rest)) = place.split_once(" as variant#")
+        && let Some((state, rest)) = rest.split_once(").")
+        && let Some((field, _)) = rest.split_once(": ")
+    {
+        return Some(format!("{state}.{field}"));
+    }
+    let digits = &place[place.find('_')? + 1..];
+    let end = digits.find(|c: char| !c.is_ascii_digit()).unwrap_or(digits.len());
+    // A field of the surroundings is not the surroundings.
+    let is_field = place.contains(": ") && !place.contains("std::ptr::Unique<");
+    (end > 0 && !is_field).then(|| format!("_{}", &digits[..end]))
+}
+
+/// Adds to what a place may hold; once it may hold anything, it stays so.
+fn set_origin(place: Option<String>, origin: Option<Vec<Origin>>, open: &mut Open) {
+    let Some(place) = place else { return };
+    match (open.origins.entry(place).or_insert_with(|| Some(Vec::new())), origin) {
+        (Some(known), Some(new)) => {
+            for origin in new {
+                if !known.contains(&origin) {
+                    known.push(origin);
+                }
+            }
+        }
+        (known, None) => *known = None,
+        (None, Some(_)) => {}
+    }
+}
+
 /// The states before it are: not started, done, panicked.
-const FIRST_SUSPENDED: u32 = 3;
+pub const FIRST_SUSPENDED: u32 = 3;
 
 /// `(((*_76) as variant#3).2: T)`: the state, the field, the type.
-fn kept_place(place: &str) -> Option<(u32, u32, &str)> {
+pub fn kept_place(place: &str) -> Option<(u32, u32, &str)> {
     let inside = place.strip_prefix("(((*_")?.strip_suffix(')')?;
     let (_, rest) = inside.split_once(" as variant#")?;
     let (state, rest) = rest.split_once(").")?;

@@ -19,6 +19,7 @@ const SAMPLE: &str = include_str!("probe/sample.rs");
 const TOOL: u64 = facts::fingerprint(&[
     SAMPLE,
     include_str!("findings.rs"),
+    include_str!("flow.rs"),
     include_str!("graph.rs"),
     include_str!("mir.rs"),
     include_str!("program.rs"),

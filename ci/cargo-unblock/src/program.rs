@@ -7,7 +7,7 @@
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
-use crate::facts::{Span, Str, Target, Unit};
+use crate::facts::{Origin, Span, Str, Target, Unit};
 use crate::findings::Place;
 use crate::sources::{self, Sources};
 use crate::types::{Callee, Name, Scope, Subst, Ty, TyId, Types};
@@ -28,10 +28,10 @@ pub struct Program {
     pub closures: HashMap<Name, Vec<BodyId>>,
     /// Impls by the methods that they define.
     pub methods: HashMap<Name, Vec<(usize, BodyId)>>,
-    /// The types of fields, by the path of the struct or enum.
-    pub fields: HashMap<Name, Vec<(TyId, Vec<TyId>)>>,
+    /// The words in the types of fields, by the name of the struct or enum.
+    pub fields: HashMap<String, HashSet<String>>,
     /// What becomes `dyn …` or a function pointer: (from, to).
-    pub casts: Vec<(TyId, TyId)>,
+    pub casts: HashSet<(TyId, TyId)>,
     crates: HashSet<String>,
     /// Names of types that a crate declares: they are no generic parameters.
     declared: HashMap<String, HashSet<String>>,
@@ -56,6 +56,15 @@ pub struct Body {
     pub within: Option<BodyId>,
     /// The types of what it keeps while it is suspended, as in the facts.
     pub kept: Vec<TyId>,
+    /// What becomes `dyn …` or a function pointer in it: (from, to).
+    pub casts: Vec<(TyId, TyId)>,
+}
+
+/// What a `dyn Trait` or a function pointer was before.
+#[derive(Clone)]
+pub enum Source {
+    Type(TyId),
+    Parameter(u32),
 }
 
 pub struct Call {
@@ -63,6 +72,8 @@ pub struct Call {
     pub span: Span,
     /// The name that is called.
     pub name: Span,
+    /// As in the facts.
+    pub origins: Vec<(u32, Vec<Source>)>,
 }
 
 #[derive(Clone)]
@@ -83,6 +94,8 @@ pub struct Impl {
     pub of_name: Option<String>,
     pub parameters: Vec<Name>,
     pub methods: HashMap<Name, BodyId>,
+    /// What it gives to the trait's types: the last names.
+    pub associated: HashMap<String, String>,
 }
 
 impl Program {
@@ -98,15 +111,13 @@ impl Program {
             closures: HashMap::new(),
             methods: HashMap::new(),
             fields: HashMap::new(),
-            casts: Vec::new(),
+            casts: HashSet::new(),
             crates: units.iter().map(|unit| unit.crate_name.clone()).collect(),
             declared: HashMap::new(),
         };
         for unit in units {
             program.add(unit);
         }
-        program.casts.sort_unstable();
-        program.casts.dedup();
         program
     }
 
@@ -190,21 +201,24 @@ impl Program {
                             What::Function(callee, takes)
                         }
                     };
-                    Some(Call { what, span: call.span, name: call.name })
+                    let origins = call.origins.iter().map(|(number, origins)| {
+                        let origins = origins.iter().map(|origin| match *origin {
+                            Origin::Type(of) => Source::Type(ty(of, &mut self.types)),
+                            Origin::Parameter(number) => Source::Parameter(number),
+                        });
+                        (*number, origins.collect())
+                    });
+                    let origins = origins.collect();
+                    Some(Call { what, span: call.span, name: call.name, origins })
                 })
                 .collect();
             let kept = facts.kept.iter().map(|kept| ty(kept.ty, &mut self.types)).collect();
-            for cast in &facts.casts {
-                let pair = (ty(cast.from, &mut self.types), ty(cast.to, &mut self.types));
-                self.casts.push(pair);
-            }
-            for build in &facts.builds {
-                let built = ty(build.ty, &mut self.types);
-                let fields = build.fields.iter().map(|&field| ty(field, &mut self.types)).collect();
-                if let &Ty::Path(path, _) = self.types.ty(built) {
-                    self.fields.entry(path).or_default().push((built, fields));
-                }
-            }
+            let casts: Vec<(TyId, TyId)> = facts
+                .casts
+                .iter()
+                .map(|cast| (ty(cast.from, &mut self.types), ty(cast.to, &mut self.types)))
+                .collect();
+            self.casts.extend(&casts);
             // `inner::<impl at a.rs:6:5: 6:26>::go`, and what is nested in it.
             let mut of = None;
             if let Some(start) = name.find("<impl at ")
@@ -245,6 +259,7 @@ impl Program {
                 creates: Vec::new(),
                 within: None,
                 kept,
+                casts,
             });
         }
         for id in first..self.bodies.len() {
@@ -294,6 +309,20 @@ impl Program {
         for (index, file) in unit.files.iter().enumerate() {
             let Some(source) = self.sources.get(&unit.directory, file) else { continue };
             scope.declared.extend(source.declared(&["struct", "enum", "union", "trait", "type"]));
+            for (header, associated) in source.impls_with_types() {
+                self.impls.push(Impl {
+                    crate_name: unit.crate_name.clone(),
+                    interface: header.interface,
+                    of: None,
+                    of_name: header.of.as_deref().map(last_name),
+                    parameters: Vec::new(),
+                    methods: HashMap::new(),
+                    associated,
+                });
+            }
+            for (name, words) in source.fields() {
+                self.fields.entry(name).or_default().extend(words);
+            }
             if index == 0 {
                 scope.modules.extend(source.declared(&["mod"]));
             }
@@ -311,16 +340,14 @@ impl Program {
             of_name: None,
             parameters: Vec::new(),
             methods: HashMap::new(),
+            associated: HashMap::new(),
         };
         let Some((file, [line, column, end_line, end_column])) = place_of(place) else { return result };
         let Some(source) = self.sources.get(&unit.directory, file) else { return result };
         let header = sources::header(&source.between(line, column, end_line, end_column));
         result.parameters = header.parameters.iter().map(|name| self.types.name(name)).collect();
         result.interface = header.interface;
-        result.of_name = header.of.map(|of| {
-            let path = of.trim_start_matches(['&', ' ']).split('<').next().unwrap_or("").trim().to_owned();
-            path.rsplit("::").next().unwrap_or("").to_owned()
-        });
+        result.of_name = header.of.as_deref().map(last_name);
         // A blanket impl is for its own parameter.
         if let Some(of) = &result.of_name
             && let Some(&parameter) = result.parameters.iter().find(|&&p| self.types.text(p) == of)
@@ -363,47 +390,53 @@ impl Program {
         let unit = &self.units[body.unit];
         let facts = &unit.bodies[body.index];
         let own = facts.place.file;
-        let (first, last) = (facts.place.line, facts.last_line.max(facts.place.end_line));
         let place = |span: Span| {
             let path = Path::new(&unit.directory).join(unit.text(span.file));
             let file = path.strip_prefix(root).map(Path::to_owned).unwrap_or(path);
             let Span { line, column, end_line, end_column, .. } = span;
             Place { file, line, column, end_line, end_column }
         };
-        let is_own = |span: &Span| span.file == own && (first..=last).contains(&span.line);
-        if is_own(&span) {
+        let mut names = self.macros_at(unit, span);
+        let text = unit.text(span.file);
+        if names.is_empty() && (span.file == own || unit.files.iter().any(|file| file == text)) {
             return place(span);
         }
-        if let Some(source) = self.sources.get(&unit.directory, unit.text(own)) {
-            let mut names = self.macros_at(unit, span);
-            let mut known: HashSet<String> = names.iter().cloned().collect();
-            while !names.is_empty() {
-                let mut found: Vec<(u32, u32, usize)> = Vec::new();
+        // The whole function may come from a macro: then its invocation names it.
+        let from_macro = !self.macros_at(unit, facts.place).is_empty();
+        let shown = body.shown.rsplit("::").next().unwrap_or("");
+        let (first, last) = (facts.place.line, facts.last_line.max(facts.place.end_line));
+        let mut known: HashSet<String> = names.iter().cloned().collect();
+        while !names.is_empty() {
+            let mut found: Vec<(Str, u32, u32, usize)> = Vec::new();
+            for file in &unit.files {
+                let Some(index) = unit.strings.iter().position(|text| text == file) else { continue };
+                if !from_macro && index as Str != own {
+                    continue;
+                }
+                let Some(source) = self.sources.get(&unit.directory, file) else { continue };
+                let (first, last) = if from_macro { (1, source.len()) } else { (first, last) };
                 for name in &names {
                     let length = name.chars().count() + 1;
-                    found.extend(
-                        source
-                            .invocations(name, first, last)
-                            .into_iter()
-                            .map(|(line, column)| (line, column, length)),
-                    );
+                    let at = source.invocations(name, first, last).into_iter();
+                    let at = at.filter(|(line, _)| !from_macro || source.line(*line).contains(shown));
+                    found.extend(at.map(|(line, column)| (index as Str, line, column, length)));
                 }
-                found.sort_unstable();
-                if let Some(&(line, column, length)) = found.get(rank).or(found.last()) {
-                    let end_column = column + length as u32;
-                    return place(Span { file: own, line, column, end_line: line, end_column });
-                }
-                // Perhaps another macro invokes it.
-                let files = unit.files.iter().filter_map(|file| self.sources.get(&unit.directory, file));
-                names = files
-                    .flat_map(|file| {
-                        names.iter().flat_map(|name| file.macros_that_use(name)).collect::<Vec<_>>()
-                    })
-                    .collect();
-                names.retain(|name| known.insert(name.clone()));
             }
+            found.sort_unstable();
+            let rank = if from_macro { 0 } else { rank };
+            if let Some(&(file, line, column, length)) = found.get(rank).or(found.last()) {
+                let end_column = column + length as u32;
+                return place(Span { file, line, column, end_line: line, end_column });
+            }
+            // Perhaps another macro invokes it.
+            let files = unit.files.iter().filter_map(|file| self.sources.get(&unit.directory, file));
+            names = files
+                .flat_map(|file| names.iter().flat_map(|name| file.macros_that_use(name)).collect::<Vec<_>>())
+                .collect();
+            names.retain(|name| known.insert(name.clone()));
         }
         // The last code before it that is the body's own.
+        let is_own = |span: &Span| span.file == own && (first..=last).contains(&span.line);
         let before = body.calls.iter().take_while(|call| call.name != span && call.span != span);
         place(before.map(|call| call.name).filter(is_own).last().unwrap_or(facts.place))
     }
@@ -471,18 +504,31 @@ impl Program {
                 self.units[body.unit].text(self.facts(*id).name)
             )
         };
-        let near: Vec<BodyId> =
-            candidates.iter().copied().filter(|id| is_subsequence(text, &whole(id))).collect();
-        if !near.is_empty() {
-            return near;
-        }
-        // Exported by a crate that is not its home.
-        let home = text.split("::").next();
-        candidates
-            .iter()
-            .copied()
-            .filter(|id| whole(id).split("::").next() != home && self.units[self.bodies[*id].unit].is_library)
-            .collect()
+        candidates.iter().copied().filter(|id| is_subsequence(text, &whole(id))).collect()
+    }
+
+    /// The functions of other crates of the workspace that the path may name, if its crate only exports
+    /// them.
+    pub fn exported(&self, path: Name) -> Vec<BodyId> {
+        let text = self.types.text(path);
+        let Some(last) = text.rsplit("::").next().and_then(|last| self.types.find_name(last)) else {
+            return Vec::new();
+        };
+        let home = text.split("::").next().unwrap_or(text);
+        let candidates = self.by_last.get(&last).map_or(&[][..], Vec::as_slice);
+        let found = candidates.iter().copied().filter(|&id| {
+            let unit = &self.units[self.bodies[id].unit];
+            unit.crate_name != home && unit.is_library
+        });
+        found.collect()
+    }
+
+    /// The constant or static of this name, as its crate prints it.
+    pub fn constant(&self, unit: usize, name: &str) -> Option<BodyId> {
+        (0..self.bodies.len()).find(|&id| {
+            let body = &self.bodies[id];
+            !body.is_function && body.unit == unit && self.units[unit].text(self.facts(id).name) == name
+        })
     }
 
     /// Whether the path may name a function: of a crate at hand it has to be there.
@@ -500,11 +546,11 @@ impl Program {
     }
 
     /// Fits what a body takes to what it is given: what its generic parameters stand for.
-    pub fn bind(&self, body: BodyId, given: &[TyId], found: &mut Subst) {
+    /// Says whether all fits.
+    pub fn bind(&self, body: BodyId, given: &[TyId], found: &mut Subst) -> bool {
         let crate_name = &self.units[self.bodies[body].unit].crate_name;
-        for (&pattern, &ty) in self.bodies[body].inputs.iter().zip(given) {
-            self.fits(pattern, ty, crate_name, found);
-        }
+        let pairs = self.bodies[body].inputs.iter().zip(given);
+        pairs.fold(true, |all, (&pattern, &ty)| self.fits(pattern, ty, crate_name, found) && all)
     }
 
     pub fn fits(&self, pattern: TyId, ty: TyId, crate_name: &str, found: &mut Subst) -> bool {
@@ -516,6 +562,12 @@ impl Program {
             found,
         )
     }
+}
+
+/// `Type` of `&'a path::Type<T>`.
+fn last_name(ty: &str) -> String {
+    let path = ty.trim_start_matches(['&', ' ']).split('<').next().unwrap_or("").trim();
+    path.rsplit("::").next().unwrap_or(path).to_owned()
 }
 
 /// `src/a.rs:6:5: 6:26`.

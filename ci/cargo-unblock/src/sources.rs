@@ -73,6 +73,81 @@ impl Source {
         names
     }
 
+    /// The structs and enums that are defined here, with the words of their fields' types. Fields that
+    /// only share or point to a value are left out: it is not dropped with them.
+    pub fn fields(&self) -> HashMap<String, HashSet<String>> {
+        let code = self.code.join("\n");
+        let mut found: HashMap<String, HashSet<String>> = HashMap::new();
+        for keyword in ["struct ", "enum "] {
+            for (at, _) in code.match_indices(keyword) {
+                if code[..at].ends_with(|c: char| c.is_alphanumeric() || c == '_') {
+                    continue;
+                }
+                let rest = &code[at + keyword.len()..];
+                let Some(name) = words(rest).next() else { continue };
+                let mut depth = 0i32;
+                let mut end = rest.len();
+                for (offset, c) in rest.char_indices() {
+                    match c {
+                        '{' | '(' => depth += 1,
+                        '}' | ')' => depth -= 1,
+                        ';' if depth == 0 => end = offset,
+                        _ => continue,
+                    }
+                    if (c == '}' && depth == 0) || end < rest.len() || depth < 0 {
+                        end = end.min(offset);
+                        break;
+                    }
+                }
+                let shares = ["Arc<", "Rc<", "Weak<", "PhantomData<", "ManuallyDrop<", "&"];
+                let owned = rest[name.len()..end]
+                    .split(',')
+                    .filter(|field| !shares.iter().any(|part| field.contains(part)));
+                found.entry(name.to_owned()).or_default().extend(owned.flat_map(words).map(str::to_owned));
+            }
+        }
+        found
+    }
+
+    /// The types that an impl whose header starts here gives to its trait's names: the last words.
+    pub fn associated(&self, line: u32) -> HashMap<String, String> {
+        let mut depth = 0i32;
+        let mut found = HashMap::new();
+        for code in self.code.iter().skip(line.saturating_sub(1) as usize) {
+            if depth <= 1
+                && let Some(start) = code.find("type ")
+                && let Some((name, ty)) = code[start + 5..].split_once('=')
+                && let Some(name) = words(name).next()
+                && let Some(ty) = words(ty.split('<').next().unwrap_or(ty)).last()
+            {
+                found.insert(name.to_owned(), ty.to_owned());
+            }
+            let before = depth;
+            depth += code.chars().map(|c| i32::from(c == '{') - i32::from(c == '}')).sum::<i32>();
+            if depth <= 0 && (before > 0 || code.contains('}')) {
+                break;
+            }
+        }
+        found
+    }
+
+    /// The impls that give types to their trait: their headers, and these types.
+    pub fn impls_with_types(&self) -> Vec<(Header, HashMap<String, String>)> {
+        let mut found = Vec::new();
+        for (index, code) in self.code.iter().enumerate() {
+            let trimmed = code.trim_start();
+            if !["impl ", "impl<", "unsafe impl"].iter().any(|start| trimmed.starts_with(start)) {
+                continue;
+            }
+            let associated = self.associated(index as u32 + 1);
+            if !associated.is_empty() {
+                let text = self.code[index..self.code.len().min(index + 10)].join(" ");
+                found.push((header(text.split('{').next().unwrap_or("")), associated));
+            }
+        }
+        found
+    }
+
     /// The macro by example that the line belongs to.
     pub fn macro_around(&self, line: u32) -> Option<&str> {
         let last = (line as usize).min(self.code.len());
@@ -85,16 +160,19 @@ impl Source {
         })?;
         let mut depth = 0i32;
         for code in &self.code[start..last - 1] {
-            depth += code
-                .chars()
-                .map(|c| match c {
-                    '{' | '(' | '[' => 1,
-                    '}' | ')' | ']' => -1,
-                    _ => 0,
-                })
-                .sum::<i32>();
+            let before = depth;
+            for c in code.chars() {
+                match c {
+                    '{' | '(' | '[' => depth += 1,
+                    '}' | ')' | ']' => depth -= 1,
+                    _ => {}
+                }
+            }
+            if depth == 0 && (before > 0 || code.contains(['}', ')', ']'])) {
+                return None;
+            }
         }
-        (depth > 0 || start + 1 == last).then_some(name)
+        Some(name)
     }
 
     /// Where the macro is invoked, from one line to another: lines and columns.
@@ -389,7 +467,7 @@ mod tests {
         );
         let found: Vec<_> =
             source.comments.iter().map(|c| (c.line, c.column, c.text.trim(), c.behind_code)).collect();
-        assert_eq!(found, [(1, 18, "yes", true), (3, 24, "two", true), (4, 5, "three", false)]);
+        assert_eq!(found, [(1, 18, "yes", true), (3, 23, "two", true), (4, 5, "three", false)]);
     }
 
     #[test]

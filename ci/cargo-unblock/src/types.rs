@@ -641,7 +641,9 @@ impl Parser<'_> {
         if !rest.starts_with("<impl ") {
             return false;
         }
-        angle_end(&rest[1..]).is_some_and(|end| rest[1 + end..].starts_with("::"))
+        // `<impl Trait as Other>::method` is a method of a parameter's type.
+        angle_end(&rest[1..])
+            .is_some_and(|end| rest[1 + end..].starts_with("::") && !names_trait(&rest[1..end]))
     }
 
     fn skip_angle(&mut self) -> Option<()> {
@@ -669,11 +671,41 @@ impl Parser<'_> {
             let method = self.types.name(&method);
             return Some(Callee::Trait { of, interface, method, own });
         }
-        let (path, owner, own) = self.path()?;
+        let (path, mut owner, own) = self.path()?;
+        // `module::<impl Type<A>>::method`, when the impl is not where the type is.
+        if let Some(start) = path.find("<impl ")
+            && let Some((method, ty)) = path[start + 6..].rsplit_once(">::").map(|(ty, method)| (method, ty))
+            && !ty.starts_with("at ")
+        {
+            let (ty, method) = (ty.to_owned(), method.to_owned());
+            let of = self.types.parse(&ty);
+            if let Ty::Path(name, args) = self.types.ty(of).clone() {
+                owner = args;
+                let path = format!("{}::{method}", self.types.text(name));
+                return Some(Callee::Path { path: self.types.name(&path), owner, own });
+            }
+        }
         let path = self.types.scope.whole(&path, true);
         let path = self.types.name(&path);
         Some(Callee::Path { path, owner, own })
     }
+}
+
+/// Whether ` as ` stands in the text, outside of brackets.
+fn names_trait(text: &str) -> bool {
+    let mut depth = 0i32;
+    let mut before = ' ';
+    for (offset, c) in text.char_indices() {
+        match c {
+            '<' | '(' | '[' => depth += 1,
+            '>' if before == '-' || before == '=' => {}
+            '>' | ')' | ']' => depth -= 1,
+            ' ' if depth == 0 && text[offset..].starts_with(" as ") => return true,
+            _ => {}
+        }
+        before = c;
+    }
+    false
 }
 
 /// Where the `<` that stands before `text` is closed: just after its `>`.

@@ -1,0 +1,144 @@
+//! Which of the values that an async body has places for are alive when it is suspended?
+//!
+//! The compiler keeps a place for a guard across an `.await` even when the guard was dropped before it:
+//! only the storage matters to it. Here the blocks of the body are walked from its start, through each
+//! suspension to where it is resumed, with the places that may hold a value.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use crate::facts::{Body, Kept, Unit};
+use crate::mir::kept_place;
+
+/// A place in the state of an async body: state and field.
+type Place = (u32, u32);
+
+#[derive(Default)]
+pub struct Flow {
+    blocks: BTreeMap<u32, Vec<Event>>,
+    /// The places, as the body's [`Kept`] values.
+    pub places: Vec<Place>,
+    /// Whether the body is async, once asked.
+    is_async: Option<bool>,
+    /// Where the body goes on, by state.
+    resumes: HashMap<u32, u32>,
+}
+
+enum Event {
+    Fill(Place),
+    Empty(Place),
+    Suspend(u32),
+    Next(Vec<u32>),
+}
+
+impl Flow {
+    pub fn is_async(&mut self, body: &Body, unit: &Unit) -> bool {
+        *self.is_async.get_or_insert_with(|| {
+            body.signature
+                .iter()
+                .any(|&ty| unit.text(ty).contains("{async ") || unit.text(ty).contains("{coroutine@"))
+        })
+    }
+
+    /// Notes what a line of code takes out of kept places, and where it leads.
+    pub fn note(&mut self, block: u32, code: &str) {
+        let events = self.blocks.entry(block).or_default();
+        for taken in ["move (((*_", "drop((((*_"] {
+            for (at, _) in code.match_indices(taken) {
+                let start = at + 5;
+                let Some(length) = code[start..].find(": ") else { continue };
+                // The type is of no interest.
+                if let Some((state, field, _)) = kept_place(&format!("{}: )", &code[start..start + length])) {
+                    events.push(Event::Empty((state, field)));
+                }
+            }
+        }
+        if let Some(value) = code.strip_prefix("switchInt(") {
+            let Some((_, targets)) = value.split_once(") -> [") else { return };
+            let pairs = targets.trim_end_matches(']').split(", ").filter_map(|pair| pair.split_once(": "));
+            let pairs: Vec<(Option<u32>, u32)> = pairs
+                .filter_map(|(value, target)| Some((value.parse().ok(), block_number(target)?)))
+                .collect();
+            // The first switch is over the state: it starts the body, or resumes it.
+            if block == 0 && self.resumes.is_empty() {
+                self.resumes =
+                    pairs.iter().filter_map(|(value, target)| Some(((*value)?, *target))).collect();
+                let start = self.resumes.get(&0).copied().into_iter().collect();
+                events.push(Event::Next(start));
+            } else {
+                events.push(Event::Next(pairs.into_iter().map(|(_, target)| target).collect()));
+            }
+        } else if let Some((_, targets)) = code.rsplit_once(" -> ") {
+            let targets = targets.trim_start_matches('[').trim_end_matches(']').split(", ");
+            let next = targets.filter_map(|target| match target.split_once(": ") {
+                Some(("unwind", _)) => None,
+                Some((_, target)) => block_number(target),
+                None => block_number(target),
+            });
+            events.push(Event::Next(next.collect()));
+        }
+    }
+
+    pub fn fill(&mut self, block: u32, place: Place) {
+        let events = self.blocks.entry(block).or_default();
+        // A call fills the place when it returns, before the next block.
+        let at = match events.last() {
+            Some(Event::Next(_)) => events.len() - 1,
+            _ => events.len(),
+        };
+        events.insert(at, Event::Fill(place));
+    }
+
+    pub fn suspend(&mut self, block: u32, state: u32) {
+        self.blocks.entry(block).or_default().push(Event::Suspend(state));
+    }
+
+    /// Leaves those values that may be alive at a suspension, with the first one.
+    pub fn settle(&self, kept: &mut Vec<Kept>) {
+        if kept.is_empty() {
+            return;
+        }
+        let mut alive: HashMap<u32, HashSet<Place>> = HashMap::from([(0, HashSet::new())]);
+        let mut at: HashMap<Place, u32> = HashMap::new();
+        let mut queue = vec![0u32];
+        while let Some(block) = queue.pop() {
+            let mut places = alive.get(&block).cloned().unwrap_or_default();
+            let mut next = Vec::new();
+            for event in self.blocks.get(&block).into_iter().flatten() {
+                match event {
+                    Event::Fill(place) => {
+                        places.insert(*place);
+                    }
+                    Event::Empty(place) => {
+                        places.remove(place);
+                    }
+                    Event::Suspend(state) => {
+                        for place in &places {
+                            let first = at.entry(*place).or_insert(*state);
+                            *first = (*first).min(*state);
+                        }
+                        next.extend(self.resumes.get(state));
+                    }
+                    Event::Next(blocks) => next.extend(blocks),
+                }
+            }
+            for block in next {
+                let before = alive.get(&block);
+                let grows = before.is_none_or(|before| !places.is_subset(before));
+                if grows {
+                    alive.entry(block).or_default().extend(&places);
+                    queue.push(block);
+                }
+            }
+        }
+        let mut places = self.places.iter();
+        kept.retain_mut(|kept| {
+            let state = places.next().and_then(|place| at.get(place));
+            kept.state = state.copied().unwrap_or(kept.state);
+            state.is_some()
+        });
+    }
+}
+
+fn block_number(text: &str) -> Option<u32> {
+    text.strip_prefix("bb")?.parse().ok()
+}
