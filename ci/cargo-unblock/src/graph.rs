@@ -183,7 +183,7 @@ impl<'a> Graph<'a> {
         for index in 0..self.program.bodies[body].calls.len() {
             let call = &self.program.bodies[body].calls[index];
             let (span, name, what) = (call.span, call.name, call.what.clone());
-            let origins = call.origins.clone();
+            let origins = if self.dispatch == Dispatch::None { Vec::new() } else { call.origins.clone() };
             self.origins = origins
                 .into_iter()
                 .filter_map(|(number, of)| Some((number, self.known(of, &subst)?)))
@@ -760,10 +760,8 @@ impl<'a> Graph<'a> {
                 }
             }
             Ty::Ref(of) => self.run_value(of, found),
-            Ty::Path(name, args) => {
-                if HOLDERS.contains(&self.program.types.text(name)) {
-                    args.iter().for_each(|&arg| self.run_value(arg, found));
-                }
+            Ty::Path(name, args) if HOLDERS.contains(&self.program.types.text(name)) => {
+                args.iter().for_each(|&arg| self.run_value(arg, found));
             }
             _ => {}
         }

@@ -92,7 +92,7 @@ impl Reader<'_> {
             self.code(code.trim_end(), span, &mut open);
         } else if text.starts_with("bb") && text.ends_with('{') {
             open.cleanup = text.contains("(cleanup)");
-            let digits = &text[2..text.find(|c: char| c == ' ' || c == ':').unwrap_or(text.len())];
+            let digits = &text[2..text.find([' ', ':']).unwrap_or(text.len())];
             open.block = digits.parse().unwrap_or(0);
         }
         self.body = Some(open);
@@ -556,6 +556,79 @@ mod tests {
         assert_eq!(arguments_start("copy (*_3)(const 1_u8)"), Some(10));
         assert_eq!(kept_place("(((*_76) as variant#3).2: a::B<u8>)"), Some((3, 2, "a::B<u8>")));
         assert_eq!(split_cast("move _1 as &dyn A<B = u8>"), Some(("move _1", "&dyn A<B = u8>")));
+    }
+
+    /// What is kept of a text, as text.
+    fn facts(text: &[u8]) -> String {
+        let mut unit = Unit::default();
+        read(text, &mut unit).unwrap();
+        let place = |span: &Span| format!("{}:{}", span.line, span.column);
+        let mut shown = String::new();
+        for body in &unit.bodies {
+            let types: Vec<&str> = body.signature.iter().map(|&ty| unit.text(ty)).collect();
+            shown += &format!("{} ({}) to line {}\n", unit.text(body.name), types.join(", "), body.last_line);
+            for call in &body.calls {
+                let callee = match call.callee {
+                    Target::Function(callee, _) => format!("call {}", unit.text(callee)),
+                    Target::Pointer(ty) => format!("call a {}", unit.text(ty)),
+                    Target::Drop(ty) => format!("drop {}", unit.text(ty)),
+                };
+                let origins: String = call
+                    .origins
+                    .iter()
+                    .flat_map(|(number, origins)| origins.iter().map(move |origin| (number, origin)))
+                    .map(|(number, origin)| match origin {
+                        Origin::Type(ty) => format!(", {number} was {}", unit.text(*ty)),
+                        Origin::Parameter(of) => format!(", {number} is parameter {of}"),
+                    })
+                    .collect();
+                let unwinding = if call.unwinding { " when it unwinds" } else { "" };
+                shown += &format!("    {} {callee}{origins}{unwinding}\n", place(&call.name));
+            }
+            for cast in &body.casts {
+                shown += &format!("    {} becomes {}\n", unit.text(cast.from), unit.text(cast.to));
+            }
+            for kept in &body.kept {
+                shown += &format!(
+                    "    {} keeps {} in state {}\n",
+                    place(&kept.span),
+                    unit.text(kept.ty),
+                    kept.state
+                );
+            }
+            for suspend in &body.suspends {
+                shown += &format!("    {} suspends in state {}\n", place(&suspend.span), suspend.state);
+            }
+            if !body.creates.is_empty() {
+                shown += &format!("    creates {:?}\n", body.creates);
+            }
+        }
+        shown
+    }
+
+    const GOLDEN: &str = include_str!("../tests/golden/facts.txt");
+
+    #[test]
+    fn the_formats_of_known_compilers_are_understood() {
+        for text in
+            [&include_bytes!("../tests/golden/stable.mir")[..], include_bytes!("../tests/golden/nightly.mir")]
+        {
+            assert_eq!(facts(text), GOLDEN);
+        }
+    }
+
+    #[test]
+    fn the_format_of_the_compiler_at_hand_is_understood() {
+        let golden = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden");
+        let output = std::process::Command::new(std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into()))
+            .current_dir(golden)
+            .args(["--edition=2021", "--crate-type=lib", "sample.rs"])
+            .args(crate::wrapper::PRINT)
+            .env("RUSTC_BOOTSTRAP", "1")
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        assert_eq!(facts(&output.stdout), GOLDEN);
     }
 
     #[test]

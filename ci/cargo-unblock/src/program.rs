@@ -43,7 +43,6 @@ pub struct Body {
     /// Its name with the crate's in front, as a reader writes it.
     pub shown: String,
     pub inputs: Vec<TyId>,
-    pub output: TyId,
     /// Whether something polls it: one of its arguments is `&mut Context`.
     pub is_async: bool,
     pub is_function: bool,
@@ -172,9 +171,8 @@ impl Program {
             let name = unit.text(facts.name);
             let id = self.bodies.len();
             let mut inputs: Vec<TyId> = facts.signature.iter().map(|&s| ty(s, &mut self.types)).collect();
-            let output = inputs.pop();
-            let is_function = output.is_some();
-            let output = output.unwrap_or_else(|| self.types.parse("()"));
+            // What it returns stands last; a constant has no signature.
+            let is_function = inputs.pop().is_some();
             let is_async = facts.signature.iter().any(|&s| {
                 unit.text(s).contains("std::task::Context<") || unit.text(s).contains("core::task::Context<")
             });
@@ -237,13 +235,10 @@ impl Program {
                         .map(|&first| self.own_type(first, self.impls[index].of_name.as_deref()));
                 }
             }
-            if is_function
-                && let Some(&Ty::Closure(closure, _)) =
-                    inputs.first().map(|&first| self.types.ty(self.pointee(first)))
-            {
-                if name.rsplit("::").next().is_some_and(|last| last.starts_with("{closure#")) {
-                    self.closures.entry(closure).or_default().push(id);
-                }
+            let is_closure = name.rsplit("::").next().is_some_and(|last| last.starts_with("{closure#"));
+            let first = inputs.first().map(|&first| self.types.ty(self.pointee(first)));
+            if let Some(&Ty::Closure(closure, _)) = first.filter(|_| is_function && is_closure) {
+                self.closures.entry(closure).or_default().push(id);
             }
             by_name.insert(name, id);
             self.bodies.push(Body {
@@ -251,7 +246,6 @@ impl Program {
                 index,
                 shown: String::new(),
                 inputs,
-                output,
                 is_async,
                 is_function,
                 of,
@@ -349,9 +343,10 @@ impl Program {
         result.interface = header.interface;
         result.of_name = header.of.as_deref().map(last_name);
         // A blanket impl is for its own parameter.
-        if let Some(of) = &result.of_name
-            && let Some(&parameter) = result.parameters.iter().find(|&&p| self.types.text(p) == of)
-        {
+        let own =
+            header.of.as_deref().and_then(|of| header.parameters.iter().find(|parameter| *parameter == of));
+        if let Some(own) = own {
+            let parameter = self.types.name(own);
             result.of = Some(self.types.add(Ty::Path(parameter, Vec::new())));
         }
         result

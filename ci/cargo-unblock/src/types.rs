@@ -570,7 +570,7 @@ impl Parser<'_> {
         let mut bounds = Vec::new();
         loop {
             self.space();
-            if self.eat("?") {}
+            self.eat("?");
             if self.rest().starts_with('\'') {
                 self.at += 1;
                 self.word();

@@ -201,12 +201,10 @@ fn without(arguments: &[OsString], names: &[&str]) -> Vec<OsString> {
     let mut rest = arguments.iter().peekable();
     while let Some(argument) = rest.next() {
         let text = argument.to_str().unwrap_or("");
-        if names.contains(&text) {
-            rest.next();
-        } else if names.contains(&"--emit")
-            && text == "-C"
-            && rest.peek().is_some_and(|next| is_incremental(next))
-        {
+        let is_option = names.contains(&text);
+        let is_incremental =
+            names.contains(&"--emit") && text == "-C" && rest.peek().is_some_and(|next| incremental(next));
+        if is_option || is_incremental {
             rest.next();
         } else if !names.iter().any(|name| text.strip_prefix(name).is_some_and(|rest| rest.starts_with('=')))
         {
@@ -216,6 +214,6 @@ fn without(arguments: &[OsString], names: &[&str]) -> Vec<OsString> {
     kept
 }
 
-fn is_incremental(argument: &OsStr) -> bool {
+fn incremental(argument: &OsStr) -> bool {
     argument.to_str().is_some_and(|text| text.starts_with("incremental="))
 }

@@ -131,7 +131,7 @@ pub fn deadline(signal: &Signal, config: &Config) -> Instant {
 
 /// Waits for a future of the main runtime without relying on it: false if it did not end in time.
 fn within(runtime: &Runtime, deadline: Instant, work: impl Future<Output = ()> + Send + 'static) -> bool {
-    let (done, wait) = mpsc::sync_channel(1);
+    let (done, wait) = mpsc::channel();
     #[expect(clippy::disallowed_methods, reason = "serves the process, not a request")]
     runtime.spawn(async move {
         work.await;
