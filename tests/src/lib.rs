@@ -11,6 +11,8 @@ pub mod tree;
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::LazyLock;
 use std::{env, fs};
 
 /// The repository under test. Asked at run time: two checkouts may share a target folder.
@@ -24,9 +26,24 @@ pub fn target_dir() -> PathBuf {
     repo().join("target/generated")
 }
 
-/// How they are built: what only a person at work needs is left out, which saves gigabytes.
-pub fn build_variables() -> [(&'static str, OsString); 3] {
+/// The folder of `cargo-unblock`, built from this repository.
+pub fn unblock_dir() -> &'static Path {
+    static DIR: LazyLock<PathBuf> = LazyLock::new(|| {
+        let mut build = Command::new("cargo");
+        build.args(["build", "--release", "--locked", "--package", "cargo-unblock"]).current_dir(repo());
+        process::run(build.env("CARGO_TARGET_DIR", repo().join("target")));
+        repo().join("target/release")
+    });
+    &DIR
+}
+
+/// How they are built and checked: what only a person at work needs is left out, which saves gigabytes.
+pub fn build_variables() -> [(&'static str, OsString); 4] {
+    let path = env::var_os("PATH").unwrap_or_default();
+    let path =
+        env::join_paths([unblock_dir().to_owned()].into_iter().chain(env::split_paths(&path))).unwrap();
     [
+        ("PATH", path),
         ("CARGO_TARGET_DIR", target_dir().into()),
         ("CARGO_INCREMENTAL", "0".into()),
         ("CARGO_PROFILE_DEV_DEBUG", "line-tables-only".into()),

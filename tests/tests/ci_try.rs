@@ -1,14 +1,12 @@
 //! Does `sh ci/try` show a running service, end when it is told to, and leave nothing behind?
 
-use std::env;
-use std::fs;
 use std::io::{BufRead, BufReader, Read};
 use std::net::TcpListener;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::mpsc;
-use std::thread;
+use std::{env, fs, thread};
 
 use longpole_tests::generate::{NEWEST, cargo_generate};
 use longpole_tests::process::{BUILD, PATIENCE, Process, poll};

@@ -512,14 +512,17 @@ impl<'g, 'a> Search<'g, 'a> {
     }
 }
 
-/// Findings by what they have in common, the largest group first.
+/// Findings by root cause, the largest group first: those that reach one function, or the calls of one
+/// kind that one async function makes itself.
 pub fn group(findings: &[Finding]) -> Vec<(String, Vec<&Finding>)> {
-    let mut groups: BTreeMap<&str, Vec<&Finding>> = BTreeMap::new();
+    let mut groups: BTreeMap<(&str, &str, bool), Vec<&Finding>> = BTreeMap::new();
     for finding in findings {
-        groups.entry(&finding.cause).or_default().push(finding);
+        let direct = finding.steps.len() <= 1 || finding.kind != Kind::Blocking;
+        let category = if direct { finding.category.as_str() } else { "" };
+        groups.entry((&finding.cause, category, direct)).or_default().push(finding);
     }
     let mut groups: Vec<(String, Vec<&Finding>)> =
-        groups.into_iter().map(|(cause, findings)| (cause.to_owned(), findings)).collect();
+        groups.into_iter().map(|((cause, ..), findings)| (cause.to_owned(), findings)).collect();
     groups.sort_by_key(|(_, findings)| std::cmp::Reverse(findings.len()));
     groups
 }

@@ -149,11 +149,7 @@ impl Program {
             let before = if ty.contains("::") { "" } else { &text[..start] };
             text = format!("{before}{ty}{}", &text[start + 1 + end..]);
         }
-        let mut parts: Vec<&str> = text.split("::").filter(|part| !part.starts_with("{closure#")).collect();
-        if parts.len() < text.split("::").count() && parts.is_empty() {
-            parts.push("closure");
-        }
-        parts.join("::")
+        text.split("::").filter(|part| !part.starts_with("{closure#")).collect::<Vec<_>>().join("::")
     }
 
     fn add(&mut self, unit: Unit) {
@@ -259,7 +255,11 @@ impl Program {
         for id in first..self.bodies.len() {
             let facts = &unit.bodies[self.bodies[id].index];
             let name = unit.text(facts.name);
-            self.bodies[id].shown = self.readable(&unit, name, self.bodies[id].of);
+            let mut shown = self.readable(&unit, name, self.bodies[id].of);
+            if !self.bodies[id].is_async && name.ends_with('}') {
+                shown.push_str("::{closure}");
+            }
+            self.bodies[id].shown = shown;
             self.bodies[id].creates = facts
                 .creates
                 .iter()
