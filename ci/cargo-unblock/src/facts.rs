@@ -127,8 +127,12 @@ pub struct Suspend {
 }
 
 /// Facts that were read by another version of this tool are not used: it may have seen less in them.
-pub const FORMAT: u64 =
-    fingerprint(&[include_str!("facts.rs"), include_str!("mir.rs"), include_str!("flow.rs")]);
+pub const FORMAT: u64 = fingerprint(&[
+    include_str!("facts.rs"),
+    include_str!("mir/mod.rs"),
+    include_str!("mir/flow.rs"),
+    include_str!("mir/text.rs"),
+]);
 
 /// FNV-1a, which is short and can run at compile time; <http://www.isthe.com/chongo/tech/comp/fnv/>.
 pub const fn fingerprint(texts: &[&str]) -> u64 {

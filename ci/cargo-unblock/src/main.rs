@@ -12,7 +12,6 @@ mod compile;
 mod config;
 mod facts;
 mod findings;
-mod flow;
 mod graph;
 mod human;
 mod list;

@@ -4,13 +4,14 @@
 //! by what a call elsewhere prints. Two crates print one function differently (`inner::f` at home,
 //! `lib::f` where it is used, if `lib` exports it so); [`Program::functions`] bridges that.
 
+mod names;
+mod places;
+
 use std::collections::{HashMap, HashSet};
-use std::path::Path;
 
 use crate::facts::{Origin, Span, Str, Target, Unit};
-use crate::findings::Place;
 use crate::sources::{self, Sources};
-use crate::types::{Callee, Name, Scope, Subst, Ty, TyId, Types};
+use crate::types::{Callee, Name, Scope, Ty, TyId, Types};
 
 pub type BodyId = usize;
 
@@ -376,187 +377,6 @@ impl Program {
             _ => ty,
         }
     }
-
-    /// Where a piece of a body is for a reader, from the workspace's root. Code that a macro brought is
-    /// where the macro is invoked; `rank` says which of several invocations: bodies are printed in the
-    /// order of their text.
-    pub fn place(&self, id: BodyId, span: Span, rank: usize, root: &Path) -> Place {
-        let body = &self.bodies[id];
-        let unit = &self.units[body.unit];
-        let facts = &unit.bodies[body.index];
-        let own = facts.place.file;
-        let place = |span: Span| {
-            let path = Path::new(&unit.directory).join(unit.text(span.file));
-            let file = path.strip_prefix(root).map(Path::to_owned).unwrap_or(path);
-            let Span { line, column, end_line, end_column, .. } = span;
-            Place { file, line, column, end_line, end_column }
-        };
-        let mut names = self.macros_at(unit, span);
-        let text = unit.text(span.file);
-        if names.is_empty() && (span.file == own || unit.files.iter().any(|file| file == text)) {
-            return place(span);
-        }
-        // The whole function may come from a macro: then its invocation names it.
-        let from_macro = !self.macros_at(unit, facts.place).is_empty();
-        let shown = body.shown.rsplit("::").next().unwrap_or("");
-        let (first, last) = (facts.place.line, facts.last_line.max(facts.place.end_line));
-        let mut known: HashSet<String> = names.iter().cloned().collect();
-        while !names.is_empty() {
-            let mut found: Vec<(Str, u32, u32, usize)> = Vec::new();
-            for file in &unit.files {
-                let Some(index) = unit.strings.iter().position(|text| text == file) else { continue };
-                if !from_macro && index as Str != own {
-                    continue;
-                }
-                let Some(source) = self.sources.get(&unit.directory, file) else { continue };
-                let (first, last) = if from_macro { (1, source.len()) } else { (first, last) };
-                for name in &names {
-                    let length = name.chars().count() + 1;
-                    let at = source.invocations(name, first, last).into_iter();
-                    let at = at.filter(|(line, _)| !from_macro || source.line(*line).contains(shown));
-                    found.extend(at.map(|(line, column)| (index as Str, line, column, length)));
-                }
-            }
-            found.sort_unstable();
-            let rank = if from_macro { 0 } else { rank };
-            if let Some(&(file, line, column, length)) = found.get(rank).or(found.last()) {
-                let end_column = column + length as u32;
-                return place(Span { file, line, column, end_line: line, end_column });
-            }
-            // Perhaps another macro invokes it.
-            let files = unit.files.iter().filter_map(|file| self.sources.get(&unit.directory, file));
-            names = files
-                .flat_map(|file| names.iter().flat_map(|name| file.macros_that_use(name)).collect::<Vec<_>>())
-                .collect();
-            names.retain(|name| known.insert(name.clone()));
-        }
-        // The last code before it that is the body's own.
-        let is_own = |span: &Span| span.file == own && (first..=last).contains(&span.line);
-        let before = body.calls.iter().take_while(|call| call.name != span && call.span != span);
-        place(before.map(|call| call.name).filter(is_own).last().unwrap_or(facts.place))
-    }
-
-    /// The macros by example that code at this place may come from.
-    fn macros_at(&self, unit: &Unit, span: Span) -> Vec<String> {
-        let file = unit.text(span.file);
-        if let Some(source) = self.sources.get(&unit.directory, file) {
-            return source.macro_around(span.line).map(str::to_owned).into_iter().collect();
-        }
-        // The standard library's sources are not at hand as a rule.
-        let standard = ["println", "print", "eprintln", "eprint", "writeln", "write", "dbg"];
-        if file.starts_with("/rustc/") || file.contains("/library/") {
-            standard.map(str::to_owned).into()
-        } else {
-            Vec::new()
-        }
-    }
-
-    /// How many calls before this one have the same place in a macro.
-    pub fn rank(&self, id: BodyId, call: usize) -> usize {
-        let calls = &self.bodies[id].calls;
-        calls[..call].iter().filter(|other| other.name == calls[call].name).count()
-    }
-
-    /// Whether the name can only be a generic parameter.
-    pub fn is_parameter(&self, name: Name, crate_name: &str) -> bool {
-        let text = self.types.text(name);
-        !text.contains("::")
-            && !PRIMITIVES.contains(&text)
-            && !self.declared.get(crate_name).is_some_and(|declared| declared.contains(text))
-    }
-
-    /// Whether two paths may name one type: the last names agree, and one path is the other's shorter
-    /// form, or leads through another crate of the workspace.
-    pub fn same(&self, a: Name, b: Name) -> bool {
-        let (a, b) = (self.types.text(a), self.types.text(b));
-        if a.rsplit("::").next() != b.rsplit("::").next() || !a.contains("::") || !b.contains("::") {
-            return false;
-        }
-        let (first_a, first_b) = (a.split("::").next().unwrap_or(a), b.split("::").next().unwrap_or(b));
-        if !self.crates.contains(first_a) || !self.crates.contains(first_b) {
-            return false;
-        }
-        first_a != first_b || is_subsequence(a, b) || is_subsequence(b, a)
-    }
-
-    /// The functions of the workspace that a path may name.
-    pub fn functions(&self, path: Name) -> Vec<BodyId> {
-        if let Some(found) = self.paths.get(&path) {
-            return found.clone();
-        }
-        let text = self.types.text(path);
-        let Some((_, last)) = text.rsplit_once("::") else { return Vec::new() };
-        let Some(last) = self.types.find_name(last) else { return Vec::new() };
-        if !self.is_own_crate(path) {
-            return Vec::new();
-        }
-        let candidates = self.by_last.get(&last).map_or(&[][..], Vec::as_slice);
-        let whole = |id: &BodyId| {
-            let body = &self.bodies[*id];
-            format!(
-                "{}::{}",
-                self.units[body.unit].crate_name,
-                self.units[body.unit].text(self.facts(*id).name)
-            )
-        };
-        candidates.iter().copied().filter(|id| is_subsequence(text, &whole(id))).collect()
-    }
-
-    /// The functions of other crates of the workspace that the path may name, if its crate only exports
-    /// them.
-    pub fn exported(&self, path: Name) -> Vec<BodyId> {
-        let text = self.types.text(path);
-        let Some(last) = text.rsplit("::").next().and_then(|last| self.types.find_name(last)) else {
-            return Vec::new();
-        };
-        let home = text.split("::").next().unwrap_or(text);
-        let candidates = self.by_last.get(&last).map_or(&[][..], Vec::as_slice);
-        let found = candidates.iter().copied().filter(|&id| {
-            let unit = &self.units[self.bodies[id].unit];
-            unit.crate_name != home && unit.is_library
-        });
-        found.collect()
-    }
-
-    /// The constant or static of this name, as its crate prints it.
-    pub fn constant(&self, unit: usize, name: &str) -> Option<BodyId> {
-        (0..self.bodies.len()).find(|&id| {
-            let body = &self.bodies[id];
-            !body.is_function && body.unit == unit && self.units[unit].text(self.facts(id).name) == name
-        })
-    }
-
-    /// Whether the path may name a function: of a crate at hand it has to be there.
-    pub fn may_have(&self, path: &str) -> bool {
-        let Some((crate_name, rest)) = path.split_once("::") else { return false };
-        if !self.crates.contains(crate_name) {
-            return true;
-        }
-        let last = rest.rsplit("::").next().unwrap_or(rest);
-        self.bodies.iter().any(|body| {
-            body.is_function
-                && self.units[body.unit].crate_name == crate_name
-                && body.shown.rsplit("::").next() == Some(last)
-        })
-    }
-
-    /// Fits what a body takes to what it is given: what its generic parameters stand for.
-    /// Says whether all fits.
-    pub fn bind(&self, body: BodyId, given: &[TyId], found: &mut Subst) -> bool {
-        let crate_name = &self.units[self.bodies[body].unit].crate_name;
-        let pairs = self.bodies[body].inputs.iter().zip(given);
-        pairs.fold(true, |all, (&pattern, &ty)| self.fits(pattern, ty, crate_name, found) && all)
-    }
-
-    pub fn fits(&self, pattern: TyId, ty: TyId, crate_name: &str, found: &mut Subst) -> bool {
-        self.types.fits(
-            pattern,
-            ty,
-            &|a, b| self.same(a, b),
-            &|name| self.is_parameter(name, crate_name),
-            found,
-        )
-    }
 }
 
 /// `Type` of `&'a path::Type<T>`.
@@ -573,13 +393,3 @@ fn place_of(text: &str) -> Option<(&str, [u32; 4])> {
     let (file, line) = start.rsplit_once(':')?;
     Some((file, [line.parse().ok()?, column.parse().ok()?, end_line.parse().ok()?, end_column.parse().ok()?]))
 }
-
-fn is_subsequence(short: &str, long: &str) -> bool {
-    let mut rest = long.split("::");
-    short.split("::").all(|part| rest.any(|other| other == part))
-}
-
-const PRIMITIVES: [&str; 19] = [
-    "bool", "char", "str", "u8", "u16", "u32", "u64", "u128", "usize", "i8", "i16", "i32", "i64", "i128",
-    "isize", "f16", "f32", "f64", "f128",
-];

@@ -5,11 +5,18 @@
 //! body keeps across an `.await`. The text is not a stable interface; tests/golden pins what is read from
 //! it, and the probe (probe.rs) checks each compiler that is met.
 
+mod flow;
+mod text;
+
 use std::collections::HashMap;
 use std::io::{self, BufRead};
 
+use self::flow::Flow;
+use self::text::{
+    FIRST_SUSPENDED, arguments_start, base, call_part, closing, kept_place, split_assignment, split_cast,
+    split_commas, split_type, taken_from,
+};
 use crate::facts::{Body, Call, Cast, Kept, Origin, Span, Str, Suspend, Target, Unit};
-use crate::flow::Flow;
 
 /// Reads all bodies; `unit` already says which crate they are of.
 pub fn read(mut text: impl BufRead, unit: &mut Unit) -> io::Result<()> {
@@ -373,28 +380,6 @@ impl Reader<'_> {
 const PASS_ON: [&str; 10] =
     ["deref", "deref_mut", "as_ref", "as_mut", "borrow", "borrow_mut", "clone", "by_ref", "from", "into"];
 
-/// The place in `move _1`, `copy (*_2)`, `&_3`, `&mut (*_4)`.
-fn taken_from(operand: &str) -> Option<&str> {
-    ["move ", "copy ", "&mut ", "&raw const ", "&raw mut ", "&"]
-        .iter()
-        .find_map(|start| operand.strip_prefix(start))
-}
-
-/// The variable, or the place in an async body's state, that a place is part of.
-fn base(place: &str) -> Option<String> {
-    if let Some((_, rest)) = place.split_once(" as variant#")
-        && let Some((state, rest)) = rest.split_once(").")
-        && let Some((field, _)) = rest.split_once(": ")
-    {
-        return Some(format!("{state}.{field}"));
-    }
-    let digits = &place[place.find('_')? + 1..];
-    let end = digits.find(|c: char| !c.is_ascii_digit()).unwrap_or(digits.len());
-    // A field of the surroundings is not the surroundings.
-    let is_field = place.contains(": ") && !place.contains("std::ptr::Unique<");
-    (end > 0 && !is_field).then(|| format!("_{}", &digits[..end]))
-}
-
 /// Adds to what a place may hold; once it may hold anything, it stays so.
 fn set_origin(place: Option<String>, origin: Option<Vec<Origin>>, open: &mut Open) {
     let Some(place) = place else { return };
@@ -409,128 +394,6 @@ fn set_origin(place: Option<String>, origin: Option<Vec<Origin>>, open: &mut Ope
         (known, None) => *known = None,
         (None, Some(_)) => {}
     }
-}
-
-/// The states before it are: not started, done, panicked.
-pub const FIRST_SUSPENDED: u32 = 3;
-
-/// `(((*_76) as variant#3).2: T)`: the state, the field, the type.
-pub fn kept_place(place: &str) -> Option<(u32, u32, &str)> {
-    let inside = place.strip_prefix("(((*_")?.strip_suffix(')')?;
-    let (_, rest) = inside.split_once(" as variant#")?;
-    let (state, rest) = rest.split_once(").")?;
-    let (field, ty) = rest.split_once(": ")?;
-    Some((state.parse().ok()?, field.parse().ok()?, ty))
-}
-
-/// Walks over `text` outside of brackets and strings, until `stop` says so.
-fn find_outside(text: &str, mut stop: impl FnMut(usize, char) -> bool) -> Option<usize> {
-    let mut depth = 0i32;
-    let mut before = ' ';
-    let mut chars = text.char_indices();
-    while let Some((offset, c)) = chars.next() {
-        if depth == 0 && stop(offset, c) {
-            return Some(offset);
-        }
-        match c {
-            '(' | '[' | '{' | '<' => depth += 1,
-            '>' if before == '-' || before == '=' => {}
-            ')' | ']' | '}' | '>' => depth -= 1,
-            '"' => {
-                while let Some((_, c)) = chars.next() {
-                    match c {
-                        '\\' => {
-                            chars.next();
-                        }
-                        '"' => break,
-                        _ => {}
-                    }
-                }
-            }
-            // A character, not a lifetime.
-            '\'' => {
-                let rest = &text[offset + 1..];
-                let mut ahead = rest.chars();
-                match (ahead.next(), ahead.next()) {
-                    (Some('\\'), _) => {
-                        chars.next();
-                        chars.next();
-                        while chars.next().is_some_and(|(_, c)| c != '\'') {}
-                    }
-                    (Some(_), Some('\'')) => {
-                        chars.next();
-                        chars.next();
-                    }
-                    _ => {}
-                }
-            }
-            _ => {}
-        }
-        before = c;
-    }
-    None
-}
-
-/// Where the bracket that stands before `text` is closed.
-fn closing(text: &str) -> Option<usize> {
-    find_outside(text, |_, c| c == ')')
-}
-
-fn split_commas(text: &str) -> Vec<&str> {
-    let (mut parts, mut start) = (Vec::new(), 0);
-    while let Some(end) = find_outside(&text[start..], |_, c| c == ',') {
-        parts.push(text[start..start + end].trim());
-        start += end + 1;
-    }
-    let last = text[start..].trim();
-    if !last.is_empty() {
-        parts.push(last);
-    }
-    parts
-}
-
-/// `place = value`.
-fn split_assignment(code: &str) -> Option<(&str, &str)> {
-    if !code.starts_with(['_', '(']) {
-        return None;
-    }
-    let at = find_outside(code, |offset, _| code[offset..].starts_with(" = "))?;
-    Some((&code[..at], &code[at + 3..]))
-}
-
-/// `operand as type`: the last ` as ` outside of brackets.
-fn split_cast(text: &str) -> Option<(&str, &str)> {
-    let mut last = None;
-    find_outside(text, |offset, _| {
-        if text[offset..].starts_with(" as ") {
-            last = Some(offset);
-        }
-        false
-    });
-    last.map(|at| (&text[..at], &text[at + 4..]))
-}
-
-/// `thing: type`: the last `: ` outside of brackets.
-fn split_type(text: &str) -> Option<(&str, &str)> {
-    let at = find_outside(text, |offset, _| text[offset..].starts_with(": "))?;
-    Some((&text[..at], &text[at + 2..]))
-}
-
-/// The call in `f(x) -> [return: bb1, unwind: bb2]`, when it is one.
-fn call_part(code: &str) -> Option<&str> {
-    let end = code.rfind(") -> [return: ").or_else(|| code.rfind(") -> unwind "))?;
-    let call = &code[..=end];
-    let verb = call.split('(').next()?;
-    (!["assert", "drop", "asm!", "yield", "falseEdge"].contains(&verb)).then_some(call)
-}
-
-/// Where the arguments of a call start: the first bracket outside of others.
-fn arguments_start(call: &str) -> Option<usize> {
-    let skip = match () {
-        _ if call.starts_with("move (") || call.starts_with("copy (") => 6 + closing(&call[6..])? + 1,
-        _ => 0,
-    };
-    find_outside(&call[skip..], |_, c| c == '(').map(|at| at + skip)
 }
 
 #[cfg(test)]
@@ -606,13 +469,14 @@ mod tests {
         shown
     }
 
-    const GOLDEN: &str = include_str!("../tests/golden/facts.txt");
+    const GOLDEN: &str = include_str!("../../tests/golden/facts.txt");
 
     #[test]
     fn the_formats_of_known_compilers_are_understood() {
-        for text in
-            [&include_bytes!("../tests/golden/stable.mir")[..], include_bytes!("../tests/golden/nightly.mir")]
-        {
+        for text in [
+            &include_bytes!("../../tests/golden/stable.mir")[..],
+            include_bytes!("../../tests/golden/nightly.mir"),
+        ] {
             assert_eq!(facts(text), GOLDEN);
         }
     }

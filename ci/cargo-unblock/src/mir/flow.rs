@@ -6,8 +6,8 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
+use super::text::kept_place;
 use crate::facts::{Body, Kept, Unit};
-use crate::mir::kept_place;
 
 /// A place in the state of an async body: state and field.
 type Place = (u32, u32);

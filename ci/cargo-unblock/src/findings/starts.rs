@@ -1,0 +1,99 @@
+//! Where does async code start?
+
+use std::collections::{HashMap, HashSet};
+
+use super::search::Search;
+use crate::graph::{NodeId, To};
+use crate::list::Tier;
+use crate::program::BodyId;
+use crate::types::Ty;
+
+impl Search<'_, '_> {
+    /// Async bodies, and what frameworks call on the event loop.
+    pub(super) fn starts(&self) -> Vec<NodeId> {
+        let away = self.driven_away();
+        let entries: HashSet<(&str, &str)> = self
+            .graph
+            .list
+            .entries
+            .iter()
+            .filter(|entry| entry.tier == Tier::Entry)
+            .filter_map(|entry| {
+                let mut parts = entry.path.rsplit("::");
+                let method = parts.next()?;
+                Some((parts.next()?, method))
+            })
+            .collect();
+        (0..self.graph.nodes.len())
+            .filter(|&node| {
+                let body = self.graph.body(node);
+                let entry = || {
+                    let interface = body.of.and_then(|of| self.graph.program.impls[of].interface.as_deref());
+                    let name = body.shown.rsplit("::").next().unwrap_or("");
+                    body.within.is_none()
+                        && interface.is_some_and(|interface| entries.contains(&(interface, name)))
+                };
+                (body.is_async && !away.contains(&self.graph.nodes[node].body))
+                    || self.graph.called_by_loop.contains(&node)
+                    || entry()
+            })
+            .collect()
+    }
+
+    /// Async bodies that only a `block_on` on an offloaded thread drives.
+    pub(super) fn driven_away(&self) -> HashSet<BodyId> {
+        let off = self.reachable(self.graph.offloaded.iter().copied());
+        let mut by_name = HashMap::new();
+        for (id, body) in self.graph.program.bodies.iter().enumerate() {
+            if !body.is_async {
+                continue;
+            }
+            for &input in &body.inputs {
+                self.graph.program.types.walk(input, &mut |ty, _| {
+                    if let Ty::Coroutine(name) = ty {
+                        by_name.insert((*name, body.unit), id);
+                    }
+                    true
+                });
+            }
+        }
+        let mut callers: HashMap<BodyId, Vec<NodeId>> = HashMap::new();
+        for (node, data) in self.graph.nodes.iter().enumerate() {
+            for edge in &data.edges {
+                if let To::Node(to) = edge.to {
+                    for &made in &self.graph.body(to).creates {
+                        callers.entry(made).or_default().push(node);
+                    }
+                }
+            }
+        }
+        let mut away: HashSet<BodyId> = self
+            .graph
+            .driven
+            .iter()
+            .filter(|(node, _)| off[*node])
+            .filter_map(|(node, name)| by_name.get(&(*name, self.graph.body(*node).unit)).copied())
+            .collect();
+        // Whoever else calls the function polls it elsewhere; whoever is called by these alone is away too.
+        loop {
+            let before = away.len();
+            away.retain(|made| {
+                callers.get(made).is_none_or(|nodes| {
+                    nodes.iter().all(|&node| off[node] || self.graph.nodes[node].body == *made)
+                })
+            });
+            let more: Vec<BodyId> = callers
+                .iter()
+                .filter(|(made, nodes)| {
+                    !away.contains(made)
+                        && nodes.iter().all(|&node| away.contains(&self.graph.nodes[node].body))
+                })
+                .map(|(&made, _)| made)
+                .collect();
+            away.extend(more);
+            if away.len() <= before {
+                return away;
+            }
+        }
+    }
+}

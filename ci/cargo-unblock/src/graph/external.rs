@@ -1,0 +1,239 @@
+//! What does a call do that leaves the workspace?
+//!
+//! It blocks if the list says so; it runs the closures that it is given, here, later, or on the event loop;
+//! it may come back through a trait that a type of the workspace implements.
+
+use std::collections::HashSet;
+
+use super::values::IO_TRAITS;
+use super::{Found, Graph, To};
+use crate::list::Tier;
+use crate::types::{Subst, Ty, TyId};
+
+/// A type that implements a trait is often used through another one: what is called, which trait, which
+/// method. The last names say enough: no list of what blocks is involved.
+const CONVERSIONS: [(&str, &str, &str); 13] = [
+    ("parse", "FromStr", "from_str"),
+    ("into", "From", "from"),
+    ("try_into", "TryFrom", "try_from"),
+    ("to_string", "Display", "fmt"),
+    ("new_display", "Display", "fmt"),
+    ("new_debug", "Debug", "fmt"),
+    ("new_lower_hex", "LowerHex", "fmt"),
+    ("collect", "FromIterator", "from_iter"),
+    ("sum", "Sum", "sum"),
+    ("unwrap_or_default", "Default", "default"),
+    ("take", "Default", "default"),
+    ("extend", "Extend", "extend"),
+    ("contains", "PartialEq", "eq"),
+];
+
+const LAZY_VALUES: [&str; 3] = ["std::sync::LazyLock", "std::cell::LazyCell", "once_cell::sync::Lazy"];
+
+impl Graph<'_> {
+    pub(super) fn listed(
+        &mut self,
+        entry: usize,
+        path: &str,
+        owner: &[TyId],
+        own: &[TyId],
+        given: &[TyId],
+        found: &mut Found,
+    ) {
+        self.listed_as(entry, path, path.to_owned(), owner, own, given, found);
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "a call has so many parts")]
+    pub(super) fn listed_as(
+        &mut self,
+        entry: usize,
+        path: &str,
+        shown: String,
+        owner: &[TyId],
+        own: &[TyId],
+        given: &[TyId],
+        found: &mut Found,
+    ) {
+        match self.list.entries[entry].tier {
+            Tier::Offload => {
+                let mut off = Found::default();
+                own.iter().chain(given).for_each(|&ty| self.run_value(ty, &mut off));
+                self.offloaded.extend(off.to.iter().filter_map(|to| match to {
+                    To::Node(node) => Some(*node),
+                    To::Blocking(..) => None,
+                }));
+            }
+            Tier::Reader => {
+                let before = found.to.len();
+                for &ty in owner.iter().chain(own) {
+                    self.read_from(ty, &shown, found);
+                }
+                if found.to.len() == before {
+                    self.external(path, owner.first().copied(), own, given, &[], found);
+                }
+                // One call is one finding, though it copies from one file to another.
+                let mut seen = false;
+                found.to.retain(|to| {
+                    !matches!(to, To::Blocking(_, text) if *text == shown)
+                        || !std::mem::replace(&mut seen, true)
+                });
+            }
+            Tier::Resolve => {
+                let names = ["str", "std::string::String"];
+                let mut by_name = false;
+                for &ty in owner {
+                    self.program.types.walk(ty, &mut |part, _| {
+                        by_name |= matches!(part, Ty::Path(name, _) if names.contains(&self.program.types.text(*name)));
+                        true
+                    });
+                }
+                if by_name {
+                    self.blocks(entry, shown, found);
+                }
+            }
+            tier => {
+                // A runtime's own `block_on` is an event loop; the others only drive the future they are given.
+                if self.list.entries[entry].category == "block_on"
+                    && !path.starts_with("tokio::runtime::Runtime")
+                {
+                    for &ty in own.iter().chain(given) {
+                        if let Ty::Coroutine(name) = self.program.types.ty(self.program.pointee(ty)) {
+                            found.driven.push(*name);
+                        }
+                    }
+                }
+                if self.list.reports(tier) {
+                    self.blocks(entry, shown, found);
+                } else {
+                    self.external(path, None, own, given, &[], found);
+                }
+            }
+        }
+    }
+
+    /// A function that the workspace does not have: it calls what it is given, if it calls anything.
+    /// `around`: the other types that the call names, as `B` in `<A as Into<B>>::into` or `T` in
+    /// `Option::<T>::unwrap_or_default`.
+    pub(super) fn external(
+        &mut self,
+        path: &str,
+        of: Option<TyId>,
+        own: &[TyId],
+        given: &[TyId],
+        around: &[TyId],
+        found: &mut Found,
+    ) {
+        let last = path.rsplit("::").next().unwrap_or("").to_owned();
+        if path == "std::mem::drop" {
+            return given.iter().for_each(|&ty| self.drop_value(ty, found, &mut HashSet::new()));
+        }
+        if self.list.get(path, &[Tier::Lazy]).is_some() {
+            return;
+        }
+        let before = found.to.len();
+        let interface = path
+            .strip_suffix(&format!("::{last}"))
+            .and_then(|rest| rest.rsplit("::").next())
+            .unwrap_or("")
+            .to_owned();
+        if path.starts_with("std::iter::") && of.is_none() {
+            around.iter().for_each(|&ty| self.iterate(ty, found));
+        }
+        // The first use of a lazy value runs what makes it, which is kept as `fn() -> T`.
+        let lazy = of.filter(|_| interface == "Deref");
+        let lazy = lazy.or_else(|| given.first().copied().filter(|_| last == "force"));
+        if let Some(lazy) = lazy.map(|ty| self.program.pointee(ty))
+            && let Ty::Path(name, args) = self.program.types.ty(lazy).clone()
+            && LAZY_VALUES.contains(&self.program.types.text(name))
+        {
+            match self.origins.get(&1).cloned() {
+                Some(known) => known.into_iter().for_each(|ty| self.run_value(ty, found)),
+                None => {
+                    let makes = self.program.types.add(Ty::FnPointer(args[..args.len().min(1)].to_vec()));
+                    self.run_value(makes, found);
+                }
+            }
+        }
+        if let Some(of) = of {
+            if matches!(
+                interface.as_str(),
+                "Iterator"
+                    | "DoubleEndedIterator"
+                    | "ExactSizeIterator"
+                    | "Itertools"
+                    | "ParallelIterator"
+                    | "IndexedParallelIterator"
+            ) {
+                self.iterate(of, found);
+            } else if IO_TRAITS.contains(&interface.as_str()) {
+                self.read_from(of, path, found);
+            } else if !["Clone", "Drop", "Debug", "Default", "Future", "IntoFuture", "Stream", "Service"]
+                .contains(&interface.as_str())
+            {
+                // A method that the trait itself defines calls those that the type defines.
+                let pointee = self.program.pointee(of);
+                if matches!(self.program.types.ty(pointee), Ty::Path(name, _) if self.program.is_own_crate(*name))
+                {
+                    self.all_methods(pointee, &[&interface], found);
+                }
+            }
+        }
+        for &ty in own {
+            match self.program.types.ty(self.bare(ty)) {
+                Ty::Closure(..) | Ty::FnItem(..) | Ty::FnPointer(_) => self.run_value(ty, found),
+                Ty::Dyn(_) => {
+                    self.run_value(ty, found);
+                    self.iterate(ty, found);
+                }
+                Ty::Path(..) => self.iterate(ty, found),
+                _ => {}
+            }
+        }
+        for (called, interface, method) in CONVERSIONS {
+            if called != last {
+                continue;
+            }
+            let method = self.program.types.name(method);
+            let all: Vec<TyId> = own
+                .iter()
+                .copied()
+                .chain(of)
+                .chain(given.iter().copied())
+                .chain(around.iter().copied())
+                .collect();
+            for ty in all {
+                let ty = self.program.pointee(ty);
+                if !matches!(self.program.types.ty(ty), Ty::Path(name, _) if self.program.is_own_crate(*name))
+                {
+                    continue;
+                }
+                for (index, body) in self.program.methods.get(&method).cloned().unwrap_or_default() {
+                    if self.program.impls[index].interface.as_deref() == Some(interface) {
+                        let mut subst = Subst::new();
+                        // `from` takes what is converted.
+                        let converts = last == "into" || last == "try_into";
+                        let takes = !converts || self.program.bind(body, given, &mut Subst::new());
+                        if takes && self.is_for(index, ty, &mut subst) {
+                            self.into(body, subst, found);
+                        }
+                    }
+                }
+            }
+        }
+        if self.list.is_loop(path) {
+            for to in &found.to[before..] {
+                if let To::Node(node) = *to
+                    && self.body(node).within.is_some()
+                {
+                    self.called_by_loop.insert(node);
+                }
+            }
+        }
+    }
+
+    pub(super) fn blocks(&mut self, entry: usize, shown: String, found: &mut Found) {
+        if self.list.reports(self.list.entries[entry].tier) {
+            found.to.push(To::Blocking(entry, shown));
+        }
+    }
+}
