@@ -4,8 +4,9 @@
 //! takes from it. Paths are matched whole, since their last names mean little: `RequestBuilder::send` of
 //! `reqwest` is async, that of `reqwest::blocking` is not.
 
-use std::collections::HashMap;
 use std::fmt;
+
+use rustc_hash::FxHashMap;
 
 /// What an entry says of its path; blocking.tsv explains each.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -74,7 +75,7 @@ impl Entry {
 /// The list in force.
 pub struct List {
     pub entries: Vec<Entry>,
-    by_path: HashMap<String, Vec<usize>>,
+    by_path: FxHashMap<String, Vec<usize>>,
     also: Vec<Tier>,
 }
 
@@ -97,7 +98,7 @@ pub fn built_in() -> Vec<Entry> {
 impl List {
     /// `also`: the tiers of [`Tier::Minor`] and [`Tier::Print`] that are to be reported.
     pub fn new(entries: Vec<Entry>, also: Vec<Tier>) -> List {
-        let mut by_path: HashMap<String, Vec<usize>> = HashMap::new();
+        let mut by_path: FxHashMap<String, Vec<usize>> = FxHashMap::default();
         for (index, entry) in entries.iter().enumerate() {
             by_path.entry(entry.path.clone()).or_default().push(index);
         }

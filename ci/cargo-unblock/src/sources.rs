@@ -5,9 +5,10 @@
 //! a reading of tokens, not of the grammar: the compiler has accepted the text before.
 
 use std::cell::RefCell;
-use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
+
+use rustc_hash::{FxHashMap, FxHashSet};
 
 /// A file of source text.
 pub struct Source {
@@ -58,8 +59,8 @@ impl Source {
     }
 
     /// What the code declares by each of the keywords.
-    pub fn declared(&self, keywords: &[&str]) -> HashSet<String> {
-        let mut names = HashSet::new();
+    pub fn declared(&self, keywords: &[&str]) -> FxHashSet<String> {
+        let mut names = FxHashSet::default();
         for line in &self.code {
             let mut words = words(line).peekable();
             while let Some(word) = words.next() {
@@ -75,9 +76,9 @@ impl Source {
 
     /// The structs and enums that are defined here, with the words of their fields' types. Fields that
     /// only share or point to a value are left out: it is not dropped with them.
-    pub fn fields(&self) -> HashMap<String, HashSet<String>> {
+    pub fn fields(&self) -> FxHashMap<String, FxHashSet<String>> {
         let code = self.code.join("\n");
-        let mut found: HashMap<String, HashSet<String>> = HashMap::new();
+        let mut found: FxHashMap<String, FxHashSet<String>> = FxHashMap::default();
         for keyword in ["struct ", "enum "] {
             for (at, _) in code.match_indices(keyword) {
                 if code[..at].ends_with(|c: char| c.is_alphanumeric() || c == '_') {
@@ -110,9 +111,9 @@ impl Source {
     }
 
     /// The types that an impl whose header starts here gives to its trait's names: the last words.
-    pub fn associated(&self, line: u32) -> HashMap<String, String> {
+    pub fn associated(&self, line: u32) -> FxHashMap<String, String> {
         let mut depth = 0i32;
-        let mut found = HashMap::new();
+        let mut found = FxHashMap::default();
         for code in self.code.iter().skip(line.saturating_sub(1) as usize) {
             if depth <= 1
                 && let Some(start) = code.find("type ")
@@ -131,8 +132,21 @@ impl Source {
         found
     }
 
+    /// What `pub use` exports: the name, or `*`, and the path behind it.
+    pub fn exports(&self) -> Vec<(String, String)> {
+        let code = self.code.join(" ");
+        let mut found = Vec::new();
+        for (at, _) in code.match_indices("pub use ") {
+            let rest = &code[at + "pub use ".len()..];
+            let Some(end) = rest.find(';') else { continue };
+            let tree: String = rest[..end].split_whitespace().collect::<Vec<_>>().join(" ");
+            export_tree("", &tree, &mut found);
+        }
+        found
+    }
+
     /// The impls that give types to their trait: their headers, and these types.
-    pub fn impls_with_types(&self) -> Vec<(Header, HashMap<String, String>)> {
+    pub fn impls_with_types(&self) -> Vec<(Header, FxHashMap<String, String>)> {
         let mut found = Vec::new();
         for (index, code) in self.code.iter().enumerate() {
             let trimmed = code.trim_start();
@@ -194,13 +208,41 @@ impl Source {
     }
 
     /// Macros by example whose definition invokes the macro `name`.
-    pub fn macros_that_use(&self, name: &str) -> HashSet<String> {
+    pub fn macros_that_use(&self, name: &str) -> FxHashSet<String> {
         self.invocations(name, 1, self.len())
             .into_iter()
             .filter_map(|(line, _)| self.macro_around(line))
             .filter(|outer| *outer != name)
             .map(str::to_owned)
             .collect()
+    }
+}
+
+/// Takes `a::{b, c as d, e::*}` apart.
+fn export_tree(before: &str, tree: &str, found: &mut Vec<(String, String)>) {
+    let tree = tree.trim();
+    if let Some((path, inside)) = tree.split_once('{') {
+        let inside = inside.rsplit_once('}').map_or(inside, |(inside, _)| inside);
+        let (mut depth, mut start) = (0i32, 0);
+        for (offset, c) in inside.char_indices().chain([(inside.len(), ',')]) {
+            match c {
+                '{' => depth += 1,
+                '}' => depth -= 1,
+                ',' if depth == 0 => {
+                    export_tree(&format!("{before}{path}"), &inside[start..offset], found);
+                    start = offset + 1;
+                }
+                _ => {}
+            }
+        }
+        return;
+    }
+    let (path, name) = tree.split_once(" as ").unwrap_or((tree, tree.rsplit("::").next().unwrap_or(tree)));
+    let whole = format!("{before}{path}");
+    let whole = whole.trim_start_matches("::").trim_end_matches("::*").trim_end_matches("::self");
+    let name = if name == "self" { whole.rsplit("::").next().unwrap_or(whole) } else { name.trim() };
+    if !name.is_empty() && name != "_" {
+        found.push((name.to_owned(), whole.to_owned()));
     }
 }
 
@@ -416,7 +458,7 @@ fn split_for(text: &str) -> Option<(&str, &str)> {
 /// The sources of a workspace, read when they are asked for.
 #[derive(Default)]
 pub struct Sources {
-    files: RefCell<HashMap<PathBuf, Option<Rc<Source>>>>,
+    files: RefCell<FxHashMap<PathBuf, Option<Rc<Source>>>>,
 }
 
 impl Sources {
@@ -458,6 +500,18 @@ mod tests {
         );
         assert_eq!(read("Debug"), (some("Debug"), None, String::new()));
         assert_eq!(read("serde::Serialize"), (some("Serialize"), None, String::new()));
+    }
+
+    #[test]
+    fn exports_are_taken_apart() {
+        let source = Source::new(
+            "pub use std::fs::read as slurp;\npub use ::std::{thread::*, io::{self, Read as R}};\nuse a::b;",
+        );
+        let expected =
+            [("slurp", "std::fs::read"), ("*", "std::thread"), ("io", "std::io"), ("R", "std::io::Read")];
+        let found = source.exports();
+        let found: Vec<_> = found.iter().map(|(name, path)| (name.as_str(), path.as_str())).collect();
+        assert_eq!(found, expected);
     }
 
     #[test]

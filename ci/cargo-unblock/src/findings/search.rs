@@ -1,7 +1,9 @@
 //! Which ways lead from async code to something that blocks?
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::VecDeque;
 use std::path::Path;
+
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::{Finding, Kind, Place, Step};
 use crate::allow::Allows;
@@ -16,9 +18,9 @@ pub(super) struct Search<'g, 'a> {
     pub(super) allows: &'g mut Allows,
     /// Whether a blocking call is reached from the node, exceptions left out.
     pub(super) reaches: Vec<bool>,
-    pub(super) places: HashMap<(BodyId, usize), Place>,
+    pub(super) places: FxHashMap<(BodyId, usize), Place>,
     pub(super) findings: Vec<Finding>,
-    pub(super) seen: HashSet<(Place, BodyId, String)>,
+    pub(super) seen: FxHashSet<(Place, BodyId, String)>,
 }
 
 impl<'g, 'a> Search<'g, 'a> {
@@ -28,9 +30,9 @@ impl<'g, 'a> Search<'g, 'a> {
             root,
             allows,
             reaches: Vec::new(),
-            places: HashMap::new(),
+            places: FxHashMap::default(),
             findings: Vec::new(),
-            seen: HashSet::new(),
+            seen: FxHashSet::default(),
         }
     }
 
@@ -145,9 +147,9 @@ impl<'g, 'a> Search<'g, 'a> {
         to: NodeId,
         region: &mut Vec<NodeId>,
     ) {
-        let mut before: HashMap<NodeId, (NodeId, usize)> = HashMap::new();
+        let mut before: FxHashMap<NodeId, (NodeId, usize)> = FxHashMap::default();
         let mut queue = VecDeque::from([to]);
-        let mut seen = HashSet::from([to]);
+        let mut seen = FxHashSet::from_iter([to]);
         while let Some(current) = queue.pop_front() {
             // A closure that stands within this call is async code's own text.
             if self.stands_in(current, node, first) {

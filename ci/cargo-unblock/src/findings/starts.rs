@@ -1,6 +1,6 @@
 //! Where does async code start?
 
-use std::collections::{HashMap, HashSet};
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::search::Search;
 use crate::graph::{NodeId, To};
@@ -12,7 +12,7 @@ impl Search<'_, '_> {
     /// Async bodies, and what frameworks call on the event loop.
     pub(super) fn starts(&self) -> Vec<NodeId> {
         let away = self.driven_away();
-        let entries: HashSet<(&str, &str)> = self
+        let entries: FxHashSet<(&str, &str)> = self
             .graph
             .list
             .entries
@@ -41,9 +41,9 @@ impl Search<'_, '_> {
     }
 
     /// Async bodies that only a `block_on` on an offloaded thread drives.
-    pub(super) fn driven_away(&self) -> HashSet<BodyId> {
+    pub(super) fn driven_away(&self) -> FxHashSet<BodyId> {
         let off = self.reachable(self.graph.offloaded.iter().copied());
-        let mut by_name = HashMap::new();
+        let mut by_name = FxHashMap::default();
         for (id, body) in self.graph.program.bodies.iter().enumerate() {
             if !body.is_async {
                 continue;
@@ -57,7 +57,7 @@ impl Search<'_, '_> {
                 });
             }
         }
-        let mut callers: HashMap<BodyId, Vec<NodeId>> = HashMap::new();
+        let mut callers: FxHashMap<BodyId, Vec<NodeId>> = FxHashMap::default();
         for (node, data) in self.graph.nodes.iter().enumerate() {
             for edge in &data.edges {
                 if let To::Node(to) = edge.to {
@@ -67,7 +67,7 @@ impl Search<'_, '_> {
                 }
             }
         }
-        let mut away: HashSet<BodyId> = self
+        let mut away: FxHashSet<BodyId> = self
             .graph
             .driven
             .iter()

@@ -110,7 +110,8 @@ impl Graph<'_> {
     pub(super) fn bind_by_name(&mut self, body: BodyId, own: &[TyId], subst: &mut Subst) {
         let crate_name = self.program.units[self.program.bodies[body].unit].crate_name.clone();
         let mut open = Vec::new();
-        for call in &self.program.bodies[body].calls {
+        // Closures and async bodies in it may be the only ones to name it.
+        for call in self.program.with_nested(body).iter().flat_map(|&body| &self.program.bodies[body].calls) {
             let What::Function(callee, given) = &call.what else { continue };
             let mut look = |ty: TyId| {
                 self.program.types.walk(ty, &mut |ty, _| {

@@ -3,7 +3,7 @@
 //! It blocks if the list says so; it runs the closures that it is given, here, later, or on the event loop;
 //! it may come back through a trait that a type of the workspace implements.
 
-use std::collections::HashSet;
+use rustc_hash::FxHashSet;
 
 use super::values::IO_TRAITS;
 use super::{Found, Graph, To};
@@ -125,7 +125,7 @@ impl Graph<'_> {
     ) {
         let last = path.rsplit("::").next().unwrap_or("").to_owned();
         if path == "std::mem::drop" {
-            return given.iter().for_each(|&ty| self.drop_value(ty, found, &mut HashSet::new()));
+            return given.iter().for_each(|&ty| self.drop_value(ty, found, &mut FxHashSet::default()));
         }
         if self.list.get(path, &[Tier::Lazy]).is_some() {
             return;

@@ -10,7 +10,9 @@ mod callees;
 mod external;
 mod values;
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::VecDeque;
+
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::facts::Span;
 use crate::list::List;
@@ -61,21 +63,21 @@ pub struct Graph<'a> {
     pub list: &'a List,
     dispatch: Dispatch,
     pub nodes: Vec<Node>,
-    ids: HashMap<(BodyId, Subst), NodeId>,
-    per_body: HashMap<BodyId, usize>,
+    ids: FxHashMap<(BodyId, Subst), NodeId>,
+    per_body: FxHashMap<BodyId, usize>,
     queue: VecDeque<NodeId>,
     /// Nodes that run on the event loop, though nothing in the workspace polls them.
-    pub called_by_loop: HashSet<NodeId>,
+    pub called_by_loop: FxHashSet<NodeId>,
     /// Nodes that are handed to an offloader.
-    pub offloaded: HashSet<NodeId>,
+    pub offloaded: FxHashSet<NodeId>,
     /// Async bodies that a `block_on` drives, by the node that calls it.
     pub driven: Vec<(NodeId, Name)>,
     /// What the arguments of the call at hand were before their type was hidden: the first is 1, a
     /// pointer that is called is 0.
-    origins: HashMap<u32, Vec<TyId>>,
+    origins: FxHashMap<u32, Vec<TyId>>,
     /// The node at hand, and those whose calls depend on what becomes `dyn` or a function pointer.
     current: NodeId,
-    by_cast: HashSet<NodeId>,
+    by_cast: FxHashSet<NodeId>,
 }
 
 /// A generic function is looked at with at most so many sets of types. Higher costs time in code that
@@ -96,19 +98,20 @@ impl<'a> Graph<'a> {
             list,
             dispatch,
             nodes: Vec::new(),
-            ids: HashMap::new(),
-            per_body: HashMap::new(),
+            ids: FxHashMap::default(),
+            per_body: FxHashMap::default(),
             queue: VecDeque::new(),
-            called_by_loop: HashSet::new(),
-            offloaded: HashSet::new(),
+            called_by_loop: FxHashSet::default(),
+            offloaded: FxHashSet::default(),
             driven: Vec::new(),
-            origins: HashMap::new(),
+            origins: FxHashMap::default(),
             current: 0,
-            by_cast: HashSet::new(),
+            by_cast: FxHashSet::default(),
         };
         for body in 0..graph.program.bodies.len() {
             graph.node(body, Subst::new());
         }
+        graph.implementations_of_async_traits();
         // Generic functions bring further types to `dyn`, which calls elsewhere may then reach.
         for _ in 0..MAX_ROUNDS {
             let before = graph.program.casts.len();
@@ -121,6 +124,23 @@ impl<'a> Graph<'a> {
             graph.queue.extend(&graph.by_cast);
         }
         graph
+    }
+
+    /// `Future for Changed<D>` is polled for each `D` that `Changed` is met with.
+    fn implementations_of_async_traits(&mut self) {
+        for body in 0..self.program.bodies.len() {
+            let Some(of) = self.program.bodies[body].of else { continue };
+            if !self.program.bodies[body].is_async || self.program.impls[of].parameters.is_empty() {
+                continue;
+            }
+            for ty in self.program.types.all() {
+                let mut subst = Subst::new();
+                let is_own = matches!(self.program.types.ty(ty), Ty::Path(name, _) if self.program.is_own_crate(*name));
+                if is_own && self.is_for(of, ty, &mut subst) {
+                    self.node(body, subst);
+                }
+            }
+        }
     }
 
     pub fn body(&self, node: NodeId) -> &crate::program::Body {
@@ -181,7 +201,7 @@ impl<'a> Graph<'a> {
                 }
                 What::Drop(ty) => {
                     let ty = self.program.types.substitute(ty, &subst);
-                    self.drop_value(ty, &mut found, &mut HashSet::new());
+                    self.drop_value(ty, &mut found, &mut FxHashSet::default());
                 }
                 What::Function(callee, given) => {
                     let callee = self.program.types.substitute_callee(&callee, &subst);
@@ -193,7 +213,7 @@ impl<'a> Graph<'a> {
             for name in found.driven {
                 self.driven.push((id, name));
             }
-            let mut seen = HashSet::new();
+            let mut seen = FxHashSet::default();
             edges.extend(found.to.into_iter().filter(|to| seen.insert(to.clone())).map(|to| Edge {
                 to,
                 span,

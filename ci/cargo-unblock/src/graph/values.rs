@@ -1,6 +1,6 @@
 //! What runs when a value is called, iterated over, read from or dropped?
 
-use std::collections::HashSet;
+use rustc_hash::FxHashSet;
 
 use super::{Dispatch, Found, Graph, HOLDERS};
 use crate::list::Tier;
@@ -21,7 +21,10 @@ impl Graph<'_> {
     pub(super) fn run_value_within(&mut self, ty: TyId, found: &mut Found) {
         match self.program.types.ty(ty).clone() {
             Ty::Closure(name, subst) => {
-                for body in self.program.closures.get(&name).cloned().unwrap_or_default() {
+                let known = self.program.closures.get(&name).cloned();
+                for body in
+                    known.unwrap_or_else(|| self.program.foreign_closure(self.program.types.text(name)))
+                {
                     self.into(body, subst.clone(), found);
                 }
             }
@@ -169,7 +172,7 @@ impl Graph<'_> {
         }
     }
 
-    pub(super) fn drop_value(&mut self, ty: TyId, found: &mut Found, seen: &mut HashSet<TyId>) {
+    pub(super) fn drop_value(&mut self, ty: TyId, found: &mut Found, seen: &mut FxHashSet<TyId>) {
         if !seen.insert(ty) || seen.len() > 1000 {
             return;
         }
@@ -193,7 +196,7 @@ impl Graph<'_> {
                 if self.program.is_own_crate(name) {
                     self.all_methods(ty, &["Drop"], found);
                     let last = text.rsplit("::").next().unwrap_or(&text).to_owned();
-                    self.drop_fields(&last, found, &mut HashSet::new());
+                    self.drop_fields(&last, found, &mut FxHashSet::default());
                     args.iter().for_each(|&arg| self.drop_value(arg, found, seen));
                 } else {
                     args.iter().for_each(|&arg| self.drop_value(arg, found, seen));
@@ -211,7 +214,7 @@ impl Graph<'_> {
     }
 
     /// Drops what a struct or enum of this name holds, by the words in its definition.
-    pub(super) fn drop_fields(&mut self, name: &str, found: &mut Found, seen: &mut HashSet<String>) {
+    pub(super) fn drop_fields(&mut self, name: &str, found: &mut Found, seen: &mut FxHashSet<String>) {
         if !seen.insert(name.to_owned()) {
             return;
         }

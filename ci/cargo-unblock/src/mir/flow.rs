@@ -4,7 +4,9 @@
 //! only the storage matters to it. Here the blocks of the body are walked from its start, through each
 //! suspension to where it is resumed, with the places that may hold a value.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::BTreeMap;
+
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::text::kept_place;
 use crate::facts::{Body, Kept, Unit};
@@ -20,7 +22,7 @@ pub struct Flow {
     /// Whether the body is async, once asked.
     is_async: Option<bool>,
     /// Where the body goes on, by state.
-    resumes: HashMap<u32, u32>,
+    resumes: FxHashMap<u32, u32>,
 }
 
 enum Event {
@@ -97,8 +99,8 @@ impl Flow {
         if kept.is_empty() {
             return;
         }
-        let mut alive: HashMap<u32, HashSet<Place>> = HashMap::from([(0, HashSet::new())]);
-        let mut at: HashMap<Place, u32> = HashMap::new();
+        let mut alive: FxHashMap<u32, FxHashSet<Place>> = FxHashMap::from_iter([(0, FxHashSet::default())]);
+        let mut at: FxHashMap<Place, u32> = FxHashMap::default();
         let mut queue = vec![0u32];
         while let Some(block) = queue.pop() {
             let mut places = alive.get(&block).cloned().unwrap_or_default();

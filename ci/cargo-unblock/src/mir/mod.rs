@@ -8,8 +8,9 @@
 mod flow;
 mod text;
 
-use std::collections::HashMap;
 use std::io::{self, BufRead};
+
+use rustc_hash::FxHashMap;
 
 use self::flow::Flow;
 use self::text::{
@@ -20,7 +21,7 @@ use crate::facts::{Body, Call, Cast, Kept, Origin, Span, Str, Suspend, Target, U
 
 /// Reads all bodies; `unit` already says which crate they are of.
 pub fn read(mut text: impl BufRead, unit: &mut Unit) -> io::Result<()> {
-    let mut reader = Reader { unit, strings: HashMap::new(), body: None };
+    let mut reader = Reader { unit, strings: FxHashMap::default(), body: None };
     let mut line = Vec::new();
     loop {
         line.clear();
@@ -34,7 +35,7 @@ pub fn read(mut text: impl BufRead, unit: &mut Unit) -> io::Result<()> {
 
 struct Reader<'a> {
     unit: &'a mut Unit,
-    strings: HashMap<String, Str>,
+    strings: FxHashMap<String, Str>,
     body: Option<Open>,
 }
 
@@ -42,9 +43,9 @@ struct Reader<'a> {
 #[derive(Default)]
 struct Open {
     body: Body,
-    locals: HashMap<u32, Str>,
+    locals: FxHashMap<u32, Str>,
     /// What places of hidden types hold; none where that is not known.
-    origins: HashMap<String, Option<Vec<Origin>>>,
+    origins: FxHashMap<String, Option<Vec<Origin>>>,
     /// What the comments under a statement will complete.
     awaits: Awaits,
     /// Whether the block at hand only runs while a panic unwinds.

@@ -7,7 +7,9 @@
 mod names;
 mod places;
 
-use std::collections::{HashMap, HashSet};
+use std::path::Path;
+
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::facts::{Origin, Span, Str, Target, Unit};
 use crate::sources::{self, Sources};
@@ -22,20 +24,23 @@ pub struct Program {
     pub impls: Vec<Impl>,
     pub sources: Sources,
     /// Functions by their whole path.
-    paths: HashMap<Name, Vec<BodyId>>,
+    paths: FxHashMap<Name, Vec<BodyId>>,
     /// The same by the last name of the path.
-    by_last: HashMap<Name, Vec<BodyId>>,
+    by_last: FxHashMap<Name, Vec<BodyId>>,
     /// Bodies of closures by the closure's type.
-    pub closures: HashMap<Name, Vec<BodyId>>,
+    pub closures: FxHashMap<Name, Vec<BodyId>>,
     /// Impls by the methods that they define.
-    pub methods: HashMap<Name, Vec<(usize, BodyId)>>,
+    pub methods: FxHashMap<Name, Vec<(usize, BodyId)>>,
     /// The words in the types of fields, by the name of the struct or enum.
-    pub fields: HashMap<String, HashSet<String>>,
+    pub fields: FxHashMap<String, FxHashSet<String>>,
     /// What becomes `dyn …` or a function pointer: (from, to).
-    pub casts: HashSet<(TyId, TyId)>,
-    crates: HashSet<String>,
+    pub casts: FxHashSet<(TyId, TyId)>,
+    /// Closures and async bodies by the body that they stand in.
+    nested: FxHashMap<Option<BodyId>, Vec<BodyId>>,
+    crates: FxHashSet<String>,
+    exports: FxHashMap<String, String>,
     /// Names of types that a crate declares: they are no generic parameters.
-    declared: HashMap<String, HashSet<String>>,
+    declared: FxHashMap<String, FxHashSet<String>>,
 }
 
 pub struct Body {
@@ -93,9 +98,9 @@ pub struct Impl {
     /// The last name of the type, where the type itself is not known.
     pub of_name: Option<String>,
     pub parameters: Vec<Name>,
-    pub methods: HashMap<Name, BodyId>,
+    pub methods: FxHashMap<Name, BodyId>,
     /// What it gives to the trait's types: the last names.
-    pub associated: HashMap<String, String>,
+    pub associated: FxHashMap<String, String>,
 }
 
 impl Program {
@@ -106,15 +111,20 @@ impl Program {
             bodies: Vec::new(),
             impls: Vec::new(),
             sources: Sources::default(),
-            paths: HashMap::new(),
-            by_last: HashMap::new(),
-            closures: HashMap::new(),
-            methods: HashMap::new(),
-            fields: HashMap::new(),
-            casts: HashSet::new(),
+            paths: FxHashMap::default(),
+            by_last: FxHashMap::default(),
+            closures: FxHashMap::default(),
+            methods: FxHashMap::default(),
+            fields: FxHashMap::default(),
+            casts: FxHashSet::default(),
             crates: units.iter().map(|unit| unit.crate_name.clone()).collect(),
-            declared: HashMap::new(),
+            declared: FxHashMap::default(),
+            nested: FxHashMap::default(),
+            exports: FxHashMap::default(),
         };
+        for unit in &units {
+            program.note_exports(unit);
+        }
         for unit in units {
             program.add(unit);
         }
@@ -124,6 +134,17 @@ impl Program {
     pub fn is_own_crate(&self, path: Name) -> bool {
         let text = self.types.text(path);
         self.crates.contains(text.split("::").next().unwrap_or(text))
+    }
+
+    /// The body, and all closures and async bodies in it.
+    pub fn with_nested(&self, body: BodyId) -> Vec<BodyId> {
+        let mut all = vec![body];
+        let mut at = 0;
+        while at < all.len() {
+            all.extend(self.nested.get(&Some(all[at])).into_iter().flatten());
+            at += 1;
+        }
+        all
     }
 
     pub fn facts(&self, body: BodyId) -> &crate::facts::Body {
@@ -156,10 +177,10 @@ impl Program {
     fn add(&mut self, unit: Unit) {
         let unit_index = self.units.len();
         self.scope(&unit);
-        let mut types: HashMap<Str, TyId> = HashMap::new();
-        let mut callees: HashMap<Str, Option<Callee>> = HashMap::new();
-        let mut impls: HashMap<String, usize> = HashMap::new();
-        let mut by_name: HashMap<&str, BodyId> = HashMap::new();
+        let mut types: FxHashMap<Str, TyId> = FxHashMap::default();
+        let mut callees: FxHashMap<Str, Option<Callee>> = FxHashMap::default();
+        let mut impls: FxHashMap<String, usize> = FxHashMap::default();
+        let mut by_name: FxHashMap<&str, BodyId> = FxHashMap::default();
         let first = self.bodies.len();
         let mut ty = |index: Str, types_of: &mut Types| {
             *types.entry(index).or_insert_with(|| types_of.parse(unit.text(index)))
@@ -270,6 +291,7 @@ impl Program {
             if let Some((before, last)) = name.rsplit_once("::") {
                 if last.starts_with("{closure#") {
                     self.bodies[id].within = by_name.get(before).copied();
+                    self.nested.entry(self.bodies[id].within).or_default().push(id);
                     continue;
                 }
                 if let Some(index) = self.bodies[id].of {
@@ -290,9 +312,36 @@ impl Program {
         self.units.push(unit);
     }
 
+    /// What the crate exports of std.
+    fn note_exports(&mut self, unit: &Unit) {
+        let root = unit.files.first().and_then(|file| Path::new(file).parent()).unwrap_or(Path::new(""));
+        for file in &unit.files {
+            let Some(source) = self.sources.get(&unit.directory, file) else { continue };
+            let module = Path::new(file).strip_prefix(root).unwrap_or(Path::new(file)).with_extension("");
+            let mut before = unit.crate_name.clone();
+            for part in module.iter().filter_map(|part| part.to_str()) {
+                if !["lib", "main", "mod"].contains(&part) {
+                    before = format!("{before}::{part}");
+                }
+            }
+            for (name, path) in source.exports() {
+                let first = path.split("::").next().unwrap_or(&path);
+                if name != "*" && ["std", "core", "alloc"].contains(&first) {
+                    let last = path.rsplit("::").next().unwrap_or(&path);
+                    self.exports.insert(format!("{before}::{last}"), path.clone());
+                }
+            }
+        }
+    }
+
     /// Tells the types' reader which paths are the crate's own.
     fn scope(&mut self, unit: &Unit) {
-        let mut scope = Scope { crate_name: unit.crate_name.clone(), ..Scope::default() };
+        let mut scope = Scope {
+            crate_name: unit.crate_name.clone(),
+            directory: unit.directory.clone(),
+            exports: self.exports.clone(),
+            ..Scope::default()
+        };
         for body in &unit.bodies {
             let name = unit.text(body.name);
             if let Some((first, _)) = name.split_once("::")
@@ -311,7 +360,7 @@ impl Program {
                     of: None,
                     of_name: header.of.as_deref().map(last_name),
                     parameters: Vec::new(),
-                    methods: HashMap::new(),
+                    methods: FxHashMap::default(),
                     associated,
                 });
             }
@@ -334,8 +383,8 @@ impl Program {
             of: None,
             of_name: None,
             parameters: Vec::new(),
-            methods: HashMap::new(),
-            associated: HashMap::new(),
+            methods: FxHashMap::default(),
+            associated: FxHashMap::default(),
         };
         let Some((file, [line, column, end_line, end_column])) = place_of(place) else { return result };
         let Some(source) = self.sources.get(&unit.directory, file) else { return result };

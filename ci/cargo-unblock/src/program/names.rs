@@ -48,6 +48,28 @@ impl Program {
         found.collect()
     }
 
+    /// The closure of another crate, which rustc names by its path instead of its place:
+    /// `{closure@lib::Type::method::{closure#0}}`.
+    pub fn foreign_closure(&self, text: &str) -> Vec<BodyId> {
+        let Some(path) = text.strip_prefix("{closure@").and_then(|rest| rest.strip_suffix('}')) else {
+            return Vec::new();
+        };
+        let Some((function, closures)) = path.split_once("::{closure#") else { return Vec::new() };
+        let closures = format!("::{{closure#{closures}");
+        let found = self.bodies.iter().enumerate().filter(|(id, body)| {
+            let unit = &self.units[body.unit];
+            let name = unit.text(self.facts(*id).name);
+            // `index::<impl at …>::stale::{closure#0}` is shown as `index::Index::stale::{closure}`.
+            name.ends_with(&closures)
+                && function.starts_with(&format!("{}::", unit.crate_name))
+                && is_subsequence(
+                    &format!("{}::{}", unit.crate_name, body.shown.trim_end_matches("::{closure}")),
+                    function,
+                )
+        });
+        found.map(|(id, _)| id).collect()
+    }
+
     /// The constant or static of this name, as its crate prints it.
     pub fn constant(&self, unit: usize, name: &str) -> Option<BodyId> {
         (0..self.bodies.len()).find(|&id| {

@@ -1,7 +1,8 @@
 //! Where is a call for a reader?
 
-use std::collections::HashSet;
 use std::path::Path;
+
+use rustc_hash::FxHashSet;
 
 use super::{BodyId, Program};
 use crate::facts::{Span, Str, Unit};
@@ -31,7 +32,7 @@ impl Program {
         let from_macro = !self.macros_at(unit, facts.place).is_empty();
         let shown = body.shown.rsplit("::").next().unwrap_or("");
         let (first, last) = (facts.place.line, facts.last_line.max(facts.place.end_line));
-        let mut known: HashSet<String> = names.iter().cloned().collect();
+        let mut known: FxHashSet<String> = names.iter().cloned().collect();
         while !names.is_empty() {
             let mut found: Vec<(Str, u32, u32, usize)> = Vec::new();
             for file in &unit.files {

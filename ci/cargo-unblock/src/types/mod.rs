@@ -8,10 +8,9 @@
 
 mod notation;
 
-use std::collections::{HashMap, HashSet};
-
 use notation::Parser;
 pub use notation::angle_end;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 /// A name in the [`Types`] that made it; equal names have equal numbers.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
@@ -64,9 +63,14 @@ pub enum Callee {
 pub struct Scope {
     pub crate_name: String,
     /// Modules at the crate's root.
-    pub modules: HashSet<String>,
+    pub modules: FxHashSet<String>,
     /// Types and traits that the crate declares, by their last name.
-    pub declared: HashSet<String>,
+    pub declared: FxHashSet<String>,
+    /// Where the compiler ran: paths of other crates' files start with it.
+    pub directory: String,
+    /// What crates of the workspace export of std, by the path that rustc prints, which is the shortest
+    /// there is and keeps the item's own name: `lib::read` for `pub use std::fs::read as slurp`.
+    pub exports: FxHashMap<String, String>,
 }
 
 #[derive(Default)]
@@ -74,9 +78,9 @@ pub struct Types {
     /// The crate whose text is read.
     pub scope: Scope,
     names: Vec<String>,
-    name_ids: HashMap<String, Name>,
+    name_ids: FxHashMap<String, Name>,
     types: Vec<Ty>,
-    type_ids: HashMap<Ty, TyId>,
+    type_ids: FxHashMap<Ty, TyId>,
 }
 
 impl Scope {
@@ -92,8 +96,24 @@ impl Scope {
         match path.split_once("::") {
             _ if own && !self.crate_name.is_empty() => format!("{}::{path}", self.crate_name),
             Some(("core" | "alloc", rest)) => format!("std::{rest}"),
+            Some(_) if !self.exports.is_empty() => {
+                self.behind_export(path).unwrap_or_else(|| path.to_owned())
+            }
             _ => path.to_owned(),
         }
+    }
+}
+
+impl Scope {
+    /// The path behind `lib::name::rest`, if `lib` exports `name` of std.
+    fn behind_export(&self, path: &str) -> Option<String> {
+        let ends = path.match_indices("::").map(|(at, _)| at).skip(1).chain([path.len()]);
+        ends.into_iter().find_map(|end| Some(format!("{}{}", self.exports.get(&path[..end])?, &path[end..])))
+    }
+
+    /// A closure's place as its own crate prints it.
+    fn at_home(&self, text: &str) -> String {
+        text.replacen(&format!("@{}/", self.directory), "@", 1)
     }
 }
 
@@ -129,6 +149,11 @@ impl Types {
         self.types.push(ty.clone());
         self.type_ids.insert(ty, id);
         id
+    }
+
+    /// Every type that was met.
+    pub fn all(&self) -> impl Iterator<Item = TyId> + use<> {
+        (0..self.types.len() as u32).map(TyId)
     }
 
     /// The type that `text` spells.

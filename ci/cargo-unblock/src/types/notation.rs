@@ -152,6 +152,7 @@ impl<'a> Parser<'a> {
             }
         } else if self.rest().starts_with('{') {
             let text = self.braced()?;
+            let text = self.types.scope.at_home(&text);
             let name = self.types.name(&text);
             if text.starts_with("{closure@") {
                 Ty::Closure(name, Subst::new())
