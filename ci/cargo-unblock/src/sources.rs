@@ -532,7 +532,7 @@ mod tests {
         assert_eq!(source.macro_around(3), Some("nap"));
         assert_eq!(source.macro_around(7), None);
         assert_eq!(source.invocations("nap", 6, 9), [(7, 5)]);
-        assert_eq!(source.macros_that_use("nap"), HashSet::from(["long".to_owned()]));
+        assert_eq!(source.macros_that_use("nap").into_iter().collect::<Vec<_>>(), ["long"]);
     }
 
     #[test]
