@@ -12,6 +12,7 @@ use rustc_hash::FxHashMap;
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Tier {
     Block,
+    Bounded,
     Reader,
     Resolve,
     Guard,
@@ -29,8 +30,9 @@ pub enum Tier {
     Entry,
 }
 
-const TIERS: [(&str, Tier); 16] = [
+const TIERS: [(&str, Tier); 17] = [
     ("block", Tier::Block),
+    ("bounded", Tier::Bounded),
     ("reader", Tier::Reader),
     ("resolve", Tier::Resolve),
     ("guard", Tier::Guard),
@@ -187,6 +189,9 @@ pub fn reason(category: &str) -> &'static str {
 pub fn meaning(tier: Tier) -> &'static str {
     match tier {
         Tier::Block => "It is reported wherever async code reaches it.",
+        Tier::Bounded => {
+            "It is reported when the workspace makes bounded channels of that crate; others never wait."
+        }
         Tier::Reader => {
             "It is reported when it reads from or writes to a file, socket, pipe or other source; in memory it does not wait."
         }

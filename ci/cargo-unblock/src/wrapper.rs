@@ -94,15 +94,15 @@ struct Compilation {
 }
 
 impl Compilation {
-    /// Nothing for what cargo only asks the compiler, for build scripts, for procedural macros and for
-    /// crates that these need: they run while the project is built.
+    /// Nothing for what cargo only asks the compiler, and for what is linked: build scripts, procedural
+    /// macros and crates that these need run while the project is built.
     fn of(arguments: &[OsString]) -> Option<Compilation> {
         let crate_name = option(arguments, "--crate-name")?.to_str()?.to_owned();
         let out = PathBuf::from(option(arguments, "--out-dir")?);
         let kind = option(arguments, "--crate-type")?.to_str()?.to_owned();
         let emitted = option(arguments, "--emit")?.to_str()?.to_owned();
         let only_checked = emitted.contains("metadata") && !emitted.contains("link");
-        if kind == "proc-macro" || crate_name.starts_with("build_script_") || !only_checked {
+        if !only_checked {
             return None;
         }
         let extra = codegen_option(arguments, "extra-filename").unwrap_or_default();

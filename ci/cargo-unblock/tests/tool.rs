@@ -85,7 +85,7 @@ fn short_says_place_api_chain_and_cure() {
 fn findings_with_one_cause_are_one_diagnostic() {
     let folder = package(
         "grouped",
-        "fn load() { let _ = std::fs::read(\"a\"); let _ = std::fs::read(\"b\"); }
+        "fn load() { let _ = std::fs::read(\"a\"); let _ = std::fs::metadata(\"b\"); }
          pub async fn a() { load(); }
          pub async fn b() { load(); }
          pub async fn c() { std::thread::sleep(std::time::Duration::ZERO); }",
@@ -395,4 +395,60 @@ fn a_path_that_is_no_utf8_is_no_panic() {
     let run = unblock(&folder, &["--message-format", "short"]);
     assert!(!run.stderr.contains("panicked"), "{}", run.stderr);
     assert!([1, 2].contains(&run.code), "{}", run.stderr);
+}
+
+/// What an input holds must never become text of a script.
+#[test]
+fn the_actions_inputs_reach_the_shell_as_variables_only() {
+    let action = fs::read_to_string(common::here().join("../action.yml")).unwrap();
+    let mut scripts = 0;
+    let mut within: Option<usize> = None;
+    for line in action.lines() {
+        let indent = line.len() - line.trim_start().len();
+        if within.is_some_and(|start| indent <= start && !line.trim().is_empty()) {
+            within = None;
+        }
+        if line.trim_start().starts_with("run:") {
+            within = Some(indent);
+            scripts += 1;
+        }
+        assert!(within.is_none() || !line.contains("${{"), "in a script: {line}");
+    }
+    assert_eq!(scripts, 2);
+    assert!(action.contains("ARGUMENTS: ${{ inputs.arguments }}"));
+}
+
+/// Its steps, as a runner would take them: arguments with signs of the shell are arguments.
+#[cfg(unix)]
+#[test]
+fn the_actions_script_runs_nothing_that_an_input_holds() {
+    let action = fs::read_to_string(common::here().join("../action.yml")).unwrap();
+    let script = action.split_once("      run: |\n").unwrap().1;
+    let folder = package("one", ONE);
+    let bin = folder.path().join("runner/cargo-unblock/bin");
+    fs::create_dir_all(&bin).unwrap();
+    std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_cargo-unblock"), bin.join("cargo-unblock")).unwrap();
+    let run = |arguments: &str| -> Run {
+        std::process::Command::new("bash")
+            .args(["-e", "-o", "pipefail", "-c", script])
+            .current_dir(folder.path())
+            .env("CARGO_TARGET_DIR", common::target())
+            .env("RUNNER_TEMP", folder.path().join("runner"))
+            .env("DIRECTORY", ".")
+            .env("FORMAT", "github")
+            .env("ARGUMENTS", arguments)
+            .output()
+            .unwrap()
+            .into()
+    };
+    let normal = run("--lib --quiet");
+    assert_eq!(normal.code, 1, "{}", normal.stderr);
+    assert!(normal.stdout.starts_with("::error file=src/lib.rs,line=1,"), "{}", normal.stdout);
+    for hostile in
+        ["$(touch hacked)", "`touch hacked`", "; touch hacked", "--lib && touch hacked", "\"; touch hacked #"]
+    {
+        let run = run(hostile);
+        assert_eq!(run.code, 2, "{hostile}: {}{}", run.stdout, run.stderr);
+        assert!(!folder.path().join("hacked").exists(), "{hostile}");
+    }
 }

@@ -4,7 +4,6 @@ use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::search::Search;
 use crate::graph::{NodeId, To};
-use crate::list::Tier;
 use crate::program::BodyId;
 use crate::types::Ty;
 
@@ -12,30 +11,12 @@ impl Search<'_, '_> {
     /// Async bodies, and what frameworks call on the event loop.
     pub(super) fn starts(&self) -> Vec<NodeId> {
         let away = self.driven_away();
-        let entries: FxHashSet<(&str, &str)> = self
-            .graph
-            .list
-            .entries
-            .iter()
-            .filter(|entry| entry.tier == Tier::Entry)
-            .filter_map(|entry| {
-                let mut parts = entry.path.rsplit("::");
-                let method = parts.next()?;
-                Some((parts.next()?, method))
-            })
-            .collect();
         (0..self.graph.nodes.len())
             .filter(|&node| {
-                let body = self.graph.body(node);
-                let entry = || {
-                    let interface = body.of.and_then(|of| self.graph.program.impls[of].interface.as_deref());
-                    let name = body.shown.rsplit("::").next().unwrap_or("");
-                    body.within.is_none()
-                        && interface.is_some_and(|interface| entries.contains(&(interface, name)))
-                };
-                (body.is_async && !away.contains(&self.graph.nodes[node].body))
+                let body = self.graph.nodes[node].body;
+                (self.graph.program.bodies[body].is_async && !away.contains(&body))
                     || self.graph.called_by_loop.contains(&node)
-                    || entry()
+                    || self.graph.is_entry(body)
             })
             .collect()
     }

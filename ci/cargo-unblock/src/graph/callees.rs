@@ -8,6 +8,10 @@ use crate::list::Tier;
 use crate::program::{BodyId, What};
 use crate::types::{Callee, Name, Subst, Ty, TyId};
 
+/// The tiers of what may block itself, or takes a closure off the event loop.
+const LISTED: [Tier; 7] =
+    [Tier::Block, Tier::Bounded, Tier::Offload, Tier::Minor, Tier::Print, Tier::Reader, Tier::Resolve];
+
 impl Graph<'_> {
     pub(super) fn call(&mut self, callee: &Callee, given: &[TyId], found: &mut Found) {
         match callee {
@@ -53,8 +57,8 @@ impl Graph<'_> {
                 text.as_str()
             }
         });
-        let tiers = [Tier::Block, Tier::Offload, Tier::Minor, Tier::Print, Tier::Reader, Tier::Resolve];
-        match self.list.get(outer, &tiers) {
+
+        match self.list.get(outer, &LISTED) {
             Some(entry) => self.listed(entry, outer, owner, own, given, found),
             None => self.external(outer, None, own, given, owner, found),
         }
@@ -214,8 +218,8 @@ impl Graph<'_> {
         if self.methods_of(of, interface, &last, method, own, given, found, 0) {
             return;
         }
-        let tiers = [Tier::Block, Tier::Offload, Tier::Minor, Tier::Print, Tier::Reader, Tier::Resolve];
-        match self.list.get(&text, &tiers) {
+
+        match self.list.get(&text, &LISTED) {
             Some(entry) => {
                 let shown = format!(
                     "<{} as {interface_name}>::{}",

@@ -78,6 +78,13 @@ impl Graph<'_> {
                         || !std::mem::replace(&mut seen, true)
                 });
             }
+            Tier::Bounded => {
+                let crate_name = path.split("::").next().unwrap_or(path);
+                let maker = self.program.types.find_name(&format!("{crate_name}::bounded"));
+                if maker.is_some() {
+                    self.blocks(entry, shown, found);
+                }
+            }
             Tier::Resolve => {
                 let names = ["str", "std::string::String"];
                 let mut by_name = false;

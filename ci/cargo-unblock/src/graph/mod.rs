@@ -15,7 +15,7 @@ use std::collections::VecDeque;
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::facts::Span;
-use crate::list::List;
+use crate::list::{List, Tier};
 use crate::program::{BodyId, Program, Source, What};
 use crate::types::{Name, Subst, Ty, TyId};
 
@@ -130,7 +130,8 @@ impl<'a> Graph<'a> {
     fn implementations_of_async_traits(&mut self) {
         for body in 0..self.program.bodies.len() {
             let Some(of) = self.program.bodies[body].of else { continue };
-            if !self.program.bodies[body].is_async || self.program.impls[of].parameters.is_empty() {
+            let called = self.program.bodies[body].is_async || self.is_entry(body);
+            if !called || self.program.impls[of].parameters.is_empty() {
                 continue;
             }
             for ty in self.program.types.all() {
@@ -141,6 +142,16 @@ impl<'a> Graph<'a> {
                 }
             }
         }
+    }
+
+    /// Whether frameworks call the method on the event loop, as `Service::call`.
+    pub fn is_entry(&self, body: BodyId) -> bool {
+        let body = &self.program.bodies[body];
+        let interface = body.of.and_then(|of| self.program.impls[of].interface.as_deref());
+        let Some(interface) = interface.filter(|_| body.within.is_none()) else { return false };
+        let name = body.shown.rsplit("::").next().unwrap_or("");
+        let end = format!("::{interface}::{name}");
+        self.list.entries.iter().any(|entry| entry.tier == Tier::Entry && entry.path.ends_with(&end))
     }
 
     pub fn body(&self, node: NodeId) -> &crate::program::Body {

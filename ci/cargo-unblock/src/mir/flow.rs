@@ -17,8 +17,6 @@ type Place = (u32, u32);
 #[derive(Default)]
 pub struct Flow {
     blocks: BTreeMap<u32, Vec<Event>>,
-    /// The places, as the body's [`Kept`] values.
-    pub places: Vec<Place>,
     /// Whether the body is async, once asked.
     is_async: Option<bool>,
     /// Where the body goes on, by state.
@@ -26,7 +24,8 @@ pub struct Flow {
 }
 
 enum Event {
-    Fill(Place),
+    /// The place gets this value, counted as the body's [`Kept`] values are.
+    Fill(Place, usize),
     Empty(Place),
     Suspend(u32),
     Next(Vec<u32>),
@@ -80,14 +79,14 @@ impl Flow {
         }
     }
 
-    pub fn fill(&mut self, block: u32, place: Place) {
+    pub fn fill(&mut self, block: u32, place: Place, value: usize) {
         let events = self.blocks.entry(block).or_default();
         // A call fills the place when it returns, before the next block.
         let at = match events.last() {
             Some(Event::Next(_)) => events.len() - 1,
             _ => events.len(),
         };
-        events.insert(at, Event::Fill(place));
+        events.insert(at, Event::Fill(place, value));
     }
 
     pub fn suspend(&mut self, block: u32, state: u32) {
@@ -99,23 +98,22 @@ impl Flow {
         if kept.is_empty() {
             return;
         }
-        let mut alive: FxHashMap<u32, FxHashSet<Place>> = FxHashMap::from_iter([(0, FxHashSet::default())]);
-        let mut at: FxHashMap<Place, u32> = FxHashMap::default();
+        let mut alive: FxHashMap<u32, FxHashSet<(Place, usize)>> = FxHashMap::default();
+        let mut suspended: FxHashMap<usize, u32> = FxHashMap::default();
         let mut queue = vec![0u32];
         while let Some(block) = queue.pop() {
-            let mut places = alive.get(&block).cloned().unwrap_or_default();
+            let mut values = alive.get(&block).cloned().unwrap_or_default();
             let mut next = Vec::new();
             for event in self.blocks.get(&block).into_iter().flatten() {
                 match event {
-                    Event::Fill(place) => {
-                        places.insert(*place);
+                    Event::Fill(place, value) => {
+                        values.retain(|(other, _)| other != place);
+                        values.insert((*place, *value));
                     }
-                    Event::Empty(place) => {
-                        places.remove(place);
-                    }
+                    Event::Empty(place) => values.retain(|(other, _)| other != place),
                     Event::Suspend(state) => {
-                        for place in &places {
-                            let first = at.entry(*place).or_insert(*state);
+                        for (_, value) in &values {
+                            let first = suspended.entry(*value).or_insert(*state);
                             *first = (*first).min(*state);
                         }
                         next.extend(self.resumes.get(state));
@@ -125,16 +123,15 @@ impl Flow {
             }
             for block in next {
                 let before = alive.get(&block);
-                let grows = before.is_none_or(|before| !places.is_subset(before));
-                if grows {
-                    alive.entry(block).or_default().extend(&places);
+                if before.is_none_or(|before| !values.is_subset(before)) {
+                    alive.entry(block).or_default().extend(&values);
                     queue.push(block);
                 }
             }
         }
-        let mut places = self.places.iter();
+        let mut number = 0..;
         kept.retain_mut(|kept| {
-            let state = places.next().and_then(|place| at.get(place));
+            let state = number.next().and_then(|value: usize| suspended.get(&value));
             kept.state = state.copied().unwrap_or(kept.state);
             state.is_some()
         });

@@ -227,12 +227,13 @@ impl Reader<'_> {
         if state < FIRST_SUSPENDED || open.cleanup {
             return;
         }
-        open.flow.fill(open.block, (state, field));
-        if !open.flow.places.contains(&(state, field)) {
-            open.flow.places.push((state, field));
-            let ty = self.string(ty);
-            open.body.kept.push(Kept { ty, state, span });
+        // Flags that say whether something was moved.
+        if ty == "bool" {
+            return;
         }
+        open.flow.fill(open.block, (state, field), open.body.kept.len());
+        let ty = self.string(ty);
+        open.body.kept.push(Kept { ty, state, span });
     }
 
     fn value(&mut self, place: &str, value: &str, span: Span, open: &mut Open) {
