@@ -37,17 +37,21 @@ pub fn unblock_dir() -> &'static Path {
     &DIR
 }
 
-/// How they are built and checked: what only a person at work needs is left out, which saves gigabytes.
-pub fn build_variables() -> [(&'static str, OsString); 4] {
-    let path = env::var_os("PATH").unwrap_or_default();
-    let path =
-        env::join_paths([unblock_dir().to_owned()].into_iter().chain(env::split_paths(&path))).unwrap();
+/// How they are built: what only a person at work needs is left out, which saves gigabytes.
+pub fn build_variables() -> [(&'static str, OsString); 3] {
     [
-        ("PATH", path),
         ("CARGO_TARGET_DIR", target_dir().into()),
         ("CARGO_INCREMENTAL", "0".into()),
         ("CARGO_PROFILE_DEV_DEBUG", "line-tables-only".into()),
     ]
+}
+
+/// The same for what runs `cargo unblock`: finds the one of this repository.
+pub fn check_variables() -> Vec<(&'static str, OsString)> {
+    let path = env::var_os("PATH").unwrap_or_default();
+    let path =
+        env::join_paths([unblock_dir().to_owned()].into_iter().chain(env::split_paths(&path))).unwrap();
+    build_variables().into_iter().chain([("PATH", path)]).collect()
 }
 
 /// An empty folder that keeps its path from run to run, so that cargo replaces what it built there

@@ -10,7 +10,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use longpole_tests::generate::{NEWEST, generate};
 use longpole_tests::process::{PATIENCE, poll, run};
 use longpole_tests::service::{Running, ask, build, cargo, start};
-use longpole_tests::{build_variables, place};
+use longpole_tests::{check_variables, place};
 
 /// A service's own tests watch deadlines, so nothing heavy runs beside them.
 fn alone() -> MutexGuard<'static, ()> {
@@ -24,7 +24,7 @@ fn checked(name: &str, example: &str) -> (PathBuf, PathBuf) {
     // Without the drill, as it is released; ci/check lints and tests it with everything on.
     run(cargo(&service).args(["clippy", "--locked", "--all-targets", "--", "-D", "warnings"]));
     let check = service.join("ci/check");
-    run(Command::new(check).envs(build_variables()));
+    run(Command::new(check).envs(check_variables()));
     let program = build(&service);
     (service, program)
 }

@@ -7,7 +7,7 @@ use std::process::{Command, Output};
 use longpole_tests::generate::{NEWEST, generate};
 use longpole_tests::process::run;
 use longpole_tests::service::cargo;
-use longpole_tests::{build_variables, place};
+use longpole_tests::{check_variables, place};
 
 const HEAD: &str = r"//! Planted by a test.
 
@@ -89,7 +89,7 @@ fn plant(service: &Path, helpers: &str, body: &str) -> String {
 }
 
 fn unblock(service: &Path, format: &str) -> Output {
-    cargo(service).args(["unblock", "--message-format", format]).output().unwrap()
+    cargo(service).envs(check_variables()).args(["unblock", "--message-format", format]).output().unwrap()
 }
 
 #[test]
@@ -133,7 +133,7 @@ fn planted_calls_turn_the_checks_red_and_moved_ones_green() {
     // The whole check stops at it, after formatting and lints have passed.
     plant(&service, PLANTS[1].helpers, &PLANTS[1].wrong.replace(" // here", ""));
     let output = Command::new(service.join("ci/check"))
-        .envs(build_variables())
+        .envs(check_variables())
         .env("GITHUB_ACTIONS", "true")
         .output()
         .unwrap();

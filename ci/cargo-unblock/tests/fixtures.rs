@@ -43,7 +43,9 @@ fn compared(root: &Path) -> (BTreeMap<Line, Option<String>>, BTreeMap<Line, Vec<
     println!("{}: {} lines to report, {} look-alikes", root.display(), bad.len(), marks.len() - bad.len());
 
     let mut found: BTreeMap<Line, Vec<String>> = BTreeMap::new();
+    let mut once = BTreeSet::new();
     for finding in run.json() {
+        assert!(once.insert(finding.to_string()), "twice: {finding}");
         let file = finding["place"]["file"].as_str().unwrap().to_owned();
         let line = finding["place"]["line"].as_u64().unwrap() as u32;
         found.entry((file, line)).or_default().push(finding["path"].as_str().unwrap().to_owned());

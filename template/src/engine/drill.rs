@@ -23,6 +23,7 @@ use super::links::Links;
 pub(super) fn routes(links: &Links) -> Router {
     Router::new()
         .route("/drill/sleep/{ms}", get(async |Path(ms)| sleep(Duration::from_millis(ms)).await))
+        // unblock: allow(blocks one worker, to show what that looks like)
         .route("/drill/block/{ms}", get(async |Path(ms)| thread::sleep(Duration::from_millis(ms))))
         .route("/drill/block-all/{ms}", get(async |Path(ms)| block_all(ms)))
         .route("/drill/bytes/{n}", get(async |Path(n): Path<usize>| vec![b'x'; n]))
@@ -51,7 +52,9 @@ fn block_all(ms: u64) {
             let all = Arc::clone(&all);
             #[expect(clippy::disallowed_methods, reason = "must come from outside the runtime")]
             runtime.spawn(async move {
+                // unblock: allow(blocks every worker, to show what that looks like)
                 all.wait();
+                // unblock: allow(as above)
                 thread::sleep(Duration::from_millis(ms));
             });
         }

@@ -20,7 +20,8 @@ pub(super) struct Search<'g, 'a> {
     pub(super) reaches: Vec<bool>,
     pub(super) places: FxHashMap<(BodyId, usize), Place>,
     pub(super) findings: Vec<Finding>,
-    pub(super) seen: FxHashSet<(Place, BodyId, String)>,
+    /// Place, function that blocks, API: an async closure has two bodies, which say the same.
+    pub(super) seen: FxHashSet<(Place, String, String)>,
 }
 
 impl<'g, 'a> Search<'g, 'a> {
@@ -237,7 +238,7 @@ impl<'g, 'a> Search<'g, 'a> {
         let cause_body = self.graph.nodes[cause].body;
         let direct = chain.is_empty();
         let key = if direct { shown.to_owned() } else { String::new() };
-        if !self.seen.insert((place.clone(), cause_body, key)) {
+        if !self.seen.insert((place.clone(), self.graph.program.bodies[cause_body].shown.clone(), key)) {
             return;
         }
         let mut steps = Vec::new();
