@@ -55,9 +55,14 @@ pub fn workspace(options: &CargoOptions) -> Result<Workspace, Failure> {
     if !output.status.success() {
         return Err(Failure::new("cargo cannot read the workspace; what it said stands above"));
     }
-    serde_json::from_slice(&output.stdout).map_err(|error| {
+    let mut workspace: Workspace = serde_json::from_slice(&output.stdout).map_err(|error| {
         Failure::new(format!("`cargo metadata` answered something else than expected: {error}"))
-    })
+    })?;
+    // Compilers run there, and name the folder without symbolic links.
+    if let Ok(whole) = workspace.workspace_root.canonicalize() {
+        workspace.workspace_root = whole;
+    }
+    Ok(workspace)
 }
 
 /// Compiles what has changed, and reads the facts of all crates.
@@ -66,7 +71,7 @@ pub fn units(workspace: &Workspace, options: &CargoOptions) -> Result<Vec<Unit>,
     let mut units = Vec::new();
     // A second time only when facts were removed, or written by another version: cargo does not know them.
     for _ in 0..2 {
-        (units, missing) = read(&check(workspace, options)?);
+        (units, missing) = read(&check(workspace, options)?, &workspace.workspace_root);
         if missing.is_empty() {
             break;
         }
@@ -123,12 +128,14 @@ fn check(workspace: &Workspace, options: &CargoOptions) -> Result<Vec<PathBuf>, 
     Ok(artifacts)
 }
 
-/// The facts beside these files, and the files that have none.
-fn read(metadata: &[PathBuf]) -> (Vec<Unit>, Vec<PathBuf>) {
+/// The facts beside these files, and the files that have none. Two projects whose packages are named alike
+/// may share a target folder; cargo then takes the one's artifacts for the other's, but the facts say whose
+/// they are.
+fn read(metadata: &[PathBuf], root: &Path) -> (Vec<Unit>, Vec<PathBuf>) {
     let (mut units, mut missing) = (Vec::new(), Vec::new());
     for file in metadata {
         match wrapper::facts_path(file).map(|path| Unit::load(&path)) {
-            Some(Ok(unit)) => units.push(unit),
+            Some(Ok(unit)) if Path::new(&unit.directory) == root => units.push(unit),
             _ => missing.push(file.clone()),
         }
     }

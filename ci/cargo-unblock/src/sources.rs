@@ -74,6 +74,20 @@ impl Source {
         names
     }
 
+    /// The modules that are declared outside of all braces.
+    pub fn outer_modules(&self) -> FxHashSet<String> {
+        let mut depth = 0i32;
+        let mut names = FxHashSet::default();
+        for line in &self.code {
+            if depth == 0 {
+                let mut words = words(line).skip_while(|word| *word != "mod");
+                names.extend(words.nth(1).map(str::to_owned));
+            }
+            depth += line.chars().map(|c| i32::from(c == '{') - i32::from(c == '}')).sum::<i32>();
+        }
+        names
+    }
+
     /// The structs and enums that are defined here, with the words of their fields' types. Fields that
     /// only share or point to a value are left out: it is not dropped with them.
     pub fn fields(&self) -> FxHashMap<String, FxHashSet<String>> {

@@ -223,6 +223,20 @@ fn a_project_adds_to_the_list_and_takes_from_it() {
 }
 
 #[test]
+fn a_program_and_its_library_may_have_one_name() {
+    let folder = package("twins", "pub fn load() {}\npub fn read() { let _ = std::fs::read(\"x\"); }\n");
+    let main = "fn load() { let _ = std::fs::read(\"x\"); }\nfn read() {}\nstruct Own;\nimpl Own { fn go(&self) { load() } }\n\
+                async fn f() {\n    twins::load();\n    load();\n    twins::read();\n    read();\n    Own.go();\n}\nfn main() { let _ = f(); }\n";
+    write(folder.path(), "src/main.rs", main);
+    let run = short(&folder);
+    assert_eq!(lines(&run), [7, 8, 10], "{}{}", run.stdout, run.stderr);
+    assert!(!run.stdout.contains('~'), "{}", run.stdout);
+    write(folder.path(), "unblock.toml", "offload = [\"twins::load\"]\n[[block]]\npath = \"twins::read\"\n");
+    // A path of the configuration names both.
+    assert_eq!(lines(&short(&folder)), [8, 9]);
+}
+
+#[test]
 fn explain_says_why() {
     let folder = package("clean", "");
     let run = unblock(folder.path(), &["--explain", "std::thread::sleep"]);
@@ -311,6 +325,21 @@ fn projects_of_every_shape_work() {
     assert_eq!(files(&run), files(&all), "{}", run.stderr);
 }
 
+#[cfg(unix)]
+#[test]
+fn a_symbolic_link_leads_to_the_same_project() {
+    let folder = package("linked", ONE);
+    let elsewhere = tempfile::tempdir().unwrap();
+    let link = elsewhere.path().join("link");
+    std::os::unix::fs::symlink(folder.path(), &link).unwrap();
+    let manifest = link.join("Cargo.toml");
+    let run = unblock(
+        elsewhere.path(),
+        &["--message-format", "short", "--manifest-path", manifest.to_str().unwrap()],
+    );
+    assert_eq!(run.places(), [("src/lib.rs".to_owned(), 1, 30)], "{}", run.stderr);
+}
+
 /// `cargo check` finds nothing of it in its own cache, and it finds nothing of `cargo check`'s.
 #[test]
 fn the_projects_own_build_cache_is_left_alone() {
@@ -341,6 +370,12 @@ fn the_projects_own_build_cache_is_left_alone() {
     run("compiles");
     check("is fresh");
     run("is fresh");
+    // Another project of the same name, in the same folder.
+    let other = package("cached", "pub async fn f() {}\n");
+    let clean: Run =
+        common::command(other.path()).env("CARGO_TARGET_DIR", target.path()).output().unwrap().into();
+    assert_eq!(clean.code, 0, "{}{}", clean.stdout, clean.stderr);
+    run("compiles");
     // Facts that are gone, or another version's, are made anew.
     common::visit_all(target.path(), &mut |path| {
         if path.extension().is_some_and(|extension| extension == "unblock") {

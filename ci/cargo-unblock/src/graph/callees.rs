@@ -5,7 +5,7 @@
 
 use super::{Dispatch, Found, Graph};
 use crate::list::Tier;
-use crate::program::{BodyId, What};
+use crate::program::{BodyId, PROGRAM, What};
 use crate::types::{Callee, Name, Subst, Ty, TyId};
 
 /// The tiers of what may block itself, or takes a closure off the event loop.
@@ -32,8 +32,10 @@ impl Graph<'_> {
     ) {
         let text = self.program.types.text(path).to_owned();
         // The project's own entries go before its own functions.
-        if let Some(entry) =
-            self.list.get(&text, &[Tier::Block, Tier::Offload]).filter(|&entry| self.list.entries[entry].own)
+        if let Some(entry) = self
+            .list
+            .get(&text.replacen(PROGRAM, "", 1), &[Tier::Block, Tier::Offload])
+            .filter(|&entry| self.list.entries[entry].own)
         {
             return self.listed(entry, &text, owner, own, given, found);
         }
@@ -210,8 +212,10 @@ impl Graph<'_> {
         }
         let of = self.resolved(of);
         let text = format!("{interface_name}::{}", self.program.types.text(method));
-        if let Some(entry) =
-            self.list.get(&text, &[Tier::Block, Tier::Offload]).filter(|&entry| self.list.entries[entry].own)
+        if let Some(entry) = self
+            .list
+            .get(&text.replacen(PROGRAM, "", 1), &[Tier::Block, Tier::Offload])
+            .filter(|&entry| self.list.entries[entry].own)
         {
             return self.listed(entry, &text, &[of], own, given, found);
         }

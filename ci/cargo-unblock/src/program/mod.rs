@@ -17,6 +17,9 @@ use crate::types::{Callee, Name, Scope, Ty, TyId, Types};
 
 pub type BodyId = usize;
 
+/// Follows the name of a crate that is no library, so that its paths are not taken for the library's.
+pub const PROGRAM: &str = "~bin";
+
 pub struct Program {
     pub types: Types,
     pub units: Vec<Unit>,
@@ -104,7 +107,11 @@ pub struct Impl {
 }
 
 impl Program {
-    pub fn new(units: Vec<Unit>) -> Program {
+    pub fn new(mut units: Vec<Unit>) -> Program {
+        // A package's program is often called as its library is: their functions are different ones.
+        for unit in units.iter_mut().filter(|unit| !unit.is_library) {
+            unit.crate_name.push_str(PROGRAM);
+        }
         let mut program = Program {
             types: Types::default(),
             units: Vec::new(),
@@ -352,7 +359,7 @@ impl Program {
         }
         for (index, file) in unit.files.iter().enumerate() {
             let Some(source) = self.sources.get(&unit.directory, file) else { continue };
-            scope.declared.extend(source.declared(&["struct", "enum", "union", "trait", "type"]));
+            scope.declared.extend(source.declared(&["struct", "enum", "union", "trait"]));
             for (header, associated) in source.impls_with_types() {
                 self.impls.push(Impl {
                     crate_name: unit.crate_name.clone(),
@@ -368,8 +375,11 @@ impl Program {
                 self.fields.entry(name).or_default().extend(words);
             }
             if index == 0 {
-                scope.modules.extend(source.declared(&["mod"]));
+                scope.modules.extend(source.outer_modules());
             }
+        }
+        for root in ["std", "core", "alloc"] {
+            scope.modules.remove(root);
         }
         self.declared.entry(unit.crate_name.clone()).or_default().extend(scope.declared.iter().cloned());
         // A module at the root that is called as a type is would take every path of that type.

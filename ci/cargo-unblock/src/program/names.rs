@@ -1,6 +1,6 @@
 //! What does a name stand for?
 
-use super::{BodyId, Program};
+use super::{BodyId, PROGRAM, Program};
 use crate::types::{Name, Subst, TyId};
 
 const PRIMITIVES: [&str; 19] = [
@@ -81,13 +81,14 @@ impl Program {
     /// Whether the path may name a function: of a crate at hand it has to be there.
     pub fn may_have(&self, path: &str) -> bool {
         let Some((crate_name, rest)) = path.split_once("::") else { return false };
-        if !self.crates.contains(crate_name) {
+        let program = format!("{crate_name}{PROGRAM}");
+        if !self.crates.contains(crate_name) && !self.crates.contains(&program) {
             return true;
         }
         let last = rest.rsplit("::").next().unwrap_or(rest);
         self.bodies.iter().any(|body| {
             body.is_function
-                && self.units[body.unit].crate_name == crate_name
+                && [crate_name, &program].contains(&self.units[body.unit].crate_name.as_str())
                 && body.shown.rsplit("::").next() == Some(last)
         })
     }

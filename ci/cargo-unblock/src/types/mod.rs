@@ -305,12 +305,16 @@ impl Types {
         }
     }
 
+    fn shown(&self, name: Name) -> String {
+        self.text(name).replace(crate::program::PROGRAM, "")
+    }
+
     /// The type as a reader writes it.
     pub fn show(&self, id: TyId) -> String {
         let list = |parts: &[TyId]| parts.iter().map(|&p| self.show(p)).collect::<Vec<_>>().join(", ");
         match self.ty(id) {
-            Ty::Path(name, args) if args.is_empty() => self.text(*name).to_owned(),
-            Ty::Path(name, args) => format!("{}<{}>", self.text(*name), list(args)),
+            Ty::Path(name, args) if args.is_empty() => self.shown(*name),
+            Ty::Path(name, args) => format!("{}<{}>", self.shown(*name), list(args)),
             Ty::Ref(of) => format!("&{}", self.show(*of)),
             Ty::Tuple(parts) => format!("({})", list(parts)),
             Ty::Slice(of) => format!("[{}]", self.show(*of)),
