@@ -130,7 +130,7 @@ fn steps<'a>(finding: &'a Finding, texts: &mut Texts) -> Vec<Snippet<'a, annotat
 fn summary(findings: &[Finding], causes: usize) -> Group<'static> {
     let count = |count: usize, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
     let title = format!("{}, {}", count(findings.len(), "finding"), count(causes, "root cause"));
-    let mut report = Level::ERROR.primary_title(title).elements(Vec::<annotate_snippets::Message>::new());
+    let mut report = Group::with_title(Level::ERROR.primary_title(title));
     let advice = advice(findings);
     if !advice.is_empty() {
         let mut text = String::from("off the event loop, these functions would clear most:");

@@ -50,16 +50,12 @@ impl Graph<'_> {
                 return;
             }
         }
-        // A module of the workspace may be called as a crate is.
-        let outer = text.split_once("::").map_or(text.as_str(), |(first, rest)| {
-            if self.program.is_own_crate(path) && rest.contains("::") {
-                rest
-            } else {
-                let _ = first;
-                text.as_str()
-            }
-        });
-
+        // A module of the workspace may be called as a crate is, which its path then names after all.
+        let is_own = self.program.is_own_crate(path);
+        let outer = match text.split_once("::") {
+            Some((_, rest)) if is_own && rest.contains("::") => rest,
+            _ => &text,
+        };
         match self.list.get(outer, &LISTED) {
             Some(entry) => self.listed(entry, outer, owner, own, given, found),
             None => self.external(outer, None, own, given, owner, found),
