@@ -28,17 +28,21 @@ impl Allows {
     pub fn read(&mut self, file: &Path, source: &Source, compiled: impl Fn(u32) -> bool) {
         for comment in &source.comments {
             let Some(rest) = comment.text.trim().strip_prefix("unblock:") else { continue };
+            let Some(rest) = rest.trim().strip_prefix("allow") else { continue };
+            if rest.starts_with(|c: char| c.is_alphanumeric() || c == '_') {
+                continue;
+            }
             let reason = rest
                 .trim()
-                .strip_prefix("allow")
-                .and_then(|rest| rest.trim().strip_prefix('(')?.rsplit_once(')'))
+                .strip_prefix('(')
+                .and_then(|rest| rest.rsplit_once(')'))
                 .map(|(reason, _)| reason.trim())
                 .filter(|reason| !reason.is_empty());
             // A comment on a line of its own speaks of the next line of code.
             let mut line = comment.line;
             if !comment.behind_code {
                 line += 1;
-                while line <= source.len() && is_comment(source.line(line)) {
+                while line <= source.len() && is_passed(source.line(line)) {
                     line += 1;
                 }
             }
@@ -97,6 +101,8 @@ impl Allows {
     }
 }
 
-fn is_comment(line: &str) -> bool {
-    line.trim_start().starts_with("//")
+/// Comments and attributes, which stand between the exception and its code.
+fn is_passed(line: &str) -> bool {
+    let line = line.trim_start();
+    line.starts_with("//") || (line.starts_with("#[") && line.trim_end().ends_with(']'))
 }

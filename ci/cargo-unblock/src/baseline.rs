@@ -52,7 +52,8 @@ impl Baseline {
             if count.is_empty() {
                 return Err(malformed(path, index));
             }
-            *known.entry([file, within, cause, api].map(str::to_owned)).or_default() += number;
+            let count: &mut usize = known.entry([file, within, cause, api].map(str::to_owned)).or_default();
+            *count = count.saturating_add(number);
         }
         Ok(Baseline { known })
     }
@@ -67,7 +68,7 @@ impl Baseline {
     }
 
     pub fn len(&self) -> usize {
-        self.known.values().sum()
+        self.known.values().fold(0, |sum, &count| sum.saturating_add(count))
     }
 
     /// Splits off what is new, and forgets what is gone. Files that this run did not compile keep theirs,

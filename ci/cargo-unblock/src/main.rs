@@ -133,8 +133,10 @@ fn print(findings: &[Finding], options: &Options, root: &std::path::Path) -> Res
         }
         Format::Short => lines(report::short),
         Format::Json => lines(report::json),
-        Format::Github => lines(report::github),
-        Format::Sarif => report::sarif(findings, offload) + "\n",
+        Format::Github => {
+            from_repository(findings, root).iter().map(|f| report::github(f, offload) + "\n").collect()
+        }
+        Format::Sarif => report::sarif(&from_repository(findings, root), offload) + "\n",
     };
     // A reader that closes the pipe has read enough.
     let _ = std::io::stdout().write_all(text.as_bytes());
@@ -145,6 +147,25 @@ fn print(findings: &[Finding], options: &Options, root: &std::path::Path) -> Res
         return Ok(ExitCode::SUCCESS);
     }
     Ok(ExitCode::from(1))
+}
+
+/// The findings with paths from the repository's root, which is what GitHub takes them for: the workspace
+/// may be a folder in it.
+fn from_repository(findings: &[Finding], root: &std::path::Path) -> Vec<Finding> {
+    let repository = std::env::var_os("GITHUB_WORKSPACE").map(std::path::PathBuf::from);
+    let repository = repository.and_then(|path| path.canonicalize().ok());
+    let folder =
+        repository.and_then(|repository| root.strip_prefix(repository).ok().map(std::path::Path::to_owned));
+    let mut findings = findings.to_vec();
+    if let Some(folder) = folder {
+        for finding in &mut findings {
+            finding.place.file = folder.join(&finding.place.file);
+            for step in &mut finding.steps {
+                step.place.file = folder.join(&step.place.file);
+            }
+        }
+    }
+    findings
 }
 
 /// The list in force, of the workspace that the command runs in if there is one.

@@ -58,34 +58,49 @@ impl Source {
         text
     }
 
-    /// What the code declares by each of the keywords.
-    pub fn declared(&self, keywords: &[&str]) -> FxHashSet<String> {
+    /// What is declared by each of the keywords outside of all braces.
+    pub fn outer(&self, keywords: &[&str]) -> FxHashSet<String> {
         let mut names = FxHashSet::default();
-        for line in &self.code {
-            let mut words = words(line).peekable();
-            while let Some(word) = words.next() {
-                if keywords.contains(&word)
-                    && let Some(name) = words.peek()
-                {
-                    names.insert((*name).to_owned());
-                }
-            }
+        for line in self.outer_lines() {
+            let mut words = words(line).skip_while(|word| !keywords.contains(word));
+            names.extend(words.nth(1).map(str::to_owned));
         }
         names
     }
 
-    /// The modules that are declared outside of all braces.
-    pub fn outer_modules(&self) -> FxHashSet<String> {
+    fn outer_lines(&self) -> impl Iterator<Item = &str> {
         let mut depth = 0i32;
-        let mut names = FxHashSet::default();
-        for line in &self.code {
-            if depth == 0 {
-                let mut words = words(line).skip_while(|word| *word != "mod");
-                names.extend(words.nth(1).map(str::to_owned));
-            }
+        self.code.iter().map(String::as_str).filter(move |line| {
+            let outer = depth == 0;
             depth += line.chars().map(|c| i32::from(c == '{') - i32::from(c == '}')).sum::<i32>();
+            outer
+        })
+    }
+
+    /// Names that this file gives to what has another name at home: `use a::B as C`, `type C = B`.
+    pub fn renames(&self) -> FxHashMap<String, String> {
+        let mut found = FxHashMap::default();
+        for line in &self.code {
+            for (at, _) in line.match_indices(" as ") {
+                let before = words(&line[..at]).last();
+                let after = words(&line[at + 4..]).next();
+                if let (Some(before), Some(after)) = (before, after)
+                    && after != "_"
+                    && line.trim_end().ends_with([';', ',', '}', '{'])
+                {
+                    found.insert(after.to_owned(), before.to_owned());
+                }
+            }
         }
-        names
+        for line in self.outer_lines() {
+            if let Some((name, ty)) = line.split_once("type ").and_then(|(_, rest)| rest.split_once('='))
+                && let Some(name) = words(name).next()
+                && let Some(ty) = words(ty.split('<').next().unwrap_or(ty)).last()
+            {
+                found.insert(name.to_owned(), ty.to_owned());
+            }
+        }
+        found
     }
 
     /// The structs and enums that are defined here, with the words of their fields' types. Fields that
@@ -93,6 +108,9 @@ impl Source {
     pub fn fields(&self) -> FxHashMap<String, FxHashSet<String>> {
         let code = self.code.join("\n");
         let mut found: FxHashMap<String, FxHashSet<String>> = FxHashMap::default();
+        // tokio has guards of the same names.
+        let of_tokio: FxHashSet<&str> =
+            self.code.iter().filter(|line| line.contains("use tokio")).flat_map(|line| words(line)).collect();
         for keyword in ["struct ", "enum "] {
             for (at, _) in code.match_indices(keyword) {
                 if code[..at].ends_with(|c: char| c.is_alphanumeric() || c == '_') {
@@ -118,7 +136,13 @@ impl Source {
                 let owned = rest[name.len()..end]
                     .split(',')
                     .filter(|field| !shares.iter().any(|part| field.contains(part)));
-                found.entry(name.to_owned()).or_default().extend(owned.flat_map(words).map(str::to_owned));
+                let of_field = found.entry(name.to_owned()).or_default();
+                for word in owned.flat_map(words) {
+                    of_field.insert(word.to_owned());
+                    if word.ends_with("Guard") && of_tokio.contains(word) {
+                        of_field.insert("tokio".to_owned());
+                    }
+                }
             }
         }
         found

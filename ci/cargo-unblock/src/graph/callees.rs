@@ -5,7 +5,7 @@
 
 use super::{Dispatch, Found, Graph};
 use crate::list::Tier;
-use crate::program::{BodyId, PROGRAM, What};
+use crate::program::{BodyId, Impl, What, plain};
 use crate::types::{Callee, Name, Subst, Ty, TyId};
 
 /// The tiers of what may block itself, or takes a closure off the event loop.
@@ -34,7 +34,7 @@ impl Graph<'_> {
         // The project's own entries go before its own functions.
         if let Some(entry) = self
             .list
-            .get(&text.replacen(PROGRAM, "", 1), &[Tier::Block, Tier::Offload])
+            .get(&plain(&text), &[Tier::Block, Tier::Offload])
             .filter(|&entry| self.list.entries[entry].own)
         {
             return self.listed(entry, &text, owner, own, given, found);
@@ -158,7 +158,7 @@ impl Graph<'_> {
                     &|a, b| self.program.same(a, b),
                     &|name| {
                         parameters.contains(&name)
-                            || (parameters.is_empty() && self.program.is_parameter(name, &of.crate_name))
+                            || (of.of_name.is_none() && self.program.is_parameter(name, &of.crate_name))
                     },
                     &mut found,
                 );
@@ -169,10 +169,19 @@ impl Graph<'_> {
                 }
                 fits
             }
-            (None, Some(name)) => match self.program.types.ty(ty) {
-                Ty::Path(path, _) => self.program.types.text(*path).rsplit("::").next() == Some(name),
-                _ => false,
-            },
+            (None, Some(name)) => {
+                let Ty::Path(path, _) = self.program.types.ty(ty) else { return false };
+                let path = self.program.types.text(*path);
+                // Of two types of one name, each has the impls of its module.
+                let is_at = |of: &Impl| path.strip_prefix(&of.module) == Some(name);
+                path.rsplit("::").next() == Some(name)
+                    && (is_at(of)
+                        || !self
+                            .program
+                            .impls
+                            .iter()
+                            .any(|other| other.of_name.as_ref() == Some(name) && is_at(other)))
+            }
             (None, None) => false,
         }
     }
@@ -210,7 +219,7 @@ impl Graph<'_> {
         let text = format!("{interface_name}::{}", self.program.types.text(method));
         if let Some(entry) = self
             .list
-            .get(&text.replacen(PROGRAM, "", 1), &[Tier::Block, Tier::Offload])
+            .get(&plain(&text), &[Tier::Block, Tier::Offload])
             .filter(|&entry| self.list.entries[entry].own)
         {
             return self.listed(entry, &text, &[of], own, given, found);
@@ -304,6 +313,9 @@ impl Graph<'_> {
                             self.program.types.text(method)
                         );
                         self.listed_as(entry, &text, shown, &[from], own, given, found);
+                    } else {
+                        // An adaptor of std that became `dyn Iterator`, as others.
+                        self.external(&text, Some(from), own, &[], &[], found);
                     }
                 }
             }

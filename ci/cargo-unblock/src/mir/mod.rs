@@ -367,7 +367,12 @@ impl Reader<'_> {
 
     /// `src/a b.rs:1:2: 3:4`, maybe with ` (#0)` behind it.
     fn span(&mut self, text: &str) -> Option<Span> {
-        let text = text.rfind(" (#").map_or(text, |end| &text[..end]);
+        // The syntax context, which some spans carry.
+        let context = text.strip_suffix(')').and_then(|rest| rest.rsplit_once(" (#"));
+        let text = match context {
+            Some((before, number)) if number.bytes().all(|digit| digit.is_ascii_digit()) => before,
+            _ => text,
+        };
         let (start, end) = text.rsplit_once(": ")?;
         let (end_line, end_column) = end.split_once(':')?;
         let (start, column) = start.rsplit_once(':')?;

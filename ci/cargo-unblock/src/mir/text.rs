@@ -107,7 +107,10 @@ pub(super) fn split_type(text: &str) -> Option<(&str, &str)> {
 
 /// The call in `f(x) -> [return: bb1, unwind: bb2]`, when it is one.
 pub(super) fn call_part(code: &str) -> Option<&str> {
-    let end = code.rfind(") -> [return: ").or_else(|| code.rfind(") -> unwind "))?;
+    // A call that never returns leads nowhere, or, within an async body, to what cleans up.
+    let never =
+        || code.rfind(") -> bb").filter(|end| code[end + 7..].bytes().all(|digit| digit.is_ascii_digit()));
+    let end = code.rfind(") -> [return: ").or_else(|| code.rfind(") -> unwind ")).or_else(never)?;
     let call = &code[..=end];
     let verb = call.split('(').next()?;
     (!["assert", "drop", "asm!", "yield", "falseEdge"].contains(&verb)).then_some(call)

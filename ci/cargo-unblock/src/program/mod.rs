@@ -17,8 +17,16 @@ use crate::types::{Callee, Name, Scope, Ty, TyId, Types};
 
 pub type BodyId = usize;
 
-/// Follows the name of a crate that is no library, so that its paths are not taken for the library's.
-pub const PROGRAM: &str = "~bin";
+/// The path without the number that stands behind the name of a crate that is no library, so that its
+/// paths are not taken for the library's.
+pub fn plain(path: &str) -> String {
+    match path.split_once('~') {
+        Some((before, rest)) => {
+            format!("{before}{}", plain(rest.trim_start_matches(|c: char| c.is_ascii_digit())))
+        }
+        None => path.to_owned(),
+    }
+}
 
 pub struct Program {
     pub types: Types,
@@ -41,6 +49,8 @@ pub struct Program {
     /// Closures and async bodies by the body that they stand in.
     nested: FxHashMap<Option<BodyId>, Vec<BodyId>>,
     crates: FxHashSet<String>,
+    /// Paths under which types have impls: these are their own, not another crate's export.
+    homes: FxHashSet<String>,
     exports: FxHashMap<String, String>,
     /// Names of types that a crate declares: they are no generic parameters.
     declared: FxHashMap<String, FxHashSet<String>>,
@@ -101,6 +111,8 @@ pub struct Impl {
     /// The last name of the type, where the type itself is not known.
     pub of_name: Option<String>,
     pub parameters: Vec<Name>,
+    /// The module that it stands in, with the crate in front.
+    pub module: String,
     pub methods: FxHashMap<Name, BodyId>,
     /// What it gives to the trait's types: the last names.
     pub associated: FxHashMap<String, String>,
@@ -109,8 +121,8 @@ pub struct Impl {
 impl Program {
     pub fn new(mut units: Vec<Unit>) -> Program {
         // A package's program is often called as its library is: their functions are different ones.
-        for unit in units.iter_mut().filter(|unit| !unit.is_library) {
-            unit.crate_name.push_str(PROGRAM);
+        for (number, unit) in units.iter_mut().enumerate().filter(|(_, unit)| !unit.is_library) {
+            unit.crate_name = format!("{}~{number}", unit.crate_name);
         }
         let mut program = Program {
             types: Types::default(),
@@ -126,6 +138,7 @@ impl Program {
             casts: FxHashSet::default(),
             crates: units.iter().map(|unit| unit.crate_name.clone()).collect(),
             declared: FxHashMap::default(),
+            homes: FxHashSet::default(),
             nested: FxHashMap::default(),
             exports: FxHashMap::default(),
         };
@@ -134,6 +147,13 @@ impl Program {
         }
         for unit in units {
             program.add(unit);
+        }
+        for of in &program.impls {
+            match (of.of.map(|ty| program.types.ty(ty)), &of.of_name) {
+                (Some(Ty::Path(path, _)), _) => program.homes.insert(program.types.text(*path).to_owned()),
+                (_, Some(name)) => program.homes.insert(format!("{}{name}", of.module)),
+                _ => false,
+            };
         }
         program
     }
@@ -249,7 +269,8 @@ impl Program {
             {
                 let key = &name[..start + 1 + end];
                 let index = *impls.entry(key.to_owned()).or_insert_with(|| {
-                    let new = self.types_of_impl(&unit, &name[start + 9..start + end]);
+                    let mut new = self.types_of_impl(&unit, &name[start + 9..start + end]);
+                    new.module = format!("{}::{}", unit.crate_name, &name[..start]);
                     self.impls.push(new);
                     self.impls.len() - 1
                 });
@@ -302,16 +323,17 @@ impl Program {
                     continue;
                 }
                 if let Some(index) = self.bodies[id].of {
-                    let method = self.types.name(last);
+                    let method = self.types.name(last.trim_start_matches("r#"));
                     self.impls[index].methods.insert(method, id);
                     self.methods.entry(method).or_default().push((index, id));
                     continue;
                 }
             }
             if self.bodies[id].is_function {
+                let name = name.replace("r#", "");
                 let whole = format!("{}::{name}", unit.crate_name);
                 let path = self.types.name(&whole);
-                let last = self.types.name(name.rsplit("::").next().unwrap_or(name));
+                let last = self.types.name(name.rsplit("::").next().unwrap_or(&name));
                 self.paths.entry(path).or_default().push(id);
                 self.by_last.entry(last).or_default().push(id);
             }
@@ -354,12 +376,11 @@ impl Program {
             if let Some((first, _)) = name.split_once("::")
                 && !first.starts_with(['<', '{'])
             {
-                scope.modules.insert(first.to_owned());
+                scope.modules.insert(first.trim_start_matches("r#").to_owned());
             }
         }
         for (index, file) in unit.files.iter().enumerate() {
             let Some(source) = self.sources.get(&unit.directory, file) else { continue };
-            scope.declared.extend(source.declared(&["struct", "enum", "union", "trait"]));
             for (header, associated) in source.impls_with_types() {
                 self.impls.push(Impl {
                     crate_name: unit.crate_name.clone(),
@@ -367,6 +388,7 @@ impl Program {
                     of: None,
                     of_name: header.of.as_deref().map(last_name),
                     parameters: Vec::new(),
+                    module: String::new(),
                     methods: FxHashMap::default(),
                     associated,
                 });
@@ -375,7 +397,9 @@ impl Program {
                 self.fields.entry(name).or_default().extend(words);
             }
             if index == 0 {
-                scope.modules.extend(source.outer_modules());
+                // Only what stands at the root is printed without a path, as a generic parameter is.
+                scope.declared = source.outer(&["struct", "enum", "union", "trait"]);
+                scope.modules.extend(source.outer(&["mod"]));
             }
         }
         for root in ["std", "core", "alloc"] {
@@ -393,6 +417,7 @@ impl Program {
             of: None,
             of_name: None,
             parameters: Vec::new(),
+            module: String::new(),
             methods: FxHashMap::default(),
             associated: FxHashMap::default(),
         };
@@ -400,8 +425,10 @@ impl Program {
         let Some(source) = self.sources.get(&unit.directory, file) else { return result };
         let header = sources::header(&source.between(line, column, end_line, end_column));
         result.parameters = header.parameters.iter().map(|name| self.types.name(name)).collect();
-        result.interface = header.interface;
-        result.of_name = header.of.as_deref().map(last_name);
+        let renames = source.renames();
+        let at_home = |name: String| renames.get(&name).cloned().unwrap_or(name);
+        result.interface = header.interface.map(at_home);
+        result.of_name = header.of.as_deref().map(last_name).map(at_home);
         // A blanket impl is for its own parameter.
         let own =
             header.of.as_deref().and_then(|of| header.parameters.iter().find(|parameter| *parameter == of));

@@ -1,6 +1,6 @@
 //! What does a name stand for?
 
-use super::{BodyId, PROGRAM, Program};
+use super::{BodyId, Program, plain};
 use crate::types::{Name, Subst, TyId};
 
 const PRIMITIVES: [&str; 19] = [
@@ -81,14 +81,13 @@ impl Program {
     /// Whether the path may name a function: of a crate at hand it has to be there.
     pub fn may_have(&self, path: &str) -> bool {
         let Some((crate_name, rest)) = path.split_once("::") else { return false };
-        let program = format!("{crate_name}{PROGRAM}");
-        if !self.crates.contains(crate_name) && !self.crates.contains(&program) {
+        if !self.crates.iter().any(|known| plain(known) == crate_name) {
             return true;
         }
         let last = rest.rsplit("::").next().unwrap_or(rest);
         self.bodies.iter().any(|body| {
             body.is_function
-                && [crate_name, &program].contains(&self.units[body.unit].crate_name.as_str())
+                && plain(&self.units[body.unit].crate_name) == crate_name
                 && body.shown.rsplit("::").next() == Some(last)
         })
     }
@@ -104,7 +103,8 @@ impl Program {
         if !self.crates.contains(first_a) || !self.crates.contains(first_b) {
             return false;
         }
-        first_a != first_b || is_subsequence(a, b) || is_subsequence(b, a)
+        let exported = first_a != first_b && !(self.homes.contains(a) && self.homes.contains(b));
+        exported || (first_a == first_b && (is_subsequence(a, b) || is_subsequence(b, a)))
     }
 
     /// Whether the name can only be a generic parameter.

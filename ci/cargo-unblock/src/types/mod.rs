@@ -306,7 +306,7 @@ impl Types {
     }
 
     fn shown(&self, name: Name) -> String {
-        self.text(name).replace(crate::program::PROGRAM, "")
+        crate::program::plain(self.text(name))
     }
 
     /// The type as a reader writes it.
