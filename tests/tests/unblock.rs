@@ -130,7 +130,7 @@ fn planted_calls_turn_the_checks_red_and_moved_ones_green() {
         );
     }
 
-    // The whole check stops at it, after formatting and lints have passed.
+    // The whole check stops at it, after formatting has passed.
     plant(&service, PLANTS[1].helpers, &PLANTS[1].wrong.replace(" // here", ""));
     let output = Command::new(service.join("ci/check"))
         .envs(check_variables())

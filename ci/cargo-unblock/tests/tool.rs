@@ -82,6 +82,23 @@ fn short_says_place_api_chain_and_cure() {
 }
 
 #[test]
+fn annotations_name_files_from_the_repositorys_root() {
+    let repository = tempfile::tempdir().unwrap();
+    let project = repository.path().join("services/one");
+    write(&project, "Cargo.toml", "[package]\nname = \"one\"\nversion = \"0.1.0\"\nedition = \"2024\"\n");
+    write(&project, "src/lib.rs", ONE);
+    let run = |format: &str| -> Run {
+        let mut command = common::command(&project);
+        command.args(["--message-format", format]).env("GITHUB_WORKSPACE", repository.path());
+        command.output().unwrap().into()
+    };
+    let github = run("github");
+    assert!(github.stdout.starts_with("::error file=services/one/src/lib.rs,line=1,"), "{}", github.stdout);
+    assert!(run("sarif").stdout.contains("\"services/one/src/lib.rs\""));
+    assert!(run("short").stdout.starts_with("src/lib.rs:1:"));
+}
+
+#[test]
 fn findings_with_one_cause_are_one_diagnostic() {
     let folder = package(
         "grouped",
@@ -476,6 +493,8 @@ fn the_actions_script_runs_nothing_that_an_input_holds() {
             .unwrap()
             .into()
     };
+    let lines = run("--lib\n--no-such-option");
+    assert_eq!(lines.code, 2, "the second line is lost: {}", lines.stderr);
     let normal = run("--lib --quiet");
     assert_eq!(normal.code, 1, "{}", normal.stderr);
     assert!(normal.stdout.starts_with("::error file=src/lib.rs,line=1,"), "{}", normal.stdout);

@@ -143,6 +143,16 @@ pub async fn released(lock: &Mutex<u8>) {
     pause().await;
 }
 
+fn never() -> ! {
+    loop {
+        read("never");
+    }
+}
+
+pub async fn never_returns() {
+    never() // BAD
+}
+
 pub fn sync() {
     read("sync");
 }
