@@ -4,7 +4,7 @@
 //! a crate declares, where a macro is defined and invoked, and the comments that allow a finding. It is
 //! a reading of tokens, not of the grammar: the compiler has accepted the text before.
 
-use std::cell::RefCell;
+use std::cell::{OnceCell, RefCell};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
@@ -16,6 +16,7 @@ pub struct Source {
     /// The same lines with comments and the insides of strings blanked.
     code: Vec<String>,
     pub comments: Vec<Comment>,
+    renames: OnceCell<FxHashMap<String, String>>,
 }
 
 /// A line comment, without its slashes.
@@ -31,7 +32,7 @@ impl Source {
     pub fn new(text: &str) -> Source {
         let lines: Vec<String> = text.lines().map(str::to_owned).collect();
         let (code, comments) = blank(text);
-        Source { lines, code, comments }
+        Source { lines, code, comments, renames: OnceCell::new() }
     }
 
     /// The line's text; lines count from 1.
@@ -78,7 +79,11 @@ impl Source {
     }
 
     /// Names that this file gives to what has another name at home: `use a::B as C`, `type C = B`.
-    pub fn renames(&self) -> FxHashMap<String, String> {
+    pub fn renames(&self) -> &FxHashMap<String, String> {
+        self.renames.get_or_init(|| self.find_renames())
+    }
+
+    fn find_renames(&self) -> FxHashMap<String, String> {
         let mut found = FxHashMap::default();
         for line in &self.code {
             for (at, _) in line.match_indices(" as ") {

@@ -5,7 +5,7 @@
 
 use super::{Dispatch, Found, Graph};
 use crate::list::Tier;
-use crate::program::{BodyId, Impl, What, plain};
+use crate::program::{BodyId, What, plain};
 use crate::types::{Callee, Name, Subst, Ty, TyId};
 
 /// The tiers of what may block itself, or takes a closure off the event loop.
@@ -173,14 +173,8 @@ impl Graph<'_> {
                 let Ty::Path(path, _) = self.program.types.ty(ty) else { return false };
                 let path = self.program.types.text(*path);
                 // Of two types of one name, each has the impls of its module.
-                let is_at = |of: &Impl| path.strip_prefix(&of.module) == Some(name);
                 path.rsplit("::").next() == Some(name)
-                    && (is_at(of)
-                        || !self
-                            .program
-                            .impls
-                            .iter()
-                            .any(|other| other.of_name.as_ref() == Some(name) && is_at(other)))
+                    && (path.strip_prefix(&of.module) == Some(name) || !self.program.homes.contains(path))
             }
             (None, None) => false,
         }

@@ -78,6 +78,8 @@ pub struct Graph<'a> {
     /// The node at hand, and those whose calls depend on what becomes `dyn` or a function pointer.
     current: NodeId,
     by_cast: FxHashSet<NodeId>,
+    /// The last two names of the list's entries of [`Tier::Entry`].
+    entries: FxHashSet<String>,
 }
 
 /// A generic function is looked at with at most so many sets of types. Higher costs time in code that
@@ -93,6 +95,10 @@ const HOLDERS: [&str; 4] = ["std::boxed::Box", "std::sync::Arc", "std::rc::Rc", 
 
 impl<'a> Graph<'a> {
     pub fn new(program: &'a mut Program, list: &'a List, dispatch: Dispatch) -> Graph<'a> {
+        let entries = list.entries.iter().filter(|entry| entry.tier == Tier::Entry).map(|entry| {
+            let start = entry.path.rmatch_indices("::").nth(1).map_or(0, |(at, _)| at + 2);
+            entry.path[start..].to_owned()
+        });
         let mut graph = Graph {
             program,
             list,
@@ -107,6 +113,7 @@ impl<'a> Graph<'a> {
             origins: FxHashMap::default(),
             current: 0,
             by_cast: FxHashSet::default(),
+            entries: entries.collect(),
         };
         for body in 0..graph.program.bodies.len() {
             graph.node(body, Subst::new());
@@ -150,8 +157,7 @@ impl<'a> Graph<'a> {
         let interface = body.of.and_then(|of| self.program.impls[of].interface.as_deref());
         let Some(interface) = interface.filter(|_| body.within.is_none()) else { return false };
         let name = body.shown.rsplit("::").next().unwrap_or("");
-        let end = format!("::{interface}::{name}");
-        self.list.entries.iter().any(|entry| entry.tier == Tier::Entry && entry.path.ends_with(&end))
+        self.entries.contains(&format!("{interface}::{name}"))
     }
 
     pub fn body(&self, node: NodeId) -> &crate::program::Body {

@@ -50,7 +50,7 @@ pub struct Program {
     nested: FxHashMap<Option<BodyId>, Vec<BodyId>>,
     crates: FxHashSet<String>,
     /// Paths under which types have impls: these are their own, not another crate's export.
-    homes: FxHashSet<String>,
+    pub homes: FxHashSet<String>,
     exports: FxHashMap<String, String>,
     /// Names of types that a crate declares: they are no generic parameters.
     declared: FxHashMap<String, FxHashSet<String>>,
