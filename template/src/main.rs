@@ -50,7 +50,7 @@ fn main() -> ExitCode {
     let outcome = panic::catch_unwind(|| match args.command {
         None => start(&loaded),
         Some(Command::Check) => commands::check(&loaded),
-        Some(Command::Migrate) => commands::migrate(&loaded, &app::migrations()),
+        Some(Command::Migrate) => commands::migrate(&loaded, app::migrations()),
     });
     outcome
         .unwrap_or_else(|_| Err("a panic, see above".into()))
@@ -81,7 +81,7 @@ fn serve(loaded: &Loaded<Settings>, logs: &mut Logs) -> Result<Exit, Failure> {
         .enable_all()
         .build()?;
 
-    let Some(links) = control.unless_stopped(&runtime, Links::open(config, &app::migrations())) else {
+    let Some(links) = control.unless_stopped(&runtime, Links::open(config, app::migrations())) else {
         return Ok(Exit::Clean);
     };
     let links = links?;
@@ -91,7 +91,7 @@ fn serve(loaded: &Loaded<Settings>, logs: &mut Logs) -> Result<Exit, Failure> {
         let routes = edge.wrap(app::start(&links, &loaded.app));
         Server::start(&config.server, routes).await
     })?;
-    control.serving(server.addr(), links.db.last_answer());
+    control.serving(server.addr(), links.db.pulse());
 
     let signal = control.wait_for_signal();
     logs.drain_before(shutdown::deadline(&signal, config) + TAIL);

@@ -12,5 +12,6 @@ mod engine {
     mod metrics;
     mod requests;
     mod shutdown;
+    mod sqlite;
     mod start;
 }

@@ -5,6 +5,7 @@
 mod common;
 
 use serde_json::json;
+use sqlx::query;
 
 use self::common::{Response, Service, client, setup};
 
@@ -145,23 +146,19 @@ fn a_pending_migration_stops_a_start_that_may_not_apply_it() {
     assert_eq!(setup.start().get("/items").status, 200);
 }
 
-#[test]
-fn what_was_acknowledged_is_stored_even_when_the_disk_is_full() {
-    let service = setup().disk(256).start();
+#[tokio::test]
+async fn a_migration_that_was_edited_after_it_was_applied_is_refused() {
+    let mut setup = setup();
+    assert_eq!(setup.run(&["migrate"]).status.code(), Some(0));
+    let mut database = setup.database.connect().await;
+    let edit = query("UPDATE _sqlx_migrations SET checksum = $1 WHERE version = 1").bind(vec![0_u8]);
+    edit.execute(&mut database).await.unwrap();
 
-    let mut stored = Vec::new();
-    let refused = loop {
-        let answer = post(&service, r#"{"name": "one more"}"#);
-        if answer.status != 201 {
-            break answer;
-        }
-        stored.push(answer.header("location").unwrap().to_owned());
-        assert!(stored.len() < 1000, "the disk never fills");
-    };
-
-    refused.problem(503);
-    assert!(!stored.is_empty());
-    for path in stored {
-        assert_eq!(service.get(&path).status, 200, "{path} was acknowledged");
+    for migrate_on_start in ["true", "false"] {
+        setup = setup.set("database.migrate_on_start", migrate_on_start);
+        let refused = setup.run(&[]);
+        let stderr = String::from_utf8(refused.stderr).unwrap();
+        assert_eq!(refused.status.code(), Some(1), "{stderr}");
+        assert!(stderr.contains("migration 1 was edited"), "{stderr}");
     }
 }

@@ -15,10 +15,13 @@ use super::shutdown::Exit;
 /// # Errors
 /// None yet: a configuration that cannot work was refused when it was loaded.
 pub fn check<A>(loaded: &Loaded<A>) -> Result<Exit, Box<dyn Error>> {
-    println!("{}", loaded.report());
-    match small_runtime()?.block_on(db::look(&loaded.config.database)) {
-        Ok(()) => println!("database  ok"),
-        Err(problem) => println!("database  warning: {problem}"),
+    print!("{}", loaded.report());
+    match small_runtime()?.block_on(db::look(&loaded.config)) {
+        Ok(notes) => {
+            notes.iter().for_each(|note| println!("{note}"));
+            println!("\ndatabase  ok");
+        }
+        Err(problem) => println!("\ndatabase  warning: {problem}"),
     }
     Ok(Exit::Clean)
 }
@@ -27,15 +30,13 @@ pub fn check<A>(loaded: &Loaded<A>) -> Result<Exit, Box<dyn Error>> {
 ///
 /// # Errors
 /// The database cannot be opened, or does not fit the `migrations`.
-pub fn migrate<A>(loaded: &Loaded<A>, migrations: &Migrator) -> Result<Exit, Box<dyn Error>> {
-    let config = &loaded.config.database;
+pub fn migrate<A>(loaded: &Loaded<A>, migrations: Migrator) -> Result<Exit, Box<dyn Error>> {
+    let config = &loaded.config;
     small_runtime()?.block_on(async {
-        let db = db::open(config).await?;
-        db.migrate(migrations, true).await?;
-        db.close().await;
+        db::open(config, migrations, true).await?.close().await;
         Ok::<_, db::Unusable>(())
     })?;
-    println!("{} is up to date", without_secrets(&config.url));
+    println!("{} is up to date", without_secrets(&config.database.url));
     Ok(Exit::Clean)
 }
 

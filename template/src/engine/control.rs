@@ -18,7 +18,7 @@ use tracing::info;
 
 use super::admin::{self, Admin};
 use super::config::{self, Config};
-use super::db::LastAnswer;
+use super::db::Pulse;
 use super::health::Health;
 use super::http::edge::Edge;
 use super::metrics::Metrics;
@@ -97,7 +97,7 @@ impl Control {
     }
 
     /// From now on `/readyz` is 200.
-    pub fn serving(&self, addr: SocketAddr, database: LastAnswer) {
+    pub fn serving(&self, addr: SocketAddr, database: Pulse) {
         self.admin.health.serving(database);
         info!(%addr, version = env!("CARGO_PKG_VERSION"), "serving");
     }

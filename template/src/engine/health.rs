@@ -8,7 +8,7 @@
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::db::{LastAnswer, UNREADY_AFTER};
+use super::db::{Pulse, UNREADY_AFTER};
 
 /// A stall of this length makes the replica unready. Higher: users wait longer in a stuck one. Lower: one
 /// long poll moves its load to the others.
@@ -18,7 +18,7 @@ pub const UNREADY_STALL: Duration = Duration::from_secs(1);
 #[derive(Clone, Default)]
 pub struct Health {
     state: Arc<Mutex<State>>,
-    database: Arc<OnceLock<LastAnswer>>,
+    database: Arc<OnceLock<Pulse>>,
 }
 
 #[derive(Default)]
@@ -37,7 +37,7 @@ enum Phase {
 }
 
 impl Health {
-    pub(super) fn serving(&self, database: LastAnswer) {
+    pub(super) fn serving(&self, database: Pulse) {
         let _ = self.database.set(database);
         self.update(|state| {
             // A signal may have come first.
@@ -78,7 +78,7 @@ impl Health {
         if stall > UNREADY_STALL {
             reasons.push(format!("event loop stalled for {} ms", stall.as_millis()));
         }
-        let silent = self.database.get().map_or(Duration::ZERO, LastAnswer::age);
+        let silent = self.database.get().map_or(Duration::ZERO, Pulse::age);
         // The probe runs on the event loop: while that is stalled, the database's silence says nothing.
         if silent > UNREADY_AFTER && stall <= UNREADY_STALL {
             reasons.push(format!("database has not answered for {} ms", silent.as_millis()));

@@ -4,6 +4,7 @@ use sqlx::migrate::Migrator;
 
 use super::background::Background;
 use super::config::Config;
+use super::config::align::Note;
 use super::db::{self, Db, Unusable};
 use super::offload::Offload;
 
@@ -20,9 +21,9 @@ impl Links {
     ///
     /// # Errors
     /// The database cannot be opened, or does not fit the `migrations`.
-    pub async fn open(config: &Config, migrations: &Migrator) -> Result<Self, Unusable> {
-        let db = db::open(&config.database).await?;
-        db.migrate(migrations, config.database.migrate_on_start).await?;
+    pub async fn open(config: &Config, migrations: Migrator) -> Result<Self, Unusable> {
+        let db = db::open(config, migrations, config.database.migrate_on_start).await?;
+        db::look(config).await?.iter().for_each(Note::log);
         let background = Background::default();
         background.start("database probe", |stop| db.clone().probe(stop));
         Ok(Self { db, offload: Offload::new(&config.offload), background })

@@ -5,6 +5,7 @@
 #![allow(dead_code, reason = "each test crate uses its part of it")]
 
 pub mod client;
+pub mod database;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -18,6 +19,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 pub use self::client::{Response, request, send};
+pub use self::database::Database;
 
 /// Longer than anything takes on a machine that is busy with something else.
 pub const PATIENCE: Duration = Duration::from_secs(30);
@@ -27,6 +29,7 @@ const BINARY: &str = env!(concat!("CARGO_BIN_EXE_", env!("CARGO_PKG_NAME")));
 /// A service that is not started yet.
 pub struct Setup {
     pub dir: TempDir,
+    pub database: Database,
     variables: BTreeMap<String, String>,
     /// Kilobytes that its files may have.
     disk: Option<u32>,
@@ -35,6 +38,7 @@ pub struct Setup {
 /// A running service; killed when dropped.
 pub struct Service {
     pub dir: TempDir,
+    pub database: Database,
     pub public: SocketAddr,
     pub admin: SocketAddr,
     child: Killed,
@@ -51,8 +55,10 @@ impl Drop for Killed {
 }
 
 pub fn setup() -> Setup {
-    let setup = Setup { dir: tempfile::tempdir().unwrap(), variables: BTreeMap::new(), disk: None };
-    setup.set("server.addr", "127.0.0.1:0").set("admin.addr", "127.0.0.1:0")
+    let database = Database::new();
+    let url = database.url();
+    let setup = Setup { dir: tempfile::tempdir().unwrap(), database, variables: BTreeMap::new(), disk: None };
+    setup.set("server.addr", "127.0.0.1:0").set("admin.addr", "127.0.0.1:0").set("database.url", &url)
 }
 
 impl Setup {
@@ -110,7 +116,8 @@ impl Setup {
         let stderr = fs::File::create(self.dir.path().join("stderr")).unwrap();
         let child = Killed(self.command().stderr(stderr).spawn().unwrap());
         let nowhere = SocketAddr::from(([0, 0, 0, 0], 0));
-        let mut service = Service { dir: self.dir, public: nowhere, admin: nowhere, child };
+        let (dir, database) = (self.dir, self.database);
+        let mut service = Service { dir, database, public: nowhere, admin: nowhere, child };
         service.admin = service.address_in("admin listener ready");
         service
     }

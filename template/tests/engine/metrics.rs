@@ -2,6 +2,7 @@
 
 use service::engine::metrics::{COUNTERS, GAUGES, HISTOGRAMS};
 
+use crate::common::database::WRITE;
 use crate::common::{Service, client, eventually, setup};
 
 const BUSY: &[(&str, &str)] =
@@ -9,7 +10,7 @@ const BUSY: &[(&str, &str)] =
 
 fn busy() -> Service {
     let setup = BUSY.iter().fold(setup(), |setup, (key, value)| setup.set(key, value));
-    setup.set("database.acquire_timeout", "300ms").start()
+    setup.set("database.acquire_timeout", "300ms").set("database.max_connections", "1").start()
 }
 
 #[test]
@@ -45,7 +46,7 @@ fn gauges_of_requests_and_connections_rise_and_return() {
 #[test]
 fn the_pool_tells_waiting_from_querying() {
     let service = busy();
-    let write = [("pool", "write")];
+    let write = [("pool", WRITE)];
     let timeouts = service.metric("db_pool_timeouts_total", &write);
     let queries = service.metric("db_query_seconds_count", &write);
     assert_eq!(service.metric("db_pool_max_connections", &write), 1.0);
@@ -53,8 +54,8 @@ fn the_pool_tells_waiting_from_querying() {
 
     // The first holds the only writer, the second gets it in time, the third does not.
     let mut first = service.begin("/drill/hold/200");
-    service.await_metric("db_pool_connections", &[("pool", "write"), ("state", "in_use")], |n| n == 1.0);
-    assert_eq!(service.metric("db_pool_connections", &[("pool", "write"), ("state", "idle")]), 0.0);
+    service.await_metric("db_pool_connections", &[("pool", WRITE), ("state", "in_use")], |n| n == 1.0);
+    assert_eq!(service.metric("db_pool_connections", &[("pool", WRITE), ("state", "idle")]), 0.0);
     let mut second = service.begin("/drill/hold/1000");
     service.await_metric("db_pool_waiters", &write, |waiters| waiters == 1.0);
     assert_eq!(client::read(&mut first).unwrap().status, 200);
@@ -68,7 +69,7 @@ fn the_pool_tells_waiting_from_querying() {
     assert!(service.metric("db_pool_acquire_seconds_sum", &write) >= 0.3, "the third waited that long");
     assert_eq!(service.metric("db_query_seconds_count", &write), queries + 2.0);
     assert!(service.metric("db_query_seconds_sum", &write) < 0.2, "holding is not querying");
-    service.await_metric("db_pool_connections", &[("pool", "write"), ("state", "idle")], |n| n == 1.0);
+    service.await_metric("db_pool_connections", &[("pool", WRITE), ("state", "idle")], |n| n == 1.0);
 }
 
 #[test]

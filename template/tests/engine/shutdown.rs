@@ -2,9 +2,6 @@
 
 use std::time::{Duration, Instant};
 
-use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
-use sqlx::{Connection, Executor};
-
 use crate::common::{client, eventually, request, setup};
 
 #[test]
@@ -103,22 +100,6 @@ fn a_second_signal_exits_at_once() {
         assert_eq!(service.wait(), code);
         assert!(begun.elapsed() < Duration::from_secs(5), "the grace is 25 s");
     }
-}
-
-#[tokio::test]
-async fn a_signal_while_starting_exits_0() {
-    let setup = setup().set("server.request_timeout", "60s").set("database.lock_timeout", "30s");
-    let file = setup.dir.path().join("held.db");
-    let options = SqliteConnectOptions::new().filename(&file).create_if_missing(true);
-    let mut holder = SqliteConnection::connect_with(&options).await.unwrap();
-    holder.execute("BEGIN EXCLUSIVE").await.unwrap();
-    let mut service = setup.set("database.url", "sqlite:held.db").start_admin();
-    assert_eq!(service.ask("/readyz").text(), "starting\n");
-    assert_eq!(service.ask("/livez").status, 200);
-
-    service.signal("TERM");
-
-    assert_eq!(service.wait(), 0);
 }
 
 #[test]

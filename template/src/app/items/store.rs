@@ -47,15 +47,17 @@ pub(super) async fn update(
         .fetch_optional(&mut *transaction)
         .await?;
     let version = version.ok_or_else(Problem::not_found)?;
+    let changed = || Problem::new(StatusCode::PRECONDITION_FAILED, "The item has changed since you read it.");
     if !expected(version) {
-        return Err(Problem::new(StatusCode::PRECONDITION_FAILED, "The item has changed since you read it."));
+        return Err(changed());
     }
     let item = query_as("UPDATE items SET name = $1, version = version + 1 WHERE id = $2 AND version = $3 RETURNING id, name, version")
         .bind(name)
         .bind(id)
         .bind(version)
-        .fetch_one(&mut *transaction)
-        .await?;
+        .fetch_optional(&mut *transaction)
+        .await?
+        .ok_or_else(changed)?; // since the SELECT, if the database lets others write meanwhile
     transaction.commit().await?;
     Ok(item)
 }

@@ -25,7 +25,7 @@ const MILLISECOND: Duration = Duration::from_millis(1);
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// One line of the alignment report.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Note {
     /// A default that was changed because a set value left it no room.
     Clamped { key: &'static str, text: String },
@@ -45,7 +45,9 @@ pub(super) fn in_range(c: &Config, key: &str) -> Result<(), String> {
         "server.max_connections" => count(c.server.max_connections, 1, 1_000_000),
         "database.max_connections" => count(c.database.max_connections, 1, 10_000),
         "database.acquire_timeout" => time(c.database.acquire_timeout, MILLISECOND, DAY),
+        "database.statement_timeout" => time(c.database.statement_timeout, MILLISECOND, DAY),
         "database.lock_timeout" => time(c.database.lock_timeout, NONE, DAY),
+        "database.startup_timeout" => time(c.database.startup_timeout, NONE, DAY),
         "database.statement_cache" => count(c.database.statement_cache, 1, 100_000),
         "offload.threads" => count(c.offload.threads, 1, 512), // what tokio's blocking pool holds
         "watchdog.interval" => time(c.watchdog.interval, MILLISECOND, Duration::from_secs(1)),
@@ -73,9 +75,8 @@ fn time(value: Duration, least: Duration, most: Duration) -> Result<(), String> 
         .ok_or_else(|| format!("must be from {} to {}", format_duration(least), format_duration(most)))
 }
 
-/// What must stay below what, what the upper one has to leave room for, and why. In this order: what one
-/// relation has clamped is fixed for the next.
-const RELATIONS: [(&str, &str, Duration, &str); 5] = [
+/// What must stay below what, what the upper one has to leave room for, and why.
+const RELATIONS: [(&str, &str, Duration, &str); 6] = [
     (
         "database.acquire_timeout",
         "server.request_timeout",
@@ -83,10 +84,16 @@ const RELATIONS: [(&str, &str, Duration, &str); 5] = [
         "else a request times out before it can say that the pool was the cause",
     ),
     (
-        "database.lock_timeout",
+        "database.statement_timeout",
         "server.request_timeout",
         NONE,
-        "else a request times out before it can say that a lock was the cause",
+        "else a request times out before it can say that a statement was the cause",
+    ),
+    (
+        "database.lock_timeout",
+        "database.statement_timeout",
+        NONE,
+        "else a statement times out before it can say that a lock was the cause",
     ),
     (
         "shutdown.grace",
@@ -105,16 +112,18 @@ const RELATIONS: [(&str, &str, Duration, &str); 5] = [
 
 /// Checks the relations, lets defaults give way, and reports.
 pub(super) fn align(mut figment: Figment, origins: &Origins) -> Result<(Figment, Vec<Note>), Vec<String>> {
-    let mut notes = Vec::new();
+    let mut clamped = Vec::new();
+    let mut holds = Vec::new();
     let mut faults = Vec::new();
     // What may not be changed any more: set by the owner, or clamped for another relation.
     let mut fixed = origins.clone();
-    for (lower, upper, margin, why) in RELATIONS {
+    let mut relations = RELATIONS.iter();
+    while let Some(&(lower, upper, margin, why)) = relations.next() {
         let (low, high) = (duration(&figment, lower), duration(&figment, upper));
         let plus = if margin.is_zero() { String::new() } else { format!(" + {}", format_duration(margin)) };
         let claim = format!("{lower} {}{plus} < {upper} {}", format_duration(low), format_duration(high));
         if low + margin < high {
-            notes.push(Note::Holds(claim));
+            holds.push(Note::Holds(claim));
             continue;
         }
         if let (Some(origin), true) = (fixed.get(lower), fixed.contains_key(upper)) {
@@ -127,22 +136,24 @@ pub(super) fn align(mut figment: Figment, origins: &Origins) -> Result<(Figment,
             (lower, low, high.saturating_sub(margin) * 9 / 10, upper, high)
         };
         let [was, now, set] = [was, room, set].map(|duration| format_duration(duration).to_string());
-        notes.push(Note::Clamped { key, text: format!("{was} gave way to {now}, for {cause} is {set}") });
+        clamped.push(Note::Clamped { key, text: format!("{was} gave way to {now}, for {cause} is {set}") });
         figment = figment.merge(Serialized::default(key, now));
         fixed.insert(key.to_owned(), format!("{key}, clamped for {cause}"));
+        // It may be the other side of a relation that was looked at before.
+        relations = RELATIONS.iter();
+        holds.clear();
+        faults.clear();
     }
-    let number = |key: &str| figment.extract_inner::<usize>(key).unwrap_or_default();
-    let (replicas, threads) = (number("platform.replicas"), number("offload.threads"));
-    if replicas > 1 {
-        notes.push(Note::Advice(format!(
-            "platform.replicas is {replicas}, but a SQLite file serves the processes of one machine only"
-        )));
-    }
-    if threads > 2 * cores() {
-        notes.push(Note::Advice(format!(
-            "offload.threads {threads} is more than 2 × {} cores: CPU work will take them from the event loop",
-            cores()
-        )));
+    let mut notes = [clamped, holds].concat();
+    if let Ok(config) = figment.extract::<Config>() {
+        notes.extend(config.database.advice(config.platform.replicas).map(Note::Advice));
+        let threads = config.offload.threads;
+        if threads > 2 * cores() {
+            notes.push(Note::Advice(format!(
+                "offload.threads {threads} is more than 2 × {} cores: CPU work will take them from the event loop",
+                cores()
+            )));
+        }
     }
     if faults.is_empty() { Ok((figment, notes)) } else { Err(faults) }
 }

@@ -1,10 +1,11 @@
 //! Which limits is this process running with, and what happens if one is wrong?
 //!
-//! Every bound of the service stands here, each with what you will see when it is too high and when
-//! it is too low. Start with `NAME check`: it prints each value in force and where it came from.
+//! Every bound of the service stands here, those of the database in `database.rs`, each with what you will
+//! see when it is too high and when it is too low. Start with `NAME check`: it prints each value in force and where it came from.
 //! How values are found and refused is in [`load`]; how they must fit together, in [`align`].
 
 pub mod align;
+mod database;
 pub mod load;
 pub mod report;
 
@@ -16,6 +17,8 @@ use std::time::Duration;
 
 use bytesize::ByteSize;
 use serde::{Deserialize, Serialize};
+
+pub use self::database::Database;
 
 /// The engine's settings. Durations are written `"250ms"`, `"30s"`, `"1m 15s"`; sizes `"64KiB"`, `"1MiB"`. Your own live in `src/app/settings.rs`, under the key `app`.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -62,29 +65,6 @@ pub struct Admin {
     /// Host names, besides IP literals and localhost, under which it may be asked. Others get 403:
     /// a web page must not reach it through a name of its own (DNS rebinding).
     pub allowed_hosts: Vec<String>,
-}
-
-/// The database and its pools.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Database {
-    /// A SQLite file, `sqlite:PATH`; created if missing, with its folder.
-    pub url: String,
-    /// Readers at once (one writer comes on top). Too high: they fight for cores and disk. Too
-    /// low: requests wait in `db_pool_acquire_seconds` while the machine idles.
-    pub max_connections: u32,
-    /// Longest wait for a connection; then 503. Too high: a dead database holds every request for
-    /// its whole timeout. Too low: short bursts are refused that would have been served.
-    #[serde(with = "humantime_serde")]
-    pub acquire_timeout: Duration,
-    /// Longest wait for SQLite's write lock held by another process. Too high: writers queue up
-    /// behind it. Too low: a backup makes writes fail with 503.
-    #[serde(with = "humantime_serde")]
-    pub lock_timeout: Duration,
-    /// Prepared statements kept per connection. Too high: memory. Too low: each query is parsed anew.
-    pub statement_cache: usize,
-    /// Apply pending migrations at start. Off: start-up refuses an older database until
-    /// `NAME migrate` was run.
-    pub migrate_on_start: bool,
 }
 
 /// Threads for CPU work and blocking calls.
@@ -193,19 +173,6 @@ impl Default for Server {
 impl Default for Admin {
     fn default() -> Self {
         Self { addr: SocketAddr::from(([127, 0, 0, 1], 8081)), allowed_hosts: Vec::new() }
-    }
-}
-
-impl Default for Database {
-    fn default() -> Self {
-        Self {
-            url: "sqlite:data/service.db".to_owned(),
-            max_connections: u32::try_from(4 * cores()).unwrap_or(u32::MAX),
-            acquire_timeout: Duration::from_secs(2),
-            lock_timeout: Duration::from_secs(5),
-            statement_cache: 100,
-            migrate_on_start: true,
-        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! What does `NAME check` print?
 
-use std::fmt::Write;
+use std::fmt::{self, Write};
 
 use figment::value::Value;
 
@@ -26,23 +26,34 @@ impl<A> Loaded<A> {
         }
         text.push_str("\nalignment\n");
         for note in &self.notes {
-            let _ = match note {
-                Note::Holds(claim) => writeln!(text, "  ok       {claim}"),
-                Note::Clamped { key, text: how } => writeln!(text, "  clamped  {key} {how}"),
-                Note::Advice(advice) => writeln!(text, "  advice   {advice}"),
-            };
+            let _ = writeln!(text, "{note}");
         }
         text
     }
 
     /// Puts into the log what an operator would not expect: clamped defaults and advice.
     pub fn log(&self) {
-        for note in &self.notes {
-            match note {
-                Note::Clamped { key, text } => tracing::warn!(key, "configuration: {text}"),
-                Note::Advice(advice) => tracing::warn!("configuration: {advice}"),
-                Note::Holds(_) => {}
-            }
+        self.notes.iter().for_each(Note::log);
+    }
+}
+
+impl Note {
+    /// Puts it into the log, unless all is well.
+    pub fn log(&self) {
+        match self {
+            Self::Clamped { key, text } => tracing::warn!(key, "configuration: {text}"),
+            Self::Advice(advice) => tracing::warn!("configuration: {advice}"),
+            Self::Holds(_) => {}
+        }
+    }
+}
+
+impl fmt::Display for Note {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Holds(claim) => write!(f, "  ok       {claim}"),
+            Self::Clamped { key, text } => write!(f, "  clamped  {key} {text}"),
+            Self::Advice(advice) => write!(f, "  advice   {advice}"),
         }
     }
 }

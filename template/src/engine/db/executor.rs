@@ -1,9 +1,13 @@
 //! How long does the database take to answer?
 //!
 //! sqlx runs a query on anything that is an `Executor`. Ours runs it on sqlx's connection and adds up
-//! the time spent waiting for the database: not for the pool, and not for whoever reads the rows.
+//! the time spent waiting for the database: not for the pool, and not for whoever reads the rows. That
+//! time is bounded: a database that is gone, or a connection that a firewall has cut without a word, would
+//! else be waited for until the request's own deadline.
 
-use std::time::{Duration, Instant};
+use std::io;
+use std::pin::pin;
+use std::time::Duration;
 
 use async_stream::try_stream;
 use futures_util::TryStreamExt;
@@ -11,7 +15,9 @@ use futures_util::future::BoxFuture;
 use futures_util::stream::BoxStream;
 use sqlx::error::BoxDynError;
 use sqlx::{Database, Either, Error, Execute, Executor, SqlStr};
+use tokio::time::{Instant, timeout_at};
 
+use super::pool::State;
 use super::{Connection, Driver, Pool, Trouble};
 use crate::engine::log::millis;
 
@@ -24,6 +30,12 @@ type TypeInfo = <Driver as Database>::TypeInfo;
 /// A statement slower than this is logged with its text. Higher: slow ones stay unnamed. Lower: a log
 /// line for each statement.
 const SLOW: Duration = Duration::from_secs(1);
+/// For the database's own timeout to be told first: its connection can be used again. Higher: requests wait
+/// longer for a connection that is cut. Lower: good connections are thrown away.
+const MARGIN: Duration = Duration::from_millis(500);
+/// A waiting statement looks this often whether the database is still there. Higher: it waits longer for
+/// one that is lost. Lower: CPU.
+const LOOK_EVERY: Duration = Duration::from_millis(250);
 
 impl<'c> Executor<'c> for &'c mut Connection {
     type Database = Driver;
@@ -36,13 +48,14 @@ impl<'c> Executor<'c> for &'c mut Connection {
         Box::pin(try_stream! {
             let query = Query::new(query)?;
             let mut timer = Timer::new(&self.pool, &query);
-            self.unsettled = true;
-            let mut rows = self.raw().fetch_many(query);
-            while let Some(row) = timer.time(rows.try_next()).await? {
+            self.state = State::Unsettled;
+            let (raw, state) = self.parts();
+            let mut rows = raw.fetch_many(query);
+            while let Some(row) = timer.time(rows.try_next(), state).await? {
                 yield row;
             }
             drop(rows);
-            self.unsettled = false;
+            *state = State::Settled;
         })
     }
 
@@ -54,15 +67,16 @@ impl<'c> Executor<'c> for &'c mut Connection {
         Box::pin(async move {
             let query = Query::new(query)?;
             let mut timer = Timer::new(&self.pool, &query);
-            self.unsettled = true;
-            let mut rows = self.raw().fetch_many(query);
+            self.state = State::Unsettled;
+            let (raw, state) = self.parts();
+            let mut rows = raw.fetch_many(query);
             let mut first = None;
             // To the end, not to the first row: `INSERT … RETURNING` commits only there, and may fail.
-            while let Some(row) = timer.time(rows.try_next()).await? {
+            while let Some(row) = timer.time(rows.try_next(), state).await? {
                 first = first.or(row.right());
             }
             drop(rows);
-            self.unsettled = false;
+            *state = State::Settled;
             Ok(first)
         })
     }
@@ -75,7 +89,7 @@ impl<'c> Executor<'c> for &'c mut Connection {
     where
         'c: 'e,
     {
-        self.raw().prepare_with(sql, parameters)
+        self.parts().0.prepare_with(sql, parameters)
     }
 }
 
@@ -163,15 +177,45 @@ impl Timer {
         Self { pool: pool.clone(), sql: query.sql.clone(), waited: Duration::ZERO, waiting_since: None }
     }
 
-    async fn time<T>(&mut self, answer: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+    async fn time<T>(
+        &mut self,
+        answer: impl Future<Output = Result<T, Error>>,
+        state: &mut State,
+    ) -> Result<T, Error> {
         self.waiting_since = Some(Instant::now());
-        let answer = answer.await;
+        let answer = self.bounded(answer).await;
         self.pause();
-        // A statement that the database refuses is an answer, too.
-        if answer.as_ref().err().is_none_or(|error| Trouble::of(error) == Trouble::Refused) {
-            self.pool.0.last_answer.stamp();
+        match &answer {
+            Err(error) if Trouble::is_of_connection(error) => {
+                *state = State::Lost;
+                self.pool.0.pulse.lost();
+            }
+            // A statement that the database refuses is an answer, too.
+            _ => self.pool.0.pulse.answered(),
         }
         answer
+    }
+
+    async fn bounded<T>(&self, answer: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+        let pool = &self.pool.0;
+        let mut answer = pin!(answer);
+        let give_up = Instant::now() + (pool.statement_timeout + MARGIN).saturating_sub(self.waited);
+        loop {
+            let now = Instant::now();
+            // In this order: an answer that came while the event loop was stalled counts.
+            match timeout_at(give_up.min(now + LOOK_EVERY), &mut answer).await {
+                Ok(answer) => return answer,
+                Err(_) if pool.pulse.away() => {
+                    let text = "the database has stopped answering";
+                    return Err(Error::Io(io::Error::new(io::ErrorKind::ConnectionAborted, text)));
+                }
+                Err(_) if Instant::now() >= give_up => {
+                    let text = "no answer within database.statement_timeout";
+                    return Err(Error::Io(io::Error::new(io::ErrorKind::TimedOut, text)));
+                }
+                Err(_) => {}
+            }
+        }
     }
 
     fn pause(&mut self) {

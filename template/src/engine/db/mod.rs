@@ -2,40 +2,40 @@
 //!
 //! A handler writes ordinary sqlx against [`Db::read`] and [`Db::write`]. Behind that, three things are
 //! told apart: waiting for a permit (`db_pool_acquire_seconds`: the pool is too small, or held too
-//! long), opening a connection (`db_pool_connect_seconds`), and waiting for the database to answer
-//! (`db_query_seconds`). The [`pool`] does the first two, the [`executor`] the third, [`sqlite`] is the
-//! only file that knows which database it is.
+//! long), opening or checking a connection (`db_pool_connect_seconds`), and waiting for the database to
+//! answer (`db_query_seconds`). The [`pool`] does the first two, the [`executor`] the third; the [`pulse`]
+//! knows whether the database is there at all. The [`driver`] is the only part that knows which database
+//! it is.
 
+mod driver;
 mod executor;
+mod migrate;
 mod pool;
-mod sqlite;
+mod pulse;
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
-use std::sync::atomic::Ordering::Relaxed;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use sqlx::migrate::{MigrateError, Migrator};
+use sqlx::migrate::Migrator;
+use tokio::time::{Instant, sleep, timeout_at};
 
+pub use self::driver::{Driver, look};
 pub use self::pool::{Connection, Pool, Transaction};
-pub use self::sqlite::{Driver, look, open};
+pub use self::pulse::{Pulse, UNREADY_AFTER};
+use crate::engine::config::Config;
 use crate::engine::config::report::without_secrets;
-use crate::engine::log::millis;
 
-/// Readiness turns 503 after this long without an answer of the database. Higher: users see the outage
-/// first. Lower: one slow checkpoint takes the service out of rotation.
-pub const UNREADY_AFTER: Duration = Duration::from_secs(2);
-/// A quiet service asks the database this often whether it is there.
-const PROBE_EVERY: Duration = Duration::from_millis(500);
+/// While the start waits for the database, it tries this often. Higher: the service is up later than it
+/// could be. Lower: replicas that start together knock on a struggling database's door.
+const TRY_EVERY: Duration = Duration::from_millis(500);
 
 /// The pools. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Db {
     /// For statements that only read.
     pub read: Pool,
-    /// For statements that write. With SQLite it has one connection: waiting for the file's write lock
-    /// is then a wait for the pool, where it can be seen. Keep transactions short.
+    /// For statements that write. Keep transactions short.
     pub write: Pool,
     about: Arc<About>,
 }
@@ -44,31 +44,10 @@ pub struct Db {
 struct About {
     url: String,
     /// For the probe's own connection.
-    options: pool::Options,
-    last_answer: LastAnswer,
-}
-
-/// When the database last answered.
-#[derive(Clone, Debug)]
-pub struct LastAnswer {
-    origin: Instant,
-    millis: Arc<AtomicU64>,
-}
-
-impl LastAnswer {
-    fn now() -> Self {
-        Self { origin: Instant::now(), millis: Arc::default() }
-    }
-
-    fn stamp(&self) {
-        self.millis.store(self.origin.elapsed().as_millis() as u64, Relaxed);
-    }
-
-    /// Time since the database last answered anything.
-    #[must_use]
-    pub fn age(&self) -> Duration {
-        self.origin.elapsed().saturating_sub(Duration::from_millis(self.millis.load(Relaxed)))
-    }
+    reader: driver::Connector,
+    /// For migrations.
+    owner: driver::Connector,
+    pulse: Pulse,
 }
 
 /// What an error of the database means to a request.
@@ -76,9 +55,13 @@ impl LastAnswer {
 pub enum Trouble {
     /// The statement cannot be done, the database is well.
     Refused,
-    /// Somebody else holds the lock.
+    /// Another request did the same, or holds what this one needs: it may work the next time.
+    Conflict,
+    /// Somebody else holds the lock, or the last place, for longer than we wait.
     Busy,
-    /// The file cannot be read or written, or the connection is lost.
+    /// The statement took longer than `database.statement_timeout`.
+    Slow,
+    /// The database cannot be reached, or cannot use its files.
     Away,
 }
 
@@ -86,69 +69,79 @@ impl Trouble {
     #[must_use]
     pub fn of(error: &sqlx::Error) -> Self {
         match error {
-            sqlx::Error::Database(error) => sqlite::trouble(error.code().as_deref()),
-            sqlx::Error::Io(_) | sqlx::Error::WorkerCrashed => Self::Away,
+            sqlx::Error::Database(error) => driver::trouble(error.code().as_deref().unwrap_or_default()),
+            sqlx::Error::Io(error) if error.kind() == std::io::ErrorKind::TimedOut => Self::Slow,
+            sqlx::Error::Io(_) | sqlx::Error::Protocol(_) | sqlx::Error::WorkerCrashed => Self::Away,
             _ => Self::Refused,
         }
+    }
+
+    /// Whether the connection that says so is of no use any more.
+    fn is_of_connection(error: &sqlx::Error) -> bool {
+        Self::of(error) == Self::Away || matches!(error, sqlx::Error::Io(_))
     }
 }
 
 /// Why the database cannot be used, and what to do.
 #[derive(Debug)]
-pub struct Unusable(pub String);
+pub struct Unusable {
+    text: String,
+    /// Whether it may be usable soon.
+    passing: bool,
+}
 
 impl Unusable {
     fn new(url: &str, error: &dyn fmt::Display, advice: &str) -> Self {
-        Self(format!("database.url {}: {error}. {advice}", without_secrets(url)))
+        let text = format!("database.url {}: {error}. {advice}", without_secrets(url));
+        Self { text, passing: false }
+    }
+
+    fn passing(self) -> Self {
+        Self { passing: true, ..self }
     }
 }
 
 impl fmt::Display for Unusable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(&self.text)
     }
 }
 
 impl std::error::Error for Unusable {}
 
-impl Db {
-    /// Applies pending migrations, or only verifies that none is.
-    ///
-    /// # Errors
-    /// The database is newer than this program, an applied migration was edited, or one is pending
-    /// although `apply` is off.
-    pub async fn migrate(&self, migrations: &Migrator, apply: bool) -> Result<(), Unusable> {
-        let url = &self.about.url;
-        let mut connection = self
-            .write
-            .acquire()
-            .await
-            .map_err(|error| Unusable::new(url, &error, "Is the file readable and writable?"))?;
-        let outcome = if apply {
-            migrations.run_direct(None, connection.raw(), false).await
-        } else {
-            sqlite::verify(migrations, connection.raw()).await
+/// Opens the database, and brings its schema up to date if `migrate`; otherwise only verifies it. Waits
+/// for one that is not there yet.
+///
+/// # Errors
+/// The URL is not one of this database, the database cannot be used within `database.startup_timeout`, or
+/// its schema does not fit the `migrations`.
+pub async fn open(config: &Config, mut migrations: Migrator, migrate: bool) -> Result<Db, Unusable> {
+    let give_up = Instant::now() + config.database.startup_timeout;
+    migrations.set_ignore_missing(!driver::NEWER_IS_REFUSED);
+    loop {
+        let opened = async {
+            // A host that swallows packets must not hold the start for longer than it may take.
+            let opening = timeout_at(give_up, driver::open(config)).await;
+            let db = opening.unwrap_or_else(|_| Err(driver::silent(&config.database.url)))?;
+            db.migrate(&migrations, migrate).await?;
+            Ok::<_, Unusable>(db)
         };
-        outcome.map_err(|error| match error {
-            MigrateError::VersionMissing(version) => Unusable::new(
-                url,
-                &format!("it has migration {version}, which this program does not know"),
-                "The database is newer: deploy the program that brought it there, or a later one",
-            ),
-            MigrateError::VersionMismatch(version) => Unusable::new(
-                url,
-                &format!("migration {version} was edited after it was applied"),
-                "Restore the file in `migrations` and write a new migration instead",
-            ),
-            MigrateError::VersionNotPresent(version) => Unusable::new(
-                url,
-                &format!("migration {version} is pending and database.migrate_on_start is off"),
-                "Run the `migrate` command of this program first",
-            ),
-            other => Unusable::new(url, &other, "Is it a database of this service?"),
-        })
+        match opened.await {
+            Err(unusable) if unusable.passing && Instant::now() + TRY_EVERY < give_up => {
+                tracing::warn!(error = %unusable, "waiting for the database");
+                sleep(TRY_EVERY).await;
+            }
+            Err(unusable) if unusable.passing => {
+                let startup_timeout = humantime::format_duration(config.database.startup_timeout);
+                let text = format!("{unusable} (waited for database.startup_timeout, {startup_timeout})");
+                return Err(Unusable { text, passing: true });
+            }
+            outcome => return outcome,
+        }
     }
+}
 
+impl Db {
     /// Closes the pools, once every connection is back.
     pub(super) async fn close(&self) {
         self.read.close().await;
@@ -156,29 +149,7 @@ impl Db {
     }
 
     #[must_use]
-    pub fn last_answer(&self) -> LastAnswer {
-        self.about.last_answer.clone()
-    }
-
-    /// Asks the database whether it is there whenever no request did lately. Has a connection of its
-    /// own: a saturated pool is not an outage.
-    pub(super) async fn probe(self, stop: tokio_util::sync::CancellationToken) {
-        let answer = self.last_answer();
-        let mut connection = None;
-        while stop.run_until_cancelled(tokio::time::sleep(PROBE_EVERY)).await.is_some() {
-            if answer.age() < PROBE_EVERY {
-                continue;
-            }
-            let asked =
-                tokio::time::timeout(UNREADY_AFTER, sqlite::ask(&mut connection, &self.about.options)).await;
-            match asked {
-                Ok(Ok(())) => answer.stamp(),
-                failure => {
-                    connection = None;
-                    let error = failure.map_or_else(|_| "no answer".to_owned(), |e| format!("{:?}", e.err()));
-                    tracing::warn!(error, unanswered_ms = millis(answer.age()), "database does not answer");
-                }
-            }
-        }
+    pub fn pulse(&self) -> Pulse {
+        self.about.pulse.clone()
     }
 }

@@ -7,6 +7,7 @@
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
+use sqlx::error::ErrorKind;
 
 use crate::engine::context;
 use crate::engine::db::Trouble;
@@ -121,16 +122,32 @@ impl From<sqlx::Error> for Problem {
                 Self::overloaded("The database does not answer.")
             }
             (_, Trouble::Busy) => {
-                tracing::warn!(error = %error, "database locked for longer than database.lock_timeout");
-                Self::overloaded("The database is locked.")
+                tracing::warn!(error = %error, "database busy");
+                Self::overloaded("The database is busy.")
             }
-            _ if error.as_database_error().is_some_and(|error| error.is_unique_violation()) => {
+            (_, Trouble::Conflict) => {
+                tracing::warn!(error = %error, "database conflict");
+                Self::overloaded("Another request changed the same data. Nothing was done.")
+            }
+            (_, Trouble::Slow) => {
+                tracing::warn!(error = %error, "statement took longer than database.statement_timeout");
+                Self::new(StatusCode::GATEWAY_TIMEOUT, "The database took too long.")
+            }
+            _ if is(&error, ErrorKind::UniqueViolation) => {
                 Self::new(StatusCode::CONFLICT, "This already exists.")
             }
+            _ if is(&error, ErrorKind::ForeignKeyViolation) => Self::new(
+                StatusCode::CONFLICT,
+                "It refers to something that does not exist, or something still refers to it.",
+            ),
             _ => {
                 tracing::error!(error = %error, "database error");
                 Self::internal()
             }
         }
     }
+}
+
+fn is(error: &sqlx::Error, kind: ErrorKind) -> bool {
+    error.as_database_error().is_some_and(|error| error.kind() == kind)
 }

@@ -1,0 +1,65 @@
+//! What is the database allowed to cost?
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::cores;
+
+/// The database and its pools.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Database {
+    /// A SQLite file, `sqlite:PATH`; created if missing, with its folder.
+    pub url: String,
+    /// Readers at once (one writer comes on top). Too high: they fight for cores and disk. Too
+    /// low: requests wait in `db_pool_acquire_seconds` while the machine idles.
+    pub max_connections: u32,
+    /// Longest wait for a connection; then 503. Too high: a dead database holds every request for
+    /// its whole timeout. Too low: short bursts are refused that would have been served.
+    #[serde(with = "humantime_serde")]
+    pub acquire_timeout: Duration,
+    /// Longest wait for a statement's answer; then 504. SQLite itself goes on with it, and its connection is
+    /// not free before it ends. Too high: one bad statement holds a connection for long. Too low: good
+    /// ones are given up.
+    #[serde(with = "humantime_serde")]
+    pub statement_timeout: Duration,
+    /// Longest wait for SQLite's write lock held by another process; then 503. Too high: writers queue
+    /// up behind it. Too low: a backup makes writes fail.
+    #[serde(with = "humantime_serde")]
+    pub lock_timeout: Duration,
+    /// Prepared statements kept per connection. Too high: memory. Too low: each query is parsed anew.
+    pub statement_cache: usize,
+    /// How long the start waits while another process has the file locked. Too high: a lock that stays is
+    /// noticed late. Too low: the start fails while a backup ends.
+    #[serde(with = "humantime_serde")]
+    pub startup_timeout: Duration,
+    /// Apply pending migrations at start. Off: start-up refuses an older database until
+    /// `NAME migrate` was run.
+    pub migrate_on_start: bool,
+}
+
+impl Default for Database {
+    fn default() -> Self {
+        Self {
+            url: "sqlite:data/service.db".to_owned(),
+            max_connections: u32::try_from(4 * cores()).unwrap_or(u32::MAX),
+            acquire_timeout: Duration::from_secs(2),
+            statement_timeout: Duration::from_secs(5),
+            lock_timeout: Duration::from_secs(2),
+            statement_cache: 100,
+            startup_timeout: Duration::from_secs(30),
+            migrate_on_start: true,
+        }
+    }
+}
+
+impl Database {
+    /// What `replicas` copies of this service mean for the database, as far as that is known without it.
+    pub(super) fn advice(&self, replicas: u32) -> Option<String> {
+        (replicas > 1).then(|| {
+            format!(
+                "platform.replicas is {replicas}, but a SQLite file serves the processes of one machine only"
+            )
+        })
+    }
+}

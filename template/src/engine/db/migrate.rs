@@ -1,0 +1,106 @@
+//! Does the schema fit this program, and who brings it up to date?
+//!
+//! Migrations are part of the program. The start applies them (`database.migrate_on_start`), or
+//! `NAME migrate` does.
+
+use std::borrow::Cow;
+
+use sqlx::migrate::{Migrate, MigrateError, Migrator};
+
+use super::driver::{self, Raw};
+use super::{Db, Trouble, Unusable};
+
+impl Db {
+    /// Applies pending migrations, or only verifies that none is.
+    ///
+    /// # Errors
+    /// The database is newer than this program (where the driver refuses that), an applied migration was
+    /// edited, or one is pending although `apply` is off.
+    pub(super) async fn migrate(&self, migrations: &Migrator, apply: bool) -> Result<(), Unusable> {
+        let url = self.about.url.as_str();
+        let mut connection =
+            self.about.owner.connect().await.map_err(|error| driver::unusable(url, &error))?;
+        let outcome = match unknown(migrations, &mut connection).await {
+            Ok(Some(version)) if driver::NEWER_IS_REFUSED => Err(MigrateError::VersionMissing(version)),
+            Ok(newer) => {
+                if let Some(version) = newer {
+                    tracing::warn!(version, "the database has a migration that this program does not know");
+                }
+                if apply {
+                    migrations.run_direct(None, &mut connection, false).await
+                } else {
+                    verify(migrations, &mut connection).await
+                }
+            }
+            Err(error) => Err(error),
+        };
+        // Closed also after a failure: it may still hold the lock that keeps replicas apart.
+        driver::discard(connection).await;
+        outcome.map_err(|error| explain(url, error))
+    }
+}
+
+/// The newest applied migration, if this program does not have it.
+async fn unknown(migrations: &Migrator, connection: &mut Raw) -> Result<Option<i64>, MigrateError> {
+    let applied = applied(migrations, connection).await?;
+    Ok(applied.iter().map(|(version, _)| *version).rfind(|version| !migrations.version_exists(*version)))
+}
+
+/// Fails where `Migrator::run` would have something to do, and where it would fail. Writes nothing: the
+/// role that serves need not be the one that owns the tables.
+async fn verify(migrations: &Migrator, connection: &mut Raw) -> Result<(), MigrateError> {
+    let applied = applied(migrations, connection).await?;
+    if !applied.is_empty()
+        && let Some(version) = connection.dirty_version(&migrations.table_name).await?
+    {
+        return Err(MigrateError::Dirty(version));
+    }
+    for known in migrations.iter().filter(|known| !known.migration_type.is_down_migration()) {
+        match applied.iter().find(|(version, _)| *version == known.version) {
+            None => return Err(MigrateError::VersionNotPresent(known.version)),
+            Some((version, checksum)) if *checksum != known.checksum => {
+                return Err(MigrateError::VersionMismatch(*version));
+            }
+            Some(_) => {}
+        }
+    }
+    Ok(())
+}
+
+/// Versions in order, with their checksums; none where no migration was ever applied.
+async fn applied(
+    migrations: &Migrator,
+    connection: &mut Raw,
+) -> Result<Vec<(i64, Cow<'static, [u8]>)>, MigrateError> {
+    match connection.list_applied_migrations(&migrations.table_name).await {
+        Ok(applied) => Ok(applied.into_iter().map(|one| (one.version, one.checksum)).collect()),
+        Err(MigrateError::Execute(error)) if driver::no_such_table(&error) => Ok(Vec::new()),
+        Err(error) => Err(error),
+    }
+}
+
+fn explain(url: &str, error: MigrateError) -> Unusable {
+    match error {
+        MigrateError::VersionMissing(version) => Unusable::new(
+            url,
+            &format!("it has migration {version}, which this program does not know"),
+            "The database is newer: deploy the program that brought it there, or a later one",
+        ),
+        MigrateError::VersionMismatch(version) => Unusable::new(
+            url,
+            &format!("migration {version} was edited after it was applied"),
+            "Restore the file in `migrations` and write a new migration instead",
+        ),
+        MigrateError::VersionNotPresent(version) => Unusable::new(
+            url,
+            &format!("migration {version} is pending and database.migrate_on_start is off"),
+            "Run the `migrate` command of this program first",
+        ),
+        MigrateError::Execute(cause) | MigrateError::ExecuteMigration(cause, _)
+            if matches!(Trouble::of(&cause), Trouble::Busy | Trouble::Away) =>
+        {
+            driver::unusable(url, &cause)
+        }
+        other => Unusable::new(url, &other, "Is it a database of this service?"),
+    }
+}

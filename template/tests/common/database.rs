@@ -1,0 +1,44 @@
+//! A database of each test's own, and a way into it past the service.
+
+use std::path::PathBuf;
+
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
+use sqlx::{ConnectOptions, Connection};
+use tempfile::TempDir;
+
+/// The `pool` label of the connections that write.
+pub const WRITE: &str = "write";
+
+/// A file that is not there yet; gone when dropped.
+#[derive(Debug)]
+pub struct Database {
+    dir: TempDir,
+}
+
+impl Database {
+    pub fn new() -> Self {
+        Self { dir: tempfile::tempdir().unwrap() }
+    }
+
+    pub fn file(&self) -> PathBuf {
+        self.dir.path().join("data/service.db")
+    }
+
+    /// For `database.url`.
+    pub fn url(&self) -> String {
+        format!("sqlite:{}", self.file().display())
+    }
+
+    /// Past the service; makes the file if it is missing.
+    pub async fn connect(&self) -> SqliteConnection {
+        std::fs::create_dir_all(self.file().parent().unwrap()).unwrap();
+        SqliteConnectOptions::new().filename(self.file()).create_if_missing(true).connect().await.unwrap()
+    }
+
+    /// Runs one statement past the service.
+    pub async fn execute(&self, statement: &'static str) {
+        let mut connection = self.connect().await;
+        sqlx::raw_sql(statement).execute(&mut connection).await.unwrap();
+        connection.close().await.unwrap();
+    }
+}

@@ -1,0 +1,29 @@
+//! Is what was acknowledged still there when the disk is full?
+//!
+//! Yours, and about SQLite: throw it away with either.
+
+mod common;
+
+use self::common::setup;
+
+#[test]
+fn what_was_acknowledged_is_stored_even_when_the_disk_is_full() {
+    let service = setup().disk(256).start();
+
+    let mut stored = Vec::new();
+    let refused = loop {
+        let json = [("content-type", "application/json")];
+        let answer = service.call("POST", "/items", &json, br#"{"name": "one more"}"#);
+        if answer.status != 201 {
+            break answer;
+        }
+        stored.push(answer.header("location").unwrap().to_owned());
+        assert!(stored.len() < 1000, "the disk never fills");
+    };
+
+    refused.problem(503);
+    assert!(!stored.is_empty());
+    for path in stored {
+        assert_eq!(service.get(&path).status, 200, "{path} was acknowledged");
+    }
+}
