@@ -5,6 +5,8 @@
 //! polls for what it wants to see, up to a deadline.
 
 pub mod generate;
+pub mod pgbouncer;
+pub mod postgres;
 pub mod process;
 pub mod service;
 pub mod tree;

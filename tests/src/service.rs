@@ -35,13 +35,14 @@ pub struct Running {
 }
 
 /// Starts it on ports that the system chooses.
-pub fn start(program: &Path) -> Running {
+pub fn start(program: &Path, variables: &[(&str, &str)]) -> Running {
     let dir = tempfile::tempdir().unwrap();
     let process = Process::start(
         Command::new(program)
             .current_dir(&dir)
             .env("APP__SERVER__ADDR", "127.0.0.1:0")
             .env("APP__ADMIN__ADDR", "127.0.0.1:0")
+            .envs(variables.iter().copied())
             .stdin(Stdio::null()),
     );
     let mut running = Running { dir, process, public: String::new(), admin: String::new() };

@@ -49,8 +49,8 @@ fn is_sound(name: &str, root: &Path, tree: &Tree) {
         assert!(!content.contains("service-template"), "{path} has the template's own name");
         assert!(!["target/", "data/", "logs/"].iter().any(|dir| path.starts_with(dir)), "{path} was copied");
     }
-    for path in rendered() {
-        let content = text(tree, &path);
+    for path in rendered().iter().filter(|path| tree.contains_key(*path)) {
+        let content = text(tree, path);
         assert!(!content.contains("{{") && !content.contains("{%"), "{path} was not rendered whole");
     }
     let manifest = toml_of(tree, "Cargo.toml");
@@ -114,6 +114,33 @@ fn without_examples_nothing_of_them_is_left() {
         tree.keys().filter(|path| path.ends_with(".rs")).map(|path| text(&tree, path)).collect();
     for dependency in toml_of(&tree, "Cargo.toml")["dependencies"].as_table().unwrap().keys() {
         assert!(code.contains(&dependency.replace('-', "_")), "nothing uses the dependency {dependency}");
+    }
+}
+
+/// Of the database that was not chosen nothing is left, and it is not built.
+#[test]
+fn one_database_leaves_no_trace_of_the_other() {
+    for (chosen, other, driver) in
+        [("sqlite", "postgres", "sqlx-postgres v"), ("postgres", "sqlite", "libsqlite3-sys v")]
+    {
+        for example in ["true", "false"] {
+            let (root, tree) = both("svc", |it| it.answer("database", chosen).answer("example", example));
+            is_sound("svc", root.path(), &tree);
+            // What Cargo.lock has besides is never built; deny.toml bans crates by their names.
+            for (path, (content, _)) in
+                tree.iter().filter(|(path, _)| !["Cargo.lock", "deny.toml"].contains(&path.as_str()))
+            {
+                let content = String::from_utf8_lossy(content).to_lowercase();
+                assert!(!path.contains(other) && !content.contains(other), "{path}: {other} with {chosen}");
+            }
+            let is_executable = tree.get("ci/postgres").map(|(_, executable)| *executable);
+            assert_eq!(is_executable, (chosen == "postgres").then_some(true));
+            let built =
+                cargo(&root.path().join("svc")).args(["tree", "--locked", "--prefix", "none"]).output();
+            let built = String::from_utf8(built.unwrap().stdout).unwrap();
+            assert!(built.contains("sqlx v") && !built.contains(driver), "{driver} is built with {chosen}");
+            assert_eq!(toml_of(&tree, ".template.toml")["answers"]["database"].as_str(), Some(chosen));
+        }
     }
 }
 

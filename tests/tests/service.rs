@@ -8,9 +8,11 @@ use std::process::{Command, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use longpole_tests::generate::{NEWEST, generate};
+use longpole_tests::pgbouncer::PgBouncer;
+use longpole_tests::postgres::Postgres;
 use longpole_tests::process::{PATIENCE, poll, run};
 use longpole_tests::service::{Running, ask, build, cargo, start};
-use longpole_tests::{check_variables, place};
+use longpole_tests::{check_variables, place, repo};
 
 /// A service's own tests watch deadlines, so nothing heavy runs beside them.
 fn alone() -> MutexGuard<'static, ()> {
@@ -19,8 +21,9 @@ fn alone() -> MutexGuard<'static, ()> {
 }
 
 /// Generates a service, runs its own checks, and returns its program.
-fn checked(name: &str, example: &str) -> (PathBuf, PathBuf) {
-    let service = generate(NEWEST, name, &place(name)).answer("example", example).done();
+fn checked(name: &str, database: &str, example: &str) -> (PathBuf, PathBuf) {
+    let answers = generate(NEWEST, name, &place(name)).answer("database", database);
+    let service = answers.answer("example", example).done();
     // Without the drill, as it is released; ci/check lints and tests it with everything on.
     run(cargo(&service).args(["clippy", "--locked", "--all-targets", "--", "-D", "warnings"]));
     let check = service.join("ci/check");
@@ -32,10 +35,56 @@ fn checked(name: &str, example: &str) -> (PathBuf, PathBuf) {
 #[test]
 fn the_default() {
     let _alone = alone();
-    let (service, program) = checked("with-examples", "true");
+    let (service, program) = checked("with-examples", "sqlite", "true");
     every_setting_is_in_the_file_with_its_default(&service, &program);
 
-    let running = start(&program);
+    stores_an_item(start(&program, &[]));
+}
+
+#[test]
+fn on_postgres() {
+    let _alone = alone();
+    let (service, program) = checked("on-postgres", "postgres", "true");
+    every_setting_is_in_the_file_with_its_default(&service, &program);
+
+    let server = Postgres::start(&service);
+    stores_an_item(start(&program, &[("APP__DATABASE__URL", &server.url)]));
+    behind_a_pooler(&service, &program);
+}
+
+/// In session mode a pooler is as good as the server; one that loses prepared statements is found out.
+fn behind_a_pooler(service: &Path, program: &Path) {
+    let server = Postgres::start(service);
+    let sessions = PgBouncer::start(&server.url, "session");
+    stores_an_item(start(program, &[("APP__DATABASE__URL", &sessions.url)]));
+
+    let transactions = PgBouncer::start(&server.url, "transaction");
+    let dir = tempfile::tempdir().unwrap();
+    for (arguments, code) in [(&["check"][..], 0), (&[], 1), (&["migrate"], 1)] {
+        let mut command = Command::new(program);
+        command.args(arguments).current_dir(&dir).env("APP__DATABASE__URL", &transactions.url);
+        let output = command.stdin(Stdio::null()).output().unwrap();
+        let said = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+        assert_eq!(output.status.code(), Some(code), "{said}");
+        for words in ["a pooler in transaction mode", "loses prepared statements", "session mode", "1.21"] {
+            assert!(said.contains(words), "{words} is not in {said}");
+        }
+    }
+    fs::copy(repo().join("tests/overlay/pooler.rs"), service.join("tests/pooler.rs")).unwrap();
+    run(cargo(service).args(["test", "--locked", "--test", "pooler"]).env("POOLER_URL", &transactions.url));
+}
+
+#[test]
+fn a_bare_one_on_postgres() {
+    let _alone = alone();
+    let (service, program) = checked("bare-on-postgres", "postgres", "false");
+    every_setting_is_in_the_file_with_its_default(&service, &program);
+
+    let server = Postgres::start(&service);
+    has_no_items(start(&program, &[("APP__DATABASE__URL", &server.url)]));
+}
+
+fn stores_an_item(running: Running) {
     let url = format!("http://{}/items", running.public);
     let headers = [("content-type", "application/json"), ("x-request-id", "abc")];
     let answer = ask("POST", &url, &headers, r#"{"name": "first"}"#);
@@ -49,10 +98,13 @@ fn the_default() {
 #[test]
 fn a_bare_one() {
     let _alone = alone();
-    let (service, program) = checked("bare", "false");
+    let (service, program) = checked("bare", "sqlite", "false");
     every_setting_is_in_the_file_with_its_default(&service, &program);
 
-    let running = start(&program);
+    has_no_items(start(&program, &[]));
+}
+
+fn has_no_items(running: Running) {
     let url = format!("http://{}/items", running.public);
     let answer = ask("GET", &url, &[("x-request-id", "abc")], "");
     assert_eq!(answer.status(), 404, "{answer:?}");

@@ -23,7 +23,10 @@ impl Links {
     /// The database cannot be opened, or does not fit the `migrations`.
     pub async fn open(config: &Config, migrations: Migrator) -> Result<Self, Unusable> {
         let db = db::open(config, migrations, config.database.migrate_on_start).await?;
-        db::look(config).await?.iter().for_each(Note::log);
+        match db::look(config).await {
+            Ok(notes) => notes.iter().for_each(Note::log),
+            Err(problem) => tracing::warn!("the database does not tell its limits: {problem}"),
+        }
         let background = Background::default();
         background.start("database probe", |stop| db.clone().probe(stop));
         Ok(Self { db, offload: Offload::new(&config.offload), background })

@@ -20,9 +20,9 @@ use super::{Config, cores};
 /// Higher: the platform's own patience must grow with it. Lower: the last log lines are lost.
 pub const TAIL: Duration = Duration::from_secs(1);
 
-const NONE: Duration = Duration::ZERO;
-const MILLISECOND: Duration = Duration::from_millis(1);
-const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+pub(super) const NONE: Duration = Duration::ZERO;
+pub(super) const MILLISECOND: Duration = Duration::from_millis(1);
+pub(super) const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// One line of the alignment report.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,12 +43,6 @@ pub(super) fn in_range(c: &Config, key: &str) -> Result<(), String> {
         "server.header_timeout" => time(c.server.header_timeout, MILLISECOND, DAY),
         "server.body_limit" => count(c.server.body_limit.as_u64(), 1, 1 << 32),
         "server.max_connections" => count(c.server.max_connections, 1, 1_000_000),
-        "database.max_connections" => count(c.database.max_connections, 1, 10_000),
-        "database.acquire_timeout" => time(c.database.acquire_timeout, MILLISECOND, DAY),
-        "database.statement_timeout" => time(c.database.statement_timeout, MILLISECOND, DAY),
-        "database.lock_timeout" => time(c.database.lock_timeout, NONE, DAY),
-        "database.startup_timeout" => time(c.database.startup_timeout, NONE, DAY),
-        "database.statement_cache" => count(c.database.statement_cache, 1, 100_000),
         "offload.threads" => count(c.offload.threads, 1, 512), // what tokio's blocking pool holds
         "watchdog.interval" => time(c.watchdog.interval, MILLISECOND, Duration::from_secs(1)),
         "watchdog.stall_warn" => time(c.watchdog.stall_warn, MILLISECOND, DAY),
@@ -60,16 +54,16 @@ pub(super) fn in_range(c: &Config, key: &str) -> Result<(), String> {
         "log.level" => c.log.level.parse::<Targets>().map(drop).map_err(|_| {
             "is not a level: write \"info\", or per module \"info,service::app=debug\"".to_owned()
         }),
-        _ => Ok(()),
+        _ => key.strip_prefix("database.").map_or(Ok(()), |key| c.database.in_range(key)),
     }
 }
 
-fn count<T: PartialOrd + Display>(value: T, least: T, most: T) -> Result<(), String> {
+pub(super) fn count<T: PartialOrd + Display>(value: T, least: T, most: T) -> Result<(), String> {
     let fits = least <= value && value <= most;
     fits.then_some(()).ok_or_else(|| format!("must be from {least} to {most}"))
 }
 
-fn time(value: Duration, least: Duration, most: Duration) -> Result<(), String> {
+pub(super) fn time(value: Duration, least: Duration, most: Duration) -> Result<(), String> {
     let fits = least <= value && value <= most;
     fits.then_some(())
         .ok_or_else(|| format!("must be from {} to {}", format_duration(least), format_duration(most)))

@@ -1,6 +1,6 @@
 //! Which limits is this process running with, and what happens if one is wrong?
 //!
-//! Every bound of the service stands here, those of the database in `database.rs`, each with what you will
+//! Every bound of the service stands here, those of the database in `database/`, each with what you will
 //! see when it is too high and when it is too low. Start with `NAME check`: it prints each value in force and where it came from.
 //! How values are found and refused is in [`load`]; how they must fit together, in [`align`].
 

@@ -1,12 +1,9 @@
 //! How long does the database take to answer?
 //!
 //! sqlx runs a query on anything that is an `Executor`. Ours runs it on sqlx's connection and adds up
-//! the time spent waiting for the database: not for the pool, and not for whoever reads the rows. That
-//! time is bounded: a database that is gone, or a connection that a firewall has cut without a word, would
-//! else be waited for until the request's own deadline.
+//! the time spent waiting for the database: not for the pool, and not for whoever reads the rows. The
+//! [pool](super::pool) bounds that time.
 
-use std::io;
-use std::pin::pin;
 use std::time::Duration;
 
 use async_stream::try_stream;
@@ -15,9 +12,9 @@ use futures_util::future::BoxFuture;
 use futures_util::stream::BoxStream;
 use sqlx::error::BoxDynError;
 use sqlx::{Database, Either, Error, Execute, Executor, SqlStr};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 
-use super::pool::State;
+use super::connection::State;
 use super::{Connection, Driver, Pool, Trouble};
 use crate::engine::log::millis;
 
@@ -30,12 +27,6 @@ type TypeInfo = <Driver as Database>::TypeInfo;
 /// A statement slower than this is logged with its text. Higher: slow ones stay unnamed. Lower: a log
 /// line for each statement.
 const SLOW: Duration = Duration::from_secs(1);
-/// For the database's own timeout to be told first: its connection can be used again. Higher: requests wait
-/// longer for a connection that is cut. Lower: good connections are thrown away.
-const MARGIN: Duration = Duration::from_millis(500);
-/// A waiting statement looks this often whether the database is still there. Higher: it waits longer for
-/// one that is lost. Lower: CPU.
-const LOOK_EVERY: Duration = Duration::from_millis(250);
 
 impl<'c> Executor<'c> for &'c mut Connection {
     type Database = Driver;
@@ -183,7 +174,7 @@ impl Timer {
         state: &mut State,
     ) -> Result<T, Error> {
         self.waiting_since = Some(Instant::now());
-        let answer = self.bounded(answer).await;
+        let answer = self.pool.0.bounded(answer, self.waited).await;
         self.pause();
         match &answer {
             Err(error) if Trouble::is_of_connection(error) => {
@@ -194,28 +185,6 @@ impl Timer {
             _ => self.pool.0.pulse.answered(),
         }
         answer
-    }
-
-    async fn bounded<T>(&self, answer: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
-        let pool = &self.pool.0;
-        let mut answer = pin!(answer);
-        let give_up = Instant::now() + (pool.statement_timeout + MARGIN).saturating_sub(self.waited);
-        loop {
-            let now = Instant::now();
-            // In this order: an answer that came while the event loop was stalled counts.
-            match timeout_at(give_up.min(now + LOOK_EVERY), &mut answer).await {
-                Ok(answer) => return answer,
-                Err(_) if pool.pulse.away() => {
-                    let text = "the database has stopped answering";
-                    return Err(Error::Io(io::Error::new(io::ErrorKind::ConnectionAborted, text)));
-                }
-                Err(_) if Instant::now() >= give_up => {
-                    let text = "no answer within database.statement_timeout";
-                    return Err(Error::Io(io::Error::new(io::ErrorKind::TimedOut, text)));
-                }
-                Err(_) => {}
-            }
-        }
     }
 
     fn pause(&mut self) {

@@ -18,15 +18,16 @@ impl Db {
     /// edited, or one is pending although `apply` is off.
     pub(super) async fn migrate(&self, migrations: &Migrator, apply: bool) -> Result<(), Unusable> {
         let url = self.about.url.as_str();
-        let mut connection =
-            self.about.owner.connect().await.map_err(|error| driver::unusable(url, &error))?;
+        let can_apply = self.about.owner.is_some();
+        let connector = self.about.owner.as_ref().unwrap_or(&self.about.reader);
+        let mut connection = connector.connect().await.map_err(|error| driver::unusable(url, &error))?;
         let outcome = match unknown(migrations, &mut connection).await {
             Ok(Some(version)) if driver::NEWER_IS_REFUSED => Err(MigrateError::VersionMissing(version)),
             Ok(newer) => {
                 if let Some(version) = newer {
                     tracing::warn!(version, "the database has a migration that this program does not know");
                 }
-                if apply {
+                if apply && can_apply {
                     migrations.run_direct(None, &mut connection, false).await
                 } else {
                     verify(migrations, &mut connection).await
@@ -36,7 +37,14 @@ impl Db {
         };
         // Closed also after a failure: it may still hold the lock that keeps replicas apart.
         driver::discard(connection).await;
-        outcome.map_err(|error| explain(url, error))
+        outcome.map_err(|error| match error {
+            MigrateError::VersionNotPresent(version) if !can_apply => Unusable::new(
+                url,
+                &format!("migration {version} is pending, and needs a session that lasts"),
+                "Run the `migrate` command with a database.url that goes to the server itself",
+            ),
+            error => explain(url, error),
+        })
     }
 }
 

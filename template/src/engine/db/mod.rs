@@ -7,6 +7,7 @@
 //! knows whether the database is there at all. The [`driver`] is the only part that knows which database
 //! it is.
 
+mod connection;
 mod driver;
 mod executor;
 mod migrate;
@@ -14,14 +15,16 @@ mod pool;
 mod pulse;
 
 use std::fmt;
+use std::io::ErrorKind::TimedOut;
 use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::migrate::Migrator;
 use tokio::time::{Instant, sleep, timeout_at};
 
+pub use self::connection::{Connection, Transaction};
 pub use self::driver::{Driver, look};
-pub use self::pool::{Connection, Pool, Transaction};
+pub use self::pool::Pool;
 pub use self::pulse::{Pulse, UNREADY_AFTER};
 use crate::engine::config::Config;
 use crate::engine::config::report::without_secrets;
@@ -42,11 +45,12 @@ pub struct Db {
 
 #[derive(Debug)]
 struct About {
+    /// Without secrets.
     url: String,
     /// For the probe's own connection.
     reader: driver::Connector,
-    /// For migrations.
-    owner: driver::Connector,
+    /// For migrations; none where they cannot run.
+    owner: Option<driver::Connector>,
     pulse: Pulse,
 }
 
@@ -70,8 +74,14 @@ impl Trouble {
     pub fn of(error: &sqlx::Error) -> Self {
         match error {
             sqlx::Error::Database(error) => driver::trouble(error.code().as_deref().unwrap_or_default()),
-            sqlx::Error::Io(error) if error.kind() == std::io::ErrorKind::TimedOut => Self::Slow,
-            sqlx::Error::Io(_) | sqlx::Error::Protocol(_) | sqlx::Error::WorkerCrashed => Self::Away,
+            // Our own. The system's timeouts say that a connection is lost.
+            sqlx::Error::Io(error) if error.kind() == TimedOut && error.raw_os_error().is_none() => {
+                Self::Slow
+            }
+            sqlx::Error::Io(_)
+            | sqlx::Error::Tls(_)
+            | sqlx::Error::Protocol(_)
+            | sqlx::Error::WorkerCrashed => Self::Away,
             _ => Self::Refused,
         }
     }

@@ -5,22 +5,21 @@
 //! cannot tell these apart: its `acquire` is permit wait, ping and connecting in one
 //! (<https://github.com/launchbadge/sqlx/pull/1860>), and it pings at each return, too. Nor has this one
 //! its troubles: a count of idle connections that underflows (issue 3645), a permit lost for ever to a
-//! dead peer (4349: here whatever settles a connection has a bound), a connect that fails although a
-//! connection is idle (2848: here only who finds none idle connects).
+//! dead peer (4349: here whatever settles a connection has a bound), a wait for a place at a full server while
+//! a connection of ours is idle (2848: here each attempt looks for an idle one first).
 
-use std::ops::{Deref, DerefMut};
+use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use std::{io, mem};
 
 use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
-use sqlx::{Connection as _, raw_sql};
-use tokio::runtime::Handle;
+use sqlx::Connection as _;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use super::driver::{self, Connector, Raw};
-use super::{Pulse, Trouble};
+use super::{Connection, Pulse, Transaction, Trouble};
 use crate::engine::config;
 use crate::engine::metrics::{Counted, Timed};
 
@@ -31,6 +30,15 @@ const TRUSTED: Duration = Duration::from_secs(1);
 /// One that does not answer within this time is given up for a new one. Higher: requests wait for dead
 /// connections. Lower: a slow network costs connections.
 const CHECK: Duration = Duration::from_millis(500);
+/// Where the server has no place for another connection, the next attempt comes after this. Higher: a place
+/// that is free again stays empty. Lower: a full server is asked more often.
+const FULL: Duration = Duration::from_millis(50);
+/// For the database's own timeout to be told first: its connection can be used again. Higher: requests wait
+/// longer for a connection that is cut. Lower: good connections are thrown away.
+const MARGIN: Duration = Duration::from_millis(500);
+/// A waiting statement looks this often whether the database is still there. Higher: it waits longer for
+/// one that is lost. Lower: CPU.
+const LOOK_EVERY: Duration = Duration::from_millis(250);
 
 /// A bounded pool of connections. Cheap to clone. Give `&pool` to a query, or [`begin`](Self::begin) a
 /// transaction.
@@ -46,7 +54,7 @@ pub(super) struct Inner {
     size: u32,
     begin: &'static str,
     acquire_timeout: Duration,
-    pub(super) statement_timeout: Duration,
+    statement_timeout: Duration,
     pub(super) pulse: Pulse,
     pub(super) meters: Meters,
 }
@@ -110,20 +118,33 @@ impl Pool {
     pub async fn acquire(&self) -> Result<Connection, sqlx::Error> {
         let deadline = Instant::now() + self.0.acquire_timeout;
         let permit = self.permit(deadline).await?;
-        let idle = self.change_idle(Vec::pop);
-        let raw = match idle {
-            Some(Idle { raw, since }) if self.is_trusted(since) => raw,
-            idle => {
-                let _timed = Timed::into(&self.0.meters.connect);
-                match self.check(idle).await {
-                    Some(raw) => raw,
-                    None => self.connect(deadline).await?,
+        let mut full = None;
+        let raw = loop {
+            match self.idle_or_new(deadline).await {
+                Ok(raw) => break raw,
+                // The server has no place left: one of ours may become idle before another's ends.
+                Err(error) if Trouble::of(&error) == Trouble::Busy && Instant::now() + FULL < deadline => {
+                    full = Some(error);
+                    sleep(FULL).await;
                 }
+                // The last attempt may have been cut short.
+                Err(error) => return Err(full.unwrap_or(error)),
             }
         };
         let permit = Permit { _free: permit, _in_use: Counted::enter(&self.0.meters.in_use) };
-        let parts = Some((raw, permit));
-        Ok(Connection { parts, in_transaction: false, state: State::Settled, pool: self.clone() })
+        Ok(Connection::new(raw, permit, self))
+    }
+
+    async fn idle_or_new(&self, deadline: Instant) -> Result<Raw, sqlx::Error> {
+        let idle = match self.change_idle(Vec::pop) {
+            Some(Idle { raw, since }) if self.is_trusted(since) => return Ok(raw),
+            idle => idle,
+        };
+        let _timed = Timed::into(&self.0.meters.connect);
+        match self.check(idle).await {
+            Some(raw) => Ok(raw),
+            None => self.connect(deadline).await,
+        }
     }
 
     fn is_trusted(&self, idle_since: Instant) -> bool {
@@ -176,10 +197,7 @@ impl Pool {
     /// # Errors
     /// As [`acquire`](Self::acquire), and when the database refuses to begin.
     pub async fn begin(&self) -> Result<Transaction, sqlx::Error> {
-        let mut connection = self.acquire().await?;
-        connection.in_transaction = true; // before the statement: it may be cancelled half-way
-        raw_sql(self.0.begin).execute(&mut connection).await?;
-        Ok(Transaction(connection))
+        Transaction::begin(self.acquire().await?, self.0.begin).await
     }
 
     /// Closes the connections, once all are back.
@@ -191,7 +209,7 @@ impl Pool {
         }
     }
 
-    fn give_back(&self, raw: Raw, permit: Permit) {
+    pub(super) fn give_back(&self, raw: Raw, permit: Permit) {
         self.change_idle(|idle| idle.push(Idle { raw, since: Instant::now() }));
         drop(permit); // only now may the next one look for it
     }
@@ -206,100 +224,37 @@ impl Pool {
 
 /// The right to one connection, counted while it is in use.
 #[derive(Debug)]
-struct Permit {
+pub(super) struct Permit {
     _free: OwnedSemaphorePermit,
     _in_use: Counted,
 }
 
-/// A connection with its permit. `&mut connection` runs queries.
-#[derive(Debug)]
-pub struct Connection {
-    /// None only while it is dropped.
-    parts: Option<(Raw, Permit)>,
-    in_transaction: bool,
-    pub(super) state: State,
-    pub(super) pool: Pool,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum State {
-    Settled,
-    /// A statement failed or was given up half-way: nobody knows what the driver still has to read.
-    Unsettled,
-    /// The connection is lost, or its statement does not end.
-    Lost,
-}
-
-impl Connection {
-    /// The driver's own connection, and in which state it is. What runs on it escapes `db_query_seconds`.
-    #[expect(clippy::expect_used, reason = "taken in drop alone")]
-    pub(super) fn parts(&mut self) -> (&mut Raw, &mut State) {
-        (&mut self.parts.as_mut().expect("present until dropped").0, &mut self.state)
-    }
-}
-
-impl Drop for Connection {
-    fn drop(&mut self) {
-        let Some((mut raw, permit)) = self.parts.take() else { return };
-        let (state, in_transaction) = (self.state, self.in_transaction);
-        if !in_transaction && state == State::Settled {
-            return self.pool.give_back(raw, permit);
-        }
-        // Without a runtime there is nobody left who could wait for it.
-        let Ok(runtime) = Handle::try_current() else { return };
-        let pool = self.pool.clone();
-        #[expect(clippy::disallowed_methods, reason = "belongs to the pool, not to the request")]
-        runtime.spawn(async move {
-            let settled = state != State::Lost
-                && matches!(
-                    timeout(pool.0.acquire_timeout, settle(&mut raw, in_transaction)).await,
-                    Ok(Ok(()))
-                );
-            if settled {
-                pool.give_back(raw, permit);
-            } else {
-                // The permit waits for it, so that the bound on connections holds.
-                driver::discard(raw).await;
-                drop(permit);
+impl Inner {
+    /// Waits for an answer of the database, `waited` already, until it must have come. One that is gone, or a
+    /// connection that a firewall has cut without a word, would else be waited for until the request's own
+    /// deadline.
+    pub(super) async fn bounded<T>(
+        &self,
+        answer: impl Future<Output = Result<T, sqlx::Error>>,
+        waited: Duration,
+    ) -> Result<T, sqlx::Error> {
+        let mut answer = pin!(answer);
+        let give_up = Instant::now() + (self.statement_timeout + MARGIN).saturating_sub(waited);
+        loop {
+            let look = give_up.min(Instant::now() + LOOK_EVERY);
+            // In this order: an answer that came while the event loop was stalled counts.
+            match timeout_at(look, &mut answer).await {
+                Ok(answer) => return answer,
+                Err(_) if self.pulse.away() => {
+                    let text = "the database has stopped answering";
+                    return Err(sqlx::Error::Io(io::Error::new(io::ErrorKind::ConnectionAborted, text)));
+                }
+                Err(_) if Instant::now() >= give_up => {
+                    let text = "no answer within database.statement_timeout";
+                    return Err(sqlx::Error::Io(io::Error::new(io::ErrorKind::TimedOut, text)));
+                }
+                Err(_) => {}
             }
-        });
-    }
-}
-
-/// Brings a connection to where its next user may begin.
-async fn settle(raw: &mut Raw, in_transaction: bool) -> Result<(), sqlx::Error> {
-    raw.ping().await?; // reads what is left over
-    let rolled_back = raw_sql("ROLLBACK").execute(raw).await;
-    // Without a transaction of ours there may still be one that a statement began.
-    if in_transaction { rolled_back.map(drop) } else { Ok(()) }
-}
-
-/// A transaction: `&mut *transaction` runs queries, as with sqlx's own.
-#[derive(Debug)]
-pub struct Transaction(Connection);
-
-impl Transaction {
-    /// Makes it all permanent.
-    ///
-    /// # Errors
-    /// The database refused; nothing was changed.
-    pub async fn commit(mut self) -> Result<(), sqlx::Error> {
-        raw_sql("COMMIT").execute(&mut self.0).await?;
-        self.0.in_transaction = false;
-        Ok(())
-    }
-}
-
-impl Deref for Transaction {
-    type Target = Connection;
-
-    fn deref(&self) -> &Connection {
-        &self.0
-    }
-}
-
-impl DerefMut for Transaction {
-    fn deref_mut(&mut self) -> &mut Connection {
-        &mut self.0
+        }
     }
 }

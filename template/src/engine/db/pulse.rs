@@ -88,10 +88,13 @@ impl Db {
     pub(in crate::engine) async fn probe(self, stop: CancellationToken) {
         let (pulse, connector) = (self.pulse(), &self.about.reader);
         let mut connection = None;
-        while stop.run_until_cancelled(sleep(PROBE_EVERY)).await.is_some() {
-            if pulse.age() < PROBE_EVERY {
-                continue;
+        let mut pause = PROBE_EVERY;
+        while stop.run_until_cancelled(sleep(pause)).await.is_some() {
+            pause = PROBE_EVERY.saturating_sub(pulse.age());
+            if !pause.is_zero() {
+                continue; // a request has asked meanwhile
             }
+            pause = PROBE_EVERY;
             let asked = Instant::now();
             let error = match timeout(PROBE_PATIENCE, ask(&mut connection, connector)).await {
                 Ok(Ok(())) => {

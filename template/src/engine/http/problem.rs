@@ -130,7 +130,7 @@ impl From<sqlx::Error> for Problem {
                 Self::overloaded("Another request changed the same data. Nothing was done.")
             }
             (_, Trouble::Slow) => {
-                tracing::warn!(error = %error, "statement took longer than database.statement_timeout");
+                tracing::warn!(error = %error, "database too slow");
                 Self::new(StatusCode::GATEWAY_TIMEOUT, "The database took too long.")
             }
             _ if is(&error, ErrorKind::UniqueViolation) => {

@@ -15,6 +15,7 @@ use sqlx::{ConnectOptions, Connection as _};
 use super::super::pool::Pool;
 use super::super::{About, Db, Pulse, Trouble, Unusable};
 use crate::engine::config::align::Note;
+use crate::engine::config::report::without_secrets;
 use crate::engine::config::{Config, Database};
 
 /// The sqlx driver: the one type that the rest of the service names.
@@ -84,8 +85,8 @@ pub async fn open(config: &Config) -> Result<Db, Unusable> {
     for pool in [&write, &read] {
         pool.acquire().await.map_err(|error| unusable(url, &error))?;
     }
-    let url = url.to_owned();
-    Ok(Db { read, write, about: Arc::new(About { url, reader, owner: writer, pulse }) })
+    let url = without_secrets(url);
+    Ok(Db { read, write, about: Arc::new(About { url, reader, owner: Some(writer), pulse }) })
 }
 
 /// Why the file cannot be used. Another process that holds its lock will let go of it.

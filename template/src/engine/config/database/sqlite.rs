@@ -1,10 +1,11 @@
-//! What is the database allowed to cost?
+//! What is SQLite allowed to cost?
 
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::cores;
+use crate::engine::config::align::{DAY, MILLISECOND, NONE, count, time};
+use crate::engine::config::cores;
 
 /// The database and its pools.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -54,8 +55,20 @@ impl Default for Database {
 }
 
 impl Database {
+    pub fn in_range(&self, key: &str) -> Result<(), String> {
+        match key {
+            "max_connections" => count(self.max_connections, 1, 10_000),
+            "acquire_timeout" => time(self.acquire_timeout, MILLISECOND, DAY),
+            "statement_timeout" => time(self.statement_timeout, MILLISECOND, DAY),
+            "lock_timeout" => time(self.lock_timeout, NONE, DAY),
+            "statement_cache" => count(self.statement_cache, 1, 100_000),
+            "startup_timeout" => time(self.startup_timeout, NONE, DAY),
+            _ => Ok(()),
+        }
+    }
+
     /// What `replicas` copies of this service mean for the database, as far as that is known without it.
-    pub(super) fn advice(&self, replicas: u32) -> Option<String> {
+    pub fn advice(&self, replicas: u32) -> Option<String> {
         (replicas > 1).then(|| {
             format!(
                 "platform.replicas is {replicas}, but a SQLite file serves the processes of one machine only"

@@ -3,11 +3,8 @@
 use std::path::PathBuf;
 
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
-use sqlx::{ConnectOptions, Connection};
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection};
 use tempfile::TempDir;
-
-/// The `pool` label of the connections that write.
-pub const WRITE: &str = "write";
 
 /// A file that is not there yet; gone when dropped.
 #[derive(Debug)]
@@ -16,6 +13,9 @@ pub struct Database {
 }
 
 impl Database {
+    /// The `pool` label of the connections that write.
+    pub const WRITE: &str = "write";
+
     pub fn new() -> Self {
         Self { dir: tempfile::tempdir().unwrap() }
     }
@@ -36,9 +36,9 @@ impl Database {
     }
 
     /// Runs one statement past the service.
-    pub async fn execute(&self, statement: &'static str) {
+    pub async fn execute(&self, statement: &str) {
         let mut connection = self.connect().await;
-        sqlx::raw_sql(statement).execute(&mut connection).await.unwrap();
+        sqlx::raw_sql(AssertSqlSafe(statement)).execute(&mut connection).await.unwrap();
         connection.close().await.unwrap();
     }
 }

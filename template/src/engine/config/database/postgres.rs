@@ -1,0 +1,83 @@
+//! What is PostgreSQL allowed to cost?
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::engine::config::align::{DAY, MILLISECOND, NONE, count, time};
+use crate::engine::config::cores;
+
+/// The database and its pool.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Database {
+    /// `postgres://USER:PASSWORD@HOST:5432/NAME`. Over a network add `?sslmode=verify-full`, and
+    /// `&sslrootcert=FILE` for a certificate authority of your own.
+    pub url: String,
+    /// Connections at once; one more asks whether the database is there. Too high: they fight for the server's
+    /// cores, and the replicas together exceed what it accepts. Too low: requests wait in
+    /// `db_pool_acquire_seconds` while the server idles.
+    pub max_connections: u32,
+    /// Longest wait for a connection; then 503. Too high: a dead database holds every request for
+    /// its whole timeout. Too low: short bursts are refused that would have been served.
+    #[serde(with = "humantime_serde")]
+    pub acquire_timeout: Duration,
+    /// The server gives up a statement after this; then 504. Too high: one bad statement holds a connection,
+    /// and its locks, for long. Too low: good ones are given up.
+    #[serde(with = "humantime_serde")]
+    pub statement_timeout: Duration,
+    /// Longest wait for a lock that another transaction holds; then 503. Too high: requests queue up behind
+    /// one long transaction. Too low: short contention makes writes fail.
+    #[serde(with = "humantime_serde")]
+    pub lock_timeout: Duration,
+    /// The server ends a connection whose transaction waits this long for its next statement. Too high: a
+    /// forgotten transaction keeps its locks, and vacuum from its work. Too low: one that computes between
+    /// statements is lost.
+    #[serde(with = "humantime_serde")]
+    pub idle_in_transaction_timeout: Duration,
+    /// Prepared statements kept per connection. Too high: memory, of the server too. Too low: a round trip
+    /// more, and each query is planned anew.
+    pub statement_cache: usize,
+    /// How long the start waits for a server that is not there yet. Too high: a wrong host is noticed late. Too
+    /// low: the service has to be started again if it comes up before its database.
+    #[serde(with = "humantime_serde")]
+    pub startup_timeout: Duration,
+    /// Apply pending migrations at start. Off: start-up refuses an older database until
+    /// `NAME migrate` was run.
+    pub migrate_on_start: bool,
+}
+
+impl Default for Database {
+    fn default() -> Self {
+        Self {
+            url: "postgres://postgres@127.0.0.1:5432/postgres".to_owned(),
+            max_connections: u32::try_from(4 * cores()).unwrap_or(u32::MAX),
+            acquire_timeout: Duration::from_secs(2),
+            statement_timeout: Duration::from_secs(5),
+            lock_timeout: Duration::from_secs(2),
+            idle_in_transaction_timeout: Duration::from_secs(5),
+            statement_cache: 100,
+            startup_timeout: Duration::from_secs(30),
+            migrate_on_start: true,
+        }
+    }
+}
+
+impl Database {
+    pub fn in_range(&self, key: &str) -> Result<(), String> {
+        match key {
+            "max_connections" => count(self.max_connections, 1, 10_000),
+            "acquire_timeout" => time(self.acquire_timeout, MILLISECOND, DAY),
+            "statement_timeout" => time(self.statement_timeout, MILLISECOND, DAY),
+            "lock_timeout" => time(self.lock_timeout, MILLISECOND, DAY),
+            "idle_in_transaction_timeout" => time(self.idle_in_transaction_timeout, MILLISECOND, DAY),
+            "statement_cache" => count(self.statement_cache, 1, 100_000),
+            "startup_timeout" => time(self.startup_timeout, NONE, DAY),
+            _ => Ok(()),
+        }
+    }
+
+    /// What `replicas` copies of this service mean for the database, as far as that is known without it.
+    pub fn advice(&self, _replicas: u32) -> Option<String> {
+        None // the server knows its limits, and `check` asks it
+    }
+}

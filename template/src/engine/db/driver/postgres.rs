@@ -1,0 +1,301 @@
+//! How is PostgreSQL reached, and what do its errors mean?
+//!
+//! Each connection sets its own bounds (`statement_timeout`, `lock_timeout`,
+//! `idle_in_transaction_session_timeout`), so that the server gives up by itself and the connection can be
+//! used again. They are set by a statement: a pooler like PgBouncer refuses unknown start-up parameters.
+//! Which kind of pooler stands in between, if any, is found out by [`pooler`].
+
+mod pooler;
+
+use std::borrow::Cow;
+use std::fmt;
+use std::io::ErrorKind;
+use std::str::FromStr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use sqlx::postgres::{PgConnectOptions, PgConnection};
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection as _, raw_sql};
+use tokio::time::timeout;
+
+use self::pooler::Way;
+use super::super::pool::Pool;
+use super::super::{About, Db, Pulse, Trouble, Unusable};
+use crate::engine::config::align::Note;
+use crate::engine::config::report::without_secrets;
+use crate::engine::config::{Config, Database};
+
+/// The sqlx driver: the one type that the rest of the service names.
+pub type Driver = sqlx::Postgres;
+
+/// While a rollout lasts, old replicas run beside new ones: a migration that the program does not know is no
+/// mistake.
+pub const NEWER_IS_REFUSED: bool = false;
+
+/// How long closing a connection may take. Higher: a permit waits for a peer that is gone. Lower: the server
+/// logs a connection that ended without a word.
+const GOODBYE: Duration = Duration::from_millis(500);
+/// How long `check` waits for the server. Higher: a check that finds nobody takes longer. Lower: a slow
+/// network counts as nobody.
+const LOOK: Duration = Duration::from_secs(5);
+
+/// Opens connections.
+#[derive(Clone)]
+pub struct Connector {
+    options: PgConnectOptions,
+    /// Run on each new connection.
+    settings: Arc<str>,
+}
+
+/// sqlx's own would print the password.
+impl fmt::Debug for Connector {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Connector({}:{})", self.options.get_host(), self.options.get_port())
+    }
+}
+
+impl Connector {
+    fn new(config: &Database) -> Result<Self, Unusable> {
+        let url = config.url.as_str();
+        let advice = "Write it like postgres://USER:PASSWORD@HOST:5432/NAME";
+        if !url.starts_with("postgres://") && !url.starts_with("postgresql://") {
+            return Err(Unusable::new(url, &"is not a PostgreSQL URL", advice));
+        }
+        if let Some(unknown) = unknown_parameter(url) {
+            let problem = format!("there is no parameter {unknown:?}");
+            let advice = format!("Take it away; there are {}", PARAMETERS.join(", "));
+            return Err(Unusable::new(url, &problem, &advice));
+        }
+        let options = PgConnectOptions::from_str(url).map_err(|error| Unusable::new(url, &error, advice))?;
+        let name = options.get_application_name().unwrap_or(env!("CARGO_PKG_NAME")).to_owned();
+        let options = options
+            .application_name(&name)
+            .statement_cache_capacity(config.statement_cache)
+            // PgBouncer refuses it, and since PostgreSQL 12 the default is exact.
+            .extra_float_digits(None)
+            // Slow statements are logged by our executor, where the request is known.
+            .disable_statement_logging();
+        Ok(Self { options, settings: "".into() })
+    }
+
+    /// The same with the bounds of `config` on each connection; `statement_timeout` may differ.
+    fn bounded(&self, config: &Database, statement_timeout: Duration) -> Self {
+        // Last, no warnings: the pool rolls back where there may be no transaction.
+        let settings = format!(
+            "SET statement_timeout = {}; SET lock_timeout = {}; \
+             SET idle_in_transaction_session_timeout = {}; SET client_min_messages = error",
+            statement_timeout.as_millis(),
+            config.lock_timeout.as_millis(),
+            config.idle_in_transaction_timeout.as_millis(),
+        );
+        Self { settings: settings.into(), ..self.clone() }
+    }
+
+    pub async fn connect(&self) -> Result<PgConnection, sqlx::Error> {
+        let mut connection = self.options.connect().await?;
+        if !self.settings.is_empty() {
+            raw_sql(AssertSqlSafe(&*self.settings)).execute(&mut connection).await?;
+        }
+        Ok(connection)
+    }
+}
+
+/// What a URL may have behind its `?`: of what sqlx knows, all but what is set here.
+const PARAMETERS: [&str; 11] = [
+    "sslmode",
+    "sslrootcert",
+    "sslcert",
+    "sslkey",
+    "host",
+    "hostaddr",
+    "port",
+    "dbname",
+    "user",
+    "password",
+    "application_name",
+];
+
+/// sqlx would ignore it, and log its value.
+fn unknown_parameter(url: &str) -> Option<&str> {
+    let (_, parameters) = url.split_once('?')?;
+    let names = parameters.split('&').map(|one| one.split('=').next().unwrap_or_default());
+    names.into_iter().find(|name| !name.is_empty() && !PARAMETERS.contains(name))
+}
+
+/// Connects once, after having looked at what stands in between.
+///
+/// # Errors
+/// The URL is none, the server cannot be reached or refuses us, or a pooler loses prepared statements.
+pub async fn open(config: &Config) -> Result<Db, Unusable> {
+    let config = &config.database;
+    let url = config.url.as_str();
+    let plain = Connector::new(config)?;
+    let (connector, owner) = match pooler::way(&plain).await.map_err(|error| unusable(url, &error))? {
+        Way::Straight => {
+            // A migration takes the time it takes. For a lock, another replica's too, it waits no longer than
+            // others; then the start tries again.
+            let no_limit = Duration::ZERO;
+            (plain.bounded(config, config.statement_timeout), Some(plain.bounded(config, no_limit)))
+        }
+        Way::Transactions { statements: true } => (plain, None),
+        Way::Transactions { statements: false } => return Err(loses_statements(url)),
+    };
+    let pulse = Pulse::now();
+    let main = Pool::new("main", config.max_connections, "BEGIN", config, connector.clone(), pulse.clone());
+    main.acquire().await.map_err(|error| unusable(url, &error))?;
+    let about = About { url: without_secrets(url), reader: connector, owner, pulse };
+    // One pool: the server has no single writer. The two names keep the queries the same for every database.
+    Ok(Db { read: main.clone(), write: main, about: Arc::new(about) })
+}
+
+fn loses_statements(url: &str) -> Unusable {
+    let problem = "a pooler in transaction mode stands before the server, and loses prepared statements";
+    let advice = "Go to the server directly, or let the pooler use session mode, or PgBouncer 1.21 or later \
+                  with max_prepared_statements above 0";
+    Unusable::new(url, &problem, advice)
+}
+
+/// Why the server cannot be used. One that is not there yet, or is full, may be soon.
+pub fn unusable(url: &str, error: &sqlx::Error) -> Unusable {
+    let advice = match &*code(error) {
+        code if code.starts_with("28") => "Check the user, its password, and pg_hba.conf of the server",
+        "3D000" => "Create it, or name another",
+        _ if is_tls(error) => "Check sslmode, sslrootcert and the server's certificate",
+        _ if matches!(Trouble::of(error), Trouble::Away | Trouble::Busy) => {
+            return Unusable::new(url, error, "Is it running, and can it be reached from here?").passing();
+        }
+        _ => "May this user do that?",
+    };
+    Unusable::new(url, error, advice)
+}
+
+/// The SQLSTATE; empty if the server did not say anything.
+fn code(error: &sqlx::Error) -> Cow<'_, str> {
+    error.as_database_error().and_then(|error| error.code()).unwrap_or_default()
+}
+
+fn is_tls(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Tls(_) => true,
+        sqlx::Error::Io(error) => error.kind() == ErrorKind::InvalidData, // a certificate
+        _ => false,
+    }
+}
+
+/// The server did not answer in time.
+pub fn silent(url: &str) -> Unusable {
+    Unusable::new(url, &"no answer", "Is it running, and does a firewall swallow the packets?").passing()
+}
+
+/// What an SQLSTATE means (<https://www.postgresql.org/docs/current/errcodes-appendix.html>).
+pub fn trouble(code: &str) -> Trouble {
+    match code {
+        "40001" | "40P01" => Trouble::Conflict, // serialization_failure, deadlock_detected
+        "55P03" => Trouble::Busy,               // lock_not_available
+        "57014" | "25P03" => Trouble::Slow,     // query_canceled, idle_in_transaction_session_timeout
+        // A read-only server: after a failover it is not the one to write to.
+        "25006" => Trouble::Away,
+        _ => match code.get(..2) {
+            Some("53") => Trouble::Busy, // insufficient resources: connections, memory, disk
+            // Connection exceptions, refused log-ins, no such database, operator intervention, system errors.
+            Some("08" | "28" | "3D" | "57" | "58") => Trouble::Away,
+            _ => Trouble::Refused,
+        },
+    }
+}
+
+pub fn no_such_table(error: &sqlx::Error) -> bool {
+    code(error) == "42P01"
+}
+
+/// The question behind readiness. A pooler could answer a ping by itself.
+pub async fn ask(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+    raw_sql("SELECT 1").execute(connection).await.map(drop)
+}
+
+/// Says goodbye, but does not wait long for a server that is gone.
+pub async fn discard(connection: PgConnection) {
+    let _ = timeout(GOODBYE, connection.close()).await;
+}
+
+/// Asks the server for its limits, and whether the way to it is encrypted.
+///
+/// # Errors
+/// It does not answer, or could not be used.
+pub async fn look(config: &Config) -> Result<Vec<Note>, Unusable> {
+    let url = config.database.url.as_str();
+    let plain = Connector::new(&config.database)?;
+    let looked = async {
+        match pooler::way(&plain).await? {
+            Way::Straight => Ok(Ok(facts(&plain).await?.notes(config))),
+            Way::Transactions { statements: false } => Ok(Err(loses_statements(url))),
+            Way::Transactions { statements: true } => Ok(Ok(vec![Note::Advice(
+                "a pooler in transaction mode stands before the server: its limits are not known, \
+                 the timeouts of statements, locks and transactions are not set there (ALTER ROLE can), and \
+                 migrations need a database.url that goes to the server"
+                    .to_owned(),
+            )])),
+        }
+    };
+    let looked = timeout(LOOK, looked).await.map_err(|_| silent(url))?;
+    looked.map_err(|error: sqlx::Error| unusable(url, &error))?
+}
+
+/// What the server grants, and how we reached it.
+#[derive(sqlx::FromRow)]
+struct Facts {
+    max_connections: i32,
+    reserved: i32,
+    /// Of the role and of the database; below 0: none.
+    role_limit: i32,
+    database_limit: i32,
+    is_local: bool,
+    is_encrypted: bool,
+}
+
+async fn facts(connector: &Connector) -> Result<Facts, sqlx::Error> {
+    let mut connection = connector.connect().await?;
+    // reserved_connections exists since PostgreSQL 16.
+    let facts = sqlx::query_as(
+        "SELECT current_setting('max_connections')::int AS max_connections,
+            current_setting('superuser_reserved_connections')::int
+                + coalesce(current_setting('reserved_connections', true), '0')::int AS reserved,
+            (SELECT rolconnlimit FROM pg_roles WHERE rolname = session_user) AS role_limit,
+            (SELECT datconnlimit FROM pg_database WHERE datname = current_database()) AS database_limit,
+            coalesce(inet_server_addr() <<= '127.0.0.0/8' OR inet_server_addr() = '::1', true) AS is_local,
+            (SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()) AS is_encrypted",
+    );
+    let facts = facts.fetch_one(&mut connection).await;
+    discard(connection).await;
+    facts
+}
+
+impl Facts {
+    fn notes(&self, config: &Config) -> Vec<Note> {
+        let (replicas, pool) = (config.platform.replicas, config.database.max_connections);
+        let wanted = u64::from(replicas) * (u64::from(pool) + 1);
+        let sum = format!("platform.replicas {replicas} × (database.max_connections {pool} + 1) = {wanted}");
+        let server = self.max_connections - self.reserved;
+        let limits = [
+            (server, format!("the server has ({} − {} reserved)", self.max_connections, self.reserved)),
+            (self.role_limit, "the role may have".to_owned()),
+            (self.database_limit, "the database may have".to_owned()),
+        ];
+        let known = limits.into_iter().filter_map(|(limit, whose)| Some((u64::try_from(limit).ok()?, whose)));
+        let mut notes: Vec<_> = known
+            .map(|(limit, whose)| match wanted <= limit {
+                true => Note::Holds(format!("{sum} ≤ {limit} connections that {whose}")),
+                false => Note::Advice(format!(
+                    "{sum} > {limit} connections that {whose}: under load some replicas cannot connect"
+                )),
+            })
+            .collect();
+        if !self.is_encrypted && !self.is_local {
+            notes.push(Note::Advice(
+                "the connection to the database is not encrypted: add sslmode=verify-full to database.url"
+                    .to_owned(),
+            ));
+        }
+        notes
+    }
+}

@@ -1,0 +1,110 @@
+//! The database goes away and comes back, while requests keep coming: what they get, what the probes say, and
+//! that nothing is lost for good.
+//!
+//! Three times each; `OUTAGES` says how often instead.
+
+use std::sync::Mutex;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::SeqCst;
+use std::time::{Duration, Instant};
+use std::{env, thread};
+
+use crate::common::database::postgres::Server;
+use crate::common::database::proxy::Proxy;
+use crate::common::{Database, Service, eventually, setup};
+
+const CONNECTIONS: usize = 4;
+const CLIENTS: usize = 8;
+/// What this machine may be busy with meanwhile.
+const NOISE: Duration = Duration::from_secs(1);
+
+struct Answer {
+    status: u16,
+    begun: Instant,
+    took: Duration,
+}
+
+#[test]
+fn a_server_that_stops_and_starts() {
+    let server = Mutex::new(Server::start());
+    let database = Database::on(&server.lock().unwrap());
+    let service = start(&database.url());
+
+    let tell = |word: &str, done: &str| server.lock().unwrap().tell(word, done);
+    survives(&service, || tell("stop", "stopped"), || tell("start", "started"));
+}
+
+#[test]
+fn connections_that_are_cut_without_a_word() {
+    let database = Database::new();
+    let proxy = Proxy::to(database.addr());
+    let service = start(&database.url_by(proxy.addr));
+
+    survives(&service, || proxy.freeze(), || proxy.thaw());
+}
+
+fn start(url: &str) -> Service {
+    let connections = CONNECTIONS.to_string();
+    setup().set("database.url", url).set("database.max_connections", &connections).start()
+}
+
+fn survives(service: &Service, goes: impl Fn() + Sync, comes: impl Fn() + Sync) {
+    let outages = env::var("OUTAGES").map_or(3, |outages| outages.parse().unwrap());
+    let answers = Mutex::new(Vec::new());
+    let over = AtomicBool::new(false);
+    thread::scope(|scope| {
+        for _ in 0..CLIENTS {
+            scope.spawn(|| {
+                while !over.load(SeqCst) {
+                    let begun = Instant::now();
+                    let status = service.get("/drill/hold/5").status;
+                    answers.lock().unwrap().push(Answer { status, begun, took: begun.elapsed() });
+                }
+            });
+        }
+        // However this ends, the clients must, too.
+        let cycles = scope.spawn(|| (0..outages).for_each(|_| one_outage(service, &answers, &goes, &comes)));
+        let outcome = cycles.join();
+        over.store(true, SeqCst);
+        outcome.unwrap();
+    });
+    no_permit_is_lost(service);
+}
+
+fn one_outage(service: &Service, answers: &Mutex<Vec<Answer>>, goes: &impl Fn(), comes: &impl Fn()) {
+    let since = |begin: Instant, wanted: &dyn Fn(&Answer) -> bool| {
+        let answers = answers.lock().unwrap();
+        answers.iter().filter(|answer| answer.begun >= begin && wanted(answer)).count()
+    };
+    eventually("ready", || (service.ask("/readyz").status == 200).then_some(()));
+    let well = Instant::now();
+    eventually("good answers", || (since(well, &|answer| answer.status == 200) >= 2 * CLIENTS).then_some(()));
+
+    goes();
+    let gone = Instant::now();
+    eventually("/readyz 503", || (service.ask("/readyz").status == 503).then_some(()));
+    assert!(gone.elapsed() < Duration::from_secs(2) + NOISE, "/readyz after {:?}", gone.elapsed());
+    assert_eq!(service.ask("/livez").status, 200);
+    eventually("refusals", || (since(gone, &|answer| answer.status == 503) >= 2 * CLIENTS).then_some(()));
+    // The first may have been answered by what was on its way.
+    let settled = gone + NOISE;
+    assert_eq!(since(settled, &|answer| answer.status != 503), 0, "nobody else could have answered");
+    for answer in answers.lock().unwrap().drain(..).filter(|answer| answer.begun >= gone) {
+        assert!(answer.took < Duration::from_secs(2) + NOISE, "{} after {:?}", answer.status, answer.took);
+    }
+
+    comes();
+    let back = Instant::now();
+    eventually("a good answer", || (since(back, &|answer| answer.status == 200) > 0).then_some(()));
+    assert!(back.elapsed() < Duration::from_secs(5), "good again after {:?}", back.elapsed());
+}
+
+/// As many requests hold a connection at once as the pool may have.
+fn no_permit_is_lost(service: &Service) {
+    let labels = [("pool", Database::WRITE), ("state", "in_use")];
+    service.await_metric("db_pool_connections", &labels, |in_use| in_use == 0.0);
+    let _holding: Vec<_> = (0..CONNECTIONS).map(|_| service.begin("/drill/hold/60000")).collect();
+    service.await_metric("db_pool_connections", &labels, |in_use| in_use == CONNECTIONS as f64);
+    let idle = service.metric("db_pool_connections", &[labels[0], ("state", "idle")]);
+    assert_eq!(idle, 0.0);
+}

@@ -1,0 +1,214 @@
+//! What PostgreSQL's errors become, what each connection is told, and what a statement costs on the wire.
+
+use std::time::Duration;
+
+use axum::body::to_bytes;
+use axum::response::IntoResponse;
+use futures_util::future::join;
+use service::engine::db::Trouble;
+use service::engine::http::problem::Problem;
+use sqlx::{query, query_scalar, raw_sql};
+
+use super::database::{open, open_with, rows};
+use crate::common::database::proxy::Proxy;
+use crate::common::{Database, eventually};
+
+/// Asserts what a client sees of it, and that nothing internal is in there.
+async fn becomes(error: sqlx::Error, trouble: Trouble, status: u16) {
+    assert_eq!(Trouble::of(&error), trouble, "{error}");
+    let response = Problem::from(error).into_response();
+    assert_eq!(response.status(), status);
+    assert_eq!(response.headers().contains_key("retry-after"), status == 503);
+    let body = to_bytes(response.into_body(), 10_000).await.unwrap();
+    let text = String::from_utf8(body.to_vec()).unwrap();
+    for internal in ["SQL", "unique", "deadlock", "statement", "t_", "pg_", "INSERT"] {
+        assert!(!text.contains(internal), "{internal} is in {text}");
+    }
+}
+
+#[tokio::test]
+async fn a_statement_that_takes_too_long_is_a_504_and_the_server_gives_it_up() {
+    let (db, _database) = open_with(|config| {
+        config.database.max_connections = 1;
+        config.database.statement_timeout = Duration::from_millis(100);
+    })
+    .await;
+
+    let error = query("SELECT pg_sleep(60)").execute(&db.read).await.unwrap_err();
+
+    assert!(error.as_database_error().is_some(), "the server says so, not we: {error}");
+    becomes(error, Trouble::Slow, 504).await;
+    assert_eq!(rows(&db).await, 0, "the only connection is there again");
+}
+
+#[tokio::test]
+async fn a_lock_that_stays_taken_is_a_503() {
+    let (db, _database) = open_with(|config| config.database.lock_timeout = Duration::from_millis(50)).await;
+    let mut holder = db.write.begin().await.unwrap();
+    query("LOCK TABLE t").execute(&mut *holder).await.unwrap();
+
+    let error = query("INSERT INTO t VALUES (1)").execute(&db.write).await.unwrap_err();
+
+    becomes(error, Trouble::Busy, 503).await;
+}
+
+#[tokio::test]
+async fn a_deadlock_is_a_503_for_one_of_the_two() {
+    let (db, database) = open().await;
+    database.execute("INSERT INTO t VALUES (1), (2)").await;
+    let (mut one, mut two) = (db.write.begin().await.unwrap(), db.write.begin().await.unwrap());
+    for (transaction, n) in [(&mut one, 1_i64), (&mut two, 2)] {
+        query("UPDATE t SET n = n WHERE n = $1").bind(n).execute(&mut **transaction).await.unwrap();
+    }
+
+    let crossed = join(
+        query("UPDATE t SET n = n WHERE n = 2").execute(&mut *one),
+        query("UPDATE t SET n = n WHERE n = 1").execute(&mut *two),
+    );
+    let (one, two) = crossed.await;
+
+    assert!(one.is_ok() != two.is_ok(), "one goes on: {one:?}, {two:?}");
+    becomes(one.and(two).unwrap_err(), Trouble::Conflict, 503).await;
+}
+
+#[tokio::test]
+async fn a_serialization_failure_is_a_503() {
+    let (db, database) = open().await;
+    database.execute("INSERT INTO t VALUES (1)").await;
+    let (mut one, mut two) = (db.write.begin().await.unwrap(), db.write.begin().await.unwrap());
+    for transaction in [&mut one, &mut two] {
+        raw_sql("SET TRANSACTION ISOLATION LEVEL SERIALIZABLE").execute(&mut **transaction).await.unwrap();
+        query("SELECT n FROM t").execute(&mut **transaction).await.unwrap();
+    }
+    query("UPDATE t SET n = 2").execute(&mut *one).await.unwrap();
+    one.commit().await.unwrap();
+
+    let error = query("UPDATE t SET n = 3").execute(&mut *two).await.unwrap_err();
+
+    becomes(error, Trouble::Conflict, 503).await;
+}
+
+#[tokio::test]
+async fn what_exists_or_is_referred_to_is_a_409() {
+    let (db, database) = open().await;
+    database.execute("CREATE TABLE t_unique (id int PRIMARY KEY); INSERT INTO t_unique VALUES (1)").await;
+    database.execute("CREATE TABLE t_refers (id int REFERENCES t_unique)").await;
+
+    let exists = query("INSERT INTO t_unique VALUES (1)").execute(&db.write).await.unwrap_err();
+    let dangles = query("INSERT INTO t_refers VALUES (2)").execute(&db.write).await.unwrap_err();
+
+    becomes(exists, Trouble::Refused, 409).await;
+    becomes(dangles, Trouble::Refused, 409).await;
+}
+
+#[tokio::test]
+async fn a_mistake_in_a_statement_is_a_500_that_says_nothing() {
+    let (db, _database) = open().await;
+
+    let error = query("SELECT secret FROM t_internal").execute(&db.read).await.unwrap_err();
+
+    becomes(error, Trouble::Refused, 500).await;
+}
+
+#[tokio::test]
+async fn a_transaction_that_is_forgotten_is_ended_and_its_permit_comes_back() {
+    let (db, _database) = open_with(|config| {
+        config.database.max_connections = 1;
+        config.database.idle_in_transaction_timeout = Duration::from_millis(50);
+    })
+    .await;
+    let mut forgotten = db.write.begin().await.unwrap();
+    query("INSERT INTO t VALUES (1)").execute(&mut *forgotten).await.unwrap();
+
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    let error = query("INSERT INTO t VALUES (2)").execute(&mut *forgotten).await.unwrap_err();
+    drop(forgotten);
+
+    assert!(matches!(Trouble::of(&error), Trouble::Slow | Trouble::Away), "{error}");
+    assert_eq!(rows(&db).await, 0);
+}
+
+#[tokio::test]
+async fn each_connection_has_its_name_and_its_bounds() {
+    let (db, _database) = open().await;
+    let setting = async |name: &str| {
+        let value = query_scalar("SELECT current_setting($1)").bind(name.to_owned()).fetch_one(&db.read);
+        let value: String = value.await.unwrap();
+        value
+    };
+
+    assert_eq!(setting("application_name").await, env!("CARGO_PKG_NAME"));
+    assert_eq!(setting("statement_timeout").await, "5s");
+    assert_eq!(setting("lock_timeout").await, "2s");
+    assert_eq!(setting("idle_in_transaction_session_timeout").await, "5s");
+}
+
+#[tokio::test]
+async fn a_full_server_is_waited_for_and_an_idle_connection_of_ours_is_taken_first() {
+    let database = Database::new();
+    let (role, url) = database.role().await;
+    let (db, _other) = open_with(|config| {
+        config.database.url = url;
+        config.database.max_connections = 2;
+        config.database.acquire_timeout = Duration::from_secs(1);
+    })
+    .await;
+    database.execute(&format!("ALTER ROLE {role} CONNECTION LIMIT 1")).await;
+    let one = db.write.acquire().await.unwrap();
+
+    let refused = db.write.acquire().await.unwrap_err();
+    becomes(refused, Trouble::Busy, 503).await;
+    let waits = join(db.write.acquire(), async { drop(one) }).await;
+
+    assert!(waits.0.is_ok(), "{:?}", waits.0);
+}
+
+#[tokio::test]
+async fn a_query_is_one_round_trip_and_one_more_after_a_pause() {
+    let database = Database::new();
+    let proxy = Proxy::to(database.addr());
+    let (db, _other) = open_with(|config| {
+        config.database.url = database.url_by(proxy.addr);
+        config.database.max_connections = 1;
+    })
+    .await;
+    let one_row = async || {
+        let before = proxy.round_trips();
+        let found: i64 = query_scalar("SELECT count(*) FROM t").fetch_one(&db.read).await.unwrap();
+        assert_eq!(found, 0);
+        proxy.round_trips() - before
+    };
+    one_row().await; // is prepared now
+
+    for _ in 0..10 {
+        assert_eq!(one_row().await, 1);
+    }
+    tokio::time::sleep(Duration::from_millis(1100)).await;
+    assert_eq!(one_row().await, 2, "it was idle for so long that it is asked first");
+}
+
+#[tokio::test]
+async fn the_gauges_of_a_busy_pool_stay_within_its_size() {
+    let service = crate::common::setup().set("database.max_connections", "2").start();
+    let pool = ("pool", Database::WRITE);
+    let clients: Vec<_> = (0..20).map(|_| service.begin("/drill/hold/20")).collect();
+
+    eventually("all answers", || {
+        let count = |state| service.metric("db_pool_connections", &[pool, ("state", state)]);
+        let (idle, in_use) = (count("idle"), count("in_use"));
+        assert!((0.0..=2.0).contains(&idle) && (0.0..=2.0).contains(&in_use), "{idle} idle, {in_use} in use");
+        (service.metric("db_pool_acquire_seconds_count", &[pool]) >= 20.0 && in_use == 0.0).then_some(())
+    });
+    drop(clients);
+}
+
+#[tokio::test]
+async fn the_password_is_in_no_debug_output() {
+    let (db, database) = open().await;
+    let url = database.url();
+    let password = url.split_once('@').unwrap().0.rsplit_once(':').unwrap().1;
+
+    let shown = format!("{db:?}");
+
+    assert!(shown.contains("Connector(") && !shown.contains(password), "{shown}");
+}
