@@ -128,17 +128,19 @@ impl std::error::Error for Unusable {}
 pub async fn open(config: &Config, mut migrations: Migrator, migrate: bool) -> Result<Db, Unusable> {
     let give_up = Instant::now() + config.database.startup_timeout;
     migrations.set_ignore_missing(!driver::NEWER_IS_REFUSED);
+    let mut last = driver::silent(&config.database.url);
     loop {
         let opened = async {
-            // A host that swallows packets must not hold the start for longer than it may take.
-            let opening = timeout_at(give_up, driver::open(config)).await;
-            let db = opening.unwrap_or_else(|_| Err(driver::silent(&config.database.url)))?;
+            // A host that swallows packets must not hold the start for longer than it may take. An attempt
+            // that is cut short says less than the one before.
+            let db = timeout_at(give_up, driver::open(config)).await.unwrap_or(Err(last))?;
             db.migrate(&migrations, migrate).await?;
             Ok::<_, Unusable>(db)
         };
         match opened.await {
             Err(unusable) if unusable.passing && Instant::now() + TRY_EVERY < give_up => {
                 tracing::warn!(error = %unusable, "waiting for the database");
+                last = unusable;
                 sleep(TRY_EVERY).await;
             }
             Err(unusable) if unusable.passing => {

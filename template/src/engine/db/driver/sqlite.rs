@@ -97,7 +97,8 @@ pub fn unusable(url: &str, error: &sqlx::Error) -> Unusable {
 
 /// The file was not opened in time.
 pub fn silent(url: &str) -> Unusable {
-    Unusable::new(url, &"the file is not opened in time", "Does its disk answer?").passing()
+    let advice = "Does another process hold its lock, and does its disk answer?";
+    Unusable::new(url, &"the file is not opened in time", advice).passing()
 }
 
 /// What a result code means (<https://www.sqlite.org/rescode.html>); the lowest byte is the primary code.
