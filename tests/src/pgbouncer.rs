@@ -28,12 +28,17 @@ impl PgBouncer {
         fs::set_permissions(&dir, fs::Permissions::from_mode(0o755)).unwrap();
         let own_port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let file = dir.path().join("pgbouncer.ini");
+        // From 1.21 on it can keep track of prepared statements, and later ones do by themselves.
+        let version = Command::new("pgbouncer").arg("--version").output().unwrap();
+        let version = String::from_utf8(version.stdout).unwrap();
+        let minor: u32 = version.split('.').nth(1).and_then(|minor| minor.parse().ok()).unwrap();
+        let forgets = if minor >= 21 { "max_prepared_statements = 0" } else { "" };
         let config = format!(
             "[databases]\n\
              * = host={host} port={port} user={user} password={password}\n\
              [pgbouncer]\n\
              listen_addr = 127.0.0.1\nlisten_port = {own_port}\nunix_socket_dir =\n\
-             auth_type = any\npool_mode = {mode}\ndefault_pool_size = 2\n"
+             auth_type = any\npool_mode = {mode}\ndefault_pool_size = 2\nserver_login_retry = 1\n{forgets}\n"
         );
         fs::write(&file, config).unwrap();
         let mut command = Command::new("pgbouncer");

@@ -112,10 +112,14 @@ fn secrets_are_never_shown() {
     let shown = url(format!("db://app:{secret}@db/app?password={secret}"));
     let late = url(format!("db://h/db?password=a@{secret}"));
     let odd = url(format!("db://app:{secret}?x@db/app"));
+    let words = url(format!("host=db user=app password={secret}"));
+    let slash = url(format!("db:/app:{secret}@h/app"));
     let wrong = setup().file("config/service.toml", &format!("[database]\nurl = [\"{secret}\"]\n")).run(&[]);
     let torn = setup().file("config/service.toml", &format!("[database]\nurl = \"{secret}\n")).run(&[]);
 
-    for (output, code) in [(&late, 0), (&shown, 0), (&wrong, 2), (&torn, 2), (&odd, 0)] {
+    for (output, code) in
+        [(&late, 0), (&shown, 0), (&wrong, 2), (&torn, 2), (&odd, 0), (&words, 0), (&slash, 0)]
+    {
         assert_eq!(output.status.code(), Some(code), "{output:?}");
         let said = [&output.stdout[..], &output.stderr[..]].concat();
         assert!(!String::from_utf8(said).unwrap().contains(secret), "{output:?}");

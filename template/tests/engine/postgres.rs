@@ -129,6 +129,77 @@ async fn a_transaction_that_is_forgotten_is_ended_and_its_permit_comes_back() {
 }
 
 #[tokio::test]
+async fn a_transaction_that_has_failed_cannot_be_committed() {
+    let (db, database) = open().await;
+    database.execute("CREATE TABLE t_unique (id int PRIMARY KEY)").await;
+    let mut transaction = db.write.begin().await.unwrap();
+    query("INSERT INTO t VALUES (1)").execute(&mut *transaction).await.unwrap();
+    for _ in 0..2 {
+        let _ = query("INSERT INTO t_unique VALUES (1)").execute(&mut *transaction).await; // the second fails
+    }
+
+    let committed = transaction.commit().await;
+
+    assert!(committed.is_err(), "nothing of it is there");
+    assert_eq!(rows(&db).await, 0);
+}
+
+#[tokio::test]
+async fn a_prepared_statement_that_a_migration_made_stale_is_prepared_anew() {
+    let (db, database) = open_with(|config| config.database.max_connections = 1).await;
+    database.execute("CREATE TABLE t_changes (a int); INSERT INTO t_changes VALUES (1)").await;
+    let read = async || query("SELECT * FROM t_changes").fetch_all(&db.read).await.map(|rows| rows.len());
+    assert_eq!(read().await.unwrap(), 1);
+    database.execute("ALTER TABLE t_changes ADD COLUMN b text").await;
+
+    becomes(read().await.unwrap_err(), Trouble::Conflict, 503).await;
+
+    assert_eq!(read().await.unwrap(), 1, "once for each connection, not until a restart");
+}
+
+#[tokio::test]
+async fn a_connection_whose_statement_was_given_up_and_failed_is_used_again() {
+    let (db, _database) = open_with(|config| {
+        config.database.max_connections = 1;
+        config.database.statement_timeout = Duration::from_millis(200);
+    })
+    .await;
+    let pid = async || {
+        let pid: i32 = query_scalar("SELECT pg_backend_pid()").fetch_one(&db.read).await.unwrap();
+        pid
+    };
+    let before = pid().await;
+
+    let given_up = query("SELECT pg_sleep(60)").execute(&db.read);
+    assert!(tokio::time::timeout(Duration::from_millis(50), given_up).await.is_err());
+
+    assert_eq!(pid().await, before, "the server ended the statement, not the connection");
+}
+
+#[tokio::test]
+async fn the_loss_of_the_probes_own_connection_is_no_outage() {
+    let service = crate::common::setup().set("database.statement_timeout", "9s").start();
+    let probes = "state = 'idle' AND query = 'SELECT 1' AND datname = current_database()";
+    let mut past = service.database.connect().await;
+    let count = format!("SELECT count(*) FROM pg_stat_activity WHERE {probes}");
+    for _ in 0..600 {
+        let probes: i64 = query_scalar(sqlx::AssertSqlSafe(&*count)).fetch_one(&mut past).await.unwrap();
+        if probes == 1 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let kill = format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {probes}");
+    let killed: bool = query_scalar(sqlx::AssertSqlSafe(kill)).fetch_one(&mut past).await.unwrap();
+    assert!(killed);
+
+    tokio::time::sleep(Duration::from_secs(2)).await; // several questions of the probe
+    assert_eq!(service.ask("/readyz").status, 200);
+    let silent = |line: &serde_json::Value| line["message"] == "database does not answer";
+    assert!(!service.log().iter().any(silent), "it asked again on a new one");
+}
+
+#[tokio::test]
 async fn each_connection_has_its_name_and_its_bounds() {
     let (db, _database) = open().await;
     let setting = async |name: &str| {

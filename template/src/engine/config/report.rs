@@ -78,6 +78,8 @@ pub fn without_secrets(url: &str) -> String {
     }
     let address = match (url.split_once("://"), url.rfind('@')) {
         (Some((scheme, _)), Some(at)) => format!("{scheme}://***{}", &url[at..]),
+        // No URL at all: it may be `user=… password=…`, or have a slash too few.
+        (None, _) if url.contains(['@', '=', ' ']) => return "***".to_owned(),
         _ => url.to_owned(),
     };
     // Parameters may hold a password too.

@@ -74,7 +74,11 @@ impl Drop for Connection {
 /// statement may take: one that was given up still keeps the database busy, so its permit is not free.
 async fn settle(pool: &Pool, raw: &mut Raw, in_transaction: bool) -> bool {
     let settled = async {
-        raw.ping().await?; // reads what is left over
+        match raw.ping().await {
+            // It read what was left over, and that was the error of the statement that was given up.
+            Err(error) if !Trouble::is_of_connection(&error) => raw.ping().await?,
+            outcome => outcome?,
+        }
         match raw_sql("ROLLBACK").execute(raw).await {
             // Without a transaction of ours there may still be one that a statement began, or none.
             Err(error) if in_transaction || Trouble::is_of_connection(&error) => Err(error),
@@ -98,9 +102,9 @@ impl Transaction {
     /// Makes it all permanent.
     ///
     /// # Errors
-    /// The database refused; nothing was changed.
+    /// The database refused, or a statement before had failed; nothing was changed.
     pub async fn commit(mut self) -> Result<(), sqlx::Error> {
-        raw_sql("COMMIT").execute(&mut self.0).await?;
+        raw_sql(driver::COMMIT).execute(&mut self.0).await?;
         self.0.in_transaction = false;
         Ok(())
     }

@@ -15,7 +15,7 @@ use sqlx::{Database, Either, Error, Execute, Executor, SqlStr};
 use tokio::time::Instant;
 
 use super::connection::State;
-use super::{Connection, Driver, Pool, Trouble};
+use super::{Connection, Driver, Pool, Trouble, driver};
 use crate::engine::log::millis;
 
 type Row = <Driver as Database>::Row;
@@ -38,7 +38,7 @@ impl<'c> Executor<'c> for &'c mut Connection {
     {
         Box::pin(try_stream! {
             let query = Query::new(query)?;
-            let mut timer = Timer::new(&self.pool, &query);
+            let mut timer = Timer::new(&self.pool, &query.sql);
             self.state = State::Unsettled;
             let (raw, state) = self.parts();
             let mut rows = raw.fetch_many(query);
@@ -57,7 +57,7 @@ impl<'c> Executor<'c> for &'c mut Connection {
     {
         Box::pin(async move {
             let query = Query::new(query)?;
-            let mut timer = Timer::new(&self.pool, &query);
+            let mut timer = Timer::new(&self.pool, &query.sql);
             self.state = State::Unsettled;
             let (raw, state) = self.parts();
             let mut rows = raw.fetch_many(query);
@@ -80,7 +80,14 @@ impl<'c> Executor<'c> for &'c mut Connection {
     where
         'c: 'e,
     {
-        self.parts().0.prepare_with(sql, parameters)
+        Box::pin(async move {
+            let mut timer = Timer::new(&self.pool, &sql);
+            self.state = State::Unsettled;
+            let (raw, state) = self.parts();
+            let statement = timer.time(raw.prepare_with(sql, parameters), state).await?;
+            *state = State::Settled;
+            Ok(statement)
+        })
     }
 }
 
@@ -164,8 +171,8 @@ struct Timer {
 }
 
 impl Timer {
-    fn new(pool: &Pool, query: &Query) -> Self {
-        Self { pool: pool.clone(), sql: query.sql.clone(), waited: Duration::ZERO, waiting_since: None }
+    fn new(pool: &Pool, sql: &SqlStr) -> Self {
+        Self { pool: pool.clone(), sql: sql.clone(), waited: Duration::ZERO, waiting_since: None }
     }
 
     async fn time<T>(
@@ -181,6 +188,7 @@ impl Timer {
                 *state = State::Lost;
                 self.pool.0.pulse.lost();
             }
+            Err(error) if driver::is_stale(error) => *state = State::Lost,
             // A statement that the database refuses is an answer, too.
             _ => self.pool.0.pulse.answered(),
         }

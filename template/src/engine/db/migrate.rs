@@ -6,9 +6,10 @@
 use std::borrow::Cow;
 
 use sqlx::migrate::{Migrate, MigrateError, Migrator};
+use tokio::time::timeout;
 
 use super::driver::{self, Raw};
-use super::{Db, Trouble, Unusable};
+use super::{ATTEMPT, Db, Trouble, Unusable};
 
 impl Db {
     /// Applies pending migrations, or only verifies that none is.
@@ -20,20 +21,18 @@ impl Db {
         let url = self.about.url.as_str();
         let can_apply = self.about.owner.is_some();
         let connector = self.about.owner.as_ref().unwrap_or(&self.about.reader);
-        let mut connection = connector.connect().await.map_err(|error| driver::unusable(url, &error))?;
-        let outcome = match unknown(migrations, &mut connection).await {
-            Ok(Some(version)) if driver::NEWER_IS_REFUSED => Err(MigrateError::VersionMissing(version)),
-            Ok(newer) => {
-                if let Some(version) = newer {
-                    tracing::warn!(version, "the database has a migration that this program does not know");
-                }
-                if apply && can_apply {
-                    migrations.run_direct(None, &mut connection, false).await
-                } else {
-                    verify(migrations, &mut connection).await
-                }
+        let connected = timeout(ATTEMPT, connector.connect()).await.map_err(|_| driver::silent(url))?;
+        let mut connection = connected.map_err(|error| driver::unusable(url, &error))?;
+        let applies = apply && can_apply;
+        // Only what changes something may take its time.
+        let looked = timeout(ATTEMPT, look(migrations, applies, &mut connection)).await;
+        let outcome = match looked.map_err(|_| driver::silent(url)) {
+            Err(silent) => {
+                driver::discard(connection).await;
+                return Err(silent);
             }
-            Err(error) => Err(error),
+            Ok(Ok(())) if applies => migrations.run_direct(None, &mut connection, false).await,
+            Ok(outcome) => outcome,
         };
         // Closed also after a failure: it may still hold the lock that keeps replicas apart.
         driver::discard(connection).await;
@@ -48,10 +47,18 @@ impl Db {
     }
 }
 
-/// The newest applied migration, if this program does not have it.
-async fn unknown(migrations: &Migrator, connection: &mut Raw) -> Result<Option<i64>, MigrateError> {
+/// Whether the database is newer than the program, and, if nothing will be applied, older.
+async fn look(migrations: &Migrator, applies: bool, connection: &mut Raw) -> Result<(), MigrateError> {
     let applied = applied(migrations, connection).await?;
-    Ok(applied.iter().map(|(version, _)| *version).rfind(|version| !migrations.version_exists(*version)))
+    let unknown = applied.iter().rfind(|(version, _)| !migrations.version_exists(*version));
+    match unknown {
+        Some((version, _)) if driver::NEWER_IS_REFUSED => return Err(MigrateError::VersionMissing(*version)),
+        Some((version, _)) => {
+            tracing::warn!(version, "the database has a migration that this program does not know");
+        }
+        None => {}
+    }
+    if applies { Ok(()) } else { verify(migrations, connection).await }
 }
 
 /// Fails where `Migrator::run` would have something to do, and where it would fail. Writes nothing: the
@@ -105,7 +112,7 @@ fn explain(url: &str, error: MigrateError) -> Unusable {
             "Run the `migrate` command of this program first",
         ),
         MigrateError::Execute(cause) | MigrateError::ExecuteMigration(cause, _)
-            if matches!(Trouble::of(&cause), Trouble::Busy | Trouble::Away) =>
+            if matches!(Trouble::of(&cause), Trouble::Busy | Trouble::Away | Trouble::Conflict) =>
         {
             driver::unusable(url, &cause)
         }

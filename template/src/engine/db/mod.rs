@@ -33,6 +33,10 @@ use crate::engine::config::report::without_secrets;
 /// could be. Lower: replicas that start together knock on a struggling database's door.
 const TRY_EVERY: Duration = Duration::from_millis(500);
 
+/// One attempt to open it may take this long. Higher: a first packet that was lost holds up the start. Lower: a
+/// database that is slow while it recovers is never opened.
+const ATTEMPT: Duration = Duration::from_secs(5);
+
 /// The pools. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Db {
@@ -73,6 +77,7 @@ impl Trouble {
     #[must_use]
     pub fn of(error: &sqlx::Error) -> Self {
         match error {
+            _ if driver::is_stale(error) => Self::Conflict,
             sqlx::Error::Database(error) => driver::trouble(error.code().as_deref().unwrap_or_default()),
             // Our own. The system's timeouts say that a connection is lost.
             sqlx::Error::Io(error) if error.kind() == TimedOut && error.raw_os_error().is_none() => {
@@ -133,7 +138,8 @@ pub async fn open(config: &Config, mut migrations: Migrator, migrate: bool) -> R
         let opened = async {
             // A host that swallows packets must not hold the start for longer than it may take. An attempt
             // that is cut short says less than the one before.
-            let db = timeout_at(give_up, driver::open(config)).await.unwrap_or(Err(last))?;
+            let in_time = give_up.min(Instant::now() + ATTEMPT);
+            let db = timeout_at(in_time, driver::open(config)).await.unwrap_or(Err(last))?;
             db.migrate(&migrations, migrate).await?;
             Ok::<_, Unusable>(db)
         };
@@ -141,7 +147,8 @@ pub async fn open(config: &Config, mut migrations: Migrator, migrate: bool) -> R
             Err(unusable) if unusable.passing && Instant::now() + TRY_EVERY < give_up => {
                 tracing::warn!(error = %unusable, "waiting for the database");
                 last = unusable;
-                sleep(TRY_EVERY).await;
+                // Replicas that wait for each other's place at a pooler must not try in step.
+                sleep(TRY_EVERY.mul_f64(0.5 + fastrand::f64())).await;
             }
             Err(unusable) if unusable.passing => {
                 let startup_timeout = humantime::format_duration(config.database.startup_timeout);

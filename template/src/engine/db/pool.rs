@@ -16,7 +16,7 @@ use std::{io, mem};
 use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
 use sqlx::Connection as _;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::{Instant, sleep, timeout, timeout_at};
+use tokio::time::{Instant, sleep, timeout_at};
 
 use super::driver::{self, Connector, Raw};
 use super::{Connection, Pulse, Transaction, Trouble};
@@ -141,7 +141,7 @@ impl Pool {
             idle => idle,
         };
         let _timed = Timed::into(&self.0.meters.connect);
-        match self.check(idle).await {
+        match self.check(idle, deadline).await {
             Some(raw) => Ok(raw),
             None => self.connect(deadline).await,
         }
@@ -152,13 +152,15 @@ impl Pool {
     }
 
     /// The idle connection, if there is one and it answers.
-    async fn check(&self, idle: Option<Idle>) -> Option<Raw> {
+    async fn check(&self, idle: Option<Idle>, deadline: Instant) -> Option<Raw> {
         let mut raw = idle?.raw;
-        if let Ok(Ok(())) = timeout(CHECK, raw.ping()).await {
+        let patience = deadline.min(Instant::now() + CHECK);
+        if let Ok(Ok(())) = timeout_at(patience, raw.ping()).await {
+            self.0.pulse.answered();
             return Some(raw);
         }
         self.0.pulse.lost(); // others that were idle with it may be lost, too
-        driver::discard(raw).await;
+        let _ = timeout_at(patience, driver::discard(raw)).await;
         None
     }
 
@@ -168,11 +170,12 @@ impl Pool {
             let text = "cannot connect within database.acquire_timeout";
             Err(sqlx::Error::Io(io::Error::new(io::ErrorKind::NotConnected, text)))
         });
-        connected.inspect_err(|error| {
-            if Trouble::is_of_connection(error) {
-                self.0.pulse.lost(); // perhaps the idle ones, too
-            }
-        })
+        match &connected {
+            Ok(_) => self.0.pulse.answered(),
+            Err(error) if Trouble::is_of_connection(error) => self.0.pulse.lost(), // perhaps the idle ones, too
+            Err(_) => {}
+        }
+        connected
     }
 
     async fn permit(&self, deadline: Instant) -> Result<OwnedSemaphorePermit, sqlx::Error> {

@@ -21,10 +21,10 @@ use crate::engine::log::millis;
 pub const UNREADY_AFTER: Duration = Duration::from_secs(2);
 /// A quiet service asks the database this often whether it is there.
 const PROBE_EVERY: Duration = Duration::from_millis(500);
-/// An answer that takes longer is none; with [`PROBE_EVERY`] before it, an outage is known within
-/// [`UNREADY_AFTER`]. Higher: statements wait longer for a lost database. Lower: they are given up while it
+/// An answer that takes longer is none; two attempts with [`PROBE_EVERY`] before them, and an outage is known
+/// within [`UNREADY_AFTER`]. Higher: statements wait longer for a lost database. Lower: they are given up while it
 /// is only slow.
-const PROBE_PATIENCE: Duration = Duration::from_secs(1);
+const PROBE_PATIENCE: Duration = Duration::from_millis(650);
 
 /// What is known of the database without asking it. Clones share it.
 #[derive(Clone, Debug)]
@@ -96,31 +96,33 @@ impl Db {
             }
             pause = PROBE_EVERY;
             let asked = Instant::now();
-            let error = match timeout(PROBE_PATIENCE, ask(&mut connection, connector)).await {
-                Ok(Ok(())) => {
-                    pulse.answered();
-                    continue;
-                }
-                Ok(Err(error)) if Trouble::of(&error) != Trouble::Away => error.to_string(),
-                silence => {
-                    // Somebody else's statement may have been answered meanwhile.
-                    if pulse.age() >= asked.elapsed() {
-                        pulse.lost();
-                        pulse.state.away.store(true, Relaxed);
-                    }
-                    silence.map_or("no answer".to_owned(), |failed| format!("{:?}", failed.err()))
-                }
+            let Err(error) = ask(&mut connection, connector).await else {
+                pulse.answered();
+                continue;
             };
             connection = None;
+            // Somebody else's statement may have been answered meanwhile.
+            if pulse.age() >= asked.elapsed() {
+                pulse.lost();
+                pulse.state.away.store(true, Relaxed);
+            }
             tracing::warn!(error, unanswered_ms = millis(pulse.age()), "database does not answer");
         }
     }
 }
 
-async fn ask(connection: &mut Option<driver::Raw>, connector: &Connector) -> Result<(), sqlx::Error> {
-    let connection = match connection {
-        Some(open) => open,
-        closed => closed.insert(connector.connect().await?),
-    };
-    driver::ask(connection).await
+/// Asks on the open connection, if there is one; that one alone may be lost, so then on a new one.
+async fn ask(connection: &mut Option<driver::Raw>, connector: &Connector) -> Result<(), String> {
+    if let Some(open) = connection
+        && let Ok(Ok(())) = timeout(PROBE_PATIENCE, driver::ask(open)).await
+    {
+        return Ok(());
+    }
+    let anew = async { driver::ask(connection.insert(connector.connect().await?)).await };
+    match timeout(PROBE_PATIENCE, anew).await {
+        Err(_) => Err("no answer".to_owned()),
+        Ok(Err(error)) if Trouble::of(&error) == Trouble::Away => Err(format!("{error:?}")),
+        // One that is full or refuses the question is there.
+        Ok(_) => Ok(()),
+    }
 }

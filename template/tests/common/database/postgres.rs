@@ -63,13 +63,18 @@ impl Database {
 
     /// A new role that may do what it likes in this database, and the URL to use it.
     pub async fn role(&self) -> (String, String) {
-        let role = self.url.rsplit_once('/').unwrap().1.trim_end_matches('?').to_owned();
+        let role = self.name().to_owned();
         self.execute(&format!(
             "CREATE ROLE {role} LOGIN PASSWORD 'hunter2'; GRANT ALL ON SCHEMA public TO {role}"
         ))
         .await;
         let url = format!("postgres://{role}:hunter2@{}/{role}", self.server());
         (role, url)
+    }
+
+    fn name(&self) -> &str {
+        let (url, _) = self.url.split_once('?').unwrap_or((&self.url, ""));
+        url.rsplit_once('/').unwrap().1
     }
 
     /// Runs statements past the service.
@@ -83,8 +88,9 @@ impl Database {
 impl Drop for Database {
     fn drop(&mut self) {
         if let Some(server) = &self.cleanup {
-            let (_, name) = self.url.split_once('?').unwrap_or((&self.url, "")).0.rsplit_once('/').unwrap();
+            let name = self.name();
             run(server, format!("DROP DATABASE {name} WITH (FORCE)"));
+            run(server, format!("DROP ROLE IF EXISTS {name}"));
         }
     }
 }

@@ -6,7 +6,8 @@
 mod sqlite;
 
 pub(super) use self::sqlite::{
-    Connector, NEWER_IS_REFUSED, ask, discard, no_such_table, open, silent, trouble, unusable,
+    COMMIT, Connector, NEWER_IS_REFUSED, ask, discard, is_stale, no_such_table, open, silent, trouble,
+    unusable,
 };
 pub use self::sqlite::{Driver, look};
 

@@ -14,7 +14,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sqlx::postgres::{PgConnectOptions, PgConnection};
+use sqlx::postgres::{PgConnectOptions, PgConnection, PgDatabaseError};
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection as _, raw_sql};
 use tokio::time::timeout;
 
@@ -31,6 +31,10 @@ pub type Driver = sqlx::Postgres;
 /// While a rollout lasts, old replicas run beside new ones: a migration that the program does not know is no
 /// mistake.
 pub const NEWER_IS_REFUSED: bool = false;
+
+/// PostgreSQL answers COMMIT of a transaction that has failed with a rollback and no error; a statement before
+/// it fails. One round trip for both.
+pub const COMMIT: &str = "SELECT 1; COMMIT";
 
 /// How long closing a connection may take. Higher: a permit waits for a peer that is gone. Lower: the server
 /// logs a connection that ended without a word.
@@ -61,8 +65,7 @@ impl Connector {
         if !url.starts_with("postgres://") && !url.starts_with("postgresql://") {
             return Err(Unusable::new(url, &"is not a PostgreSQL URL", advice));
         }
-        if let Some(unknown) = unknown_parameter(url) {
-            let problem = format!("there is no parameter {unknown:?}");
+        if let Some(problem) = wrong_parameter(url) {
             let advice = format!("Take it away; there are {}", PARAMETERS.join(", "));
             return Err(Unusable::new(url, &problem, &advice));
         }
@@ -116,10 +119,18 @@ const PARAMETERS: [&str; 11] = [
 ];
 
 /// sqlx would ignore it, and log its value.
-fn unknown_parameter(url: &str) -> Option<&str> {
+fn wrong_parameter(url: &str) -> Option<String> {
     let (_, parameters) = url.split_once('?')?;
-    let names = parameters.split('&').map(|one| one.split('=').next().unwrap_or_default());
-    names.into_iter().find(|name| !name.is_empty() && !PARAMETERS.contains(name))
+    let parameters = parameters.split('&').filter(|one| !one.is_empty());
+    let wrong = |one: &str| match one.split_once('=') {
+        Some((name, _)) if PARAMETERS.contains(&name) => None,
+        Some((name, _)) if name.bytes().all(|b| b.is_ascii_lowercase() || b == b'_') => {
+            Some(format!("there is no parameter {name:?}"))
+        }
+        // Not shown: it may be a part of a password.
+        _ => Some("behind the ? stands something that is no parameter; write %3F, %26 and %40 for ?, & and @".to_owned()),
+    };
+    parameters.into_iter().find_map(wrong)
 }
 
 /// Connects once, after having looked at what stands in between.
@@ -161,7 +172,7 @@ pub fn unusable(url: &str, error: &sqlx::Error) -> Unusable {
         code if code.starts_with("28") => "Check the user, its password, and pg_hba.conf of the server",
         "3D000" => "Create it, or name another",
         _ if is_tls(error) => "Check sslmode, sslrootcert and the server's certificate",
-        _ if matches!(Trouble::of(error), Trouble::Away | Trouble::Busy) => {
+        _ if matches!(Trouble::of(error), Trouble::Away | Trouble::Busy | Trouble::Conflict) => {
             return Unusable::new(url, error, "Is it running, and can it be reached from here?").passing();
         }
         _ => "May this user do that?",
@@ -202,6 +213,13 @@ pub fn trouble(code: &str) -> Trouble {
             _ => Trouble::Refused,
         },
     }
+}
+
+/// A migration changed what a prepared statement returns. Its connection would refuse it for ever, since sqlx
+/// prepares it once.
+pub fn is_stale(error: &sqlx::Error) -> bool {
+    let error = error.as_database_error().and_then(|error| error.try_downcast_ref::<PgDatabaseError>());
+    error.is_some_and(|error| error.code() == "0A000" && error.routine() == Some("RevalidateCachedQuery"))
 }
 
 pub fn no_such_table(error: &sqlx::Error) -> bool {

@@ -24,6 +24,9 @@ pub type Driver = sqlx::Sqlite;
 /// One file has one program: a schema that is newer than the program is a mistake.
 pub const NEWER_IS_REFUSED: bool = true;
 
+/// Fails where there is nothing to commit.
+pub const COMMIT: &str = "COMMIT";
+
 /// Opens connections.
 #[derive(Clone, Debug)]
 pub struct Connector(SqliteConnectOptions);
@@ -114,6 +117,11 @@ pub fn trouble(code: &str) -> Trouble {
         Ok(IOERR | CORRUPT | FULL | CANTOPEN) => Trouble::Away,
         _ => Trouble::Refused,
     }
+}
+
+/// SQLite prepares a statement anew when the schema has changed.
+pub fn is_stale(_error: &sqlx::Error) -> bool {
+    false
 }
 
 pub fn no_such_table(error: &sqlx::Error) -> bool {
