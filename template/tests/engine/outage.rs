@@ -76,7 +76,8 @@ fn survives(service: &Service, goes: impl Fn() + Sync, comes: impl Fn() + Sync) 
             });
         }
         // However this ends, the clients must, too.
-        let cycles = || (0..outages).map(|_| one_outage(service, &answers, &goes, &comes)).collect::<Vec<_>>();
+        let cycles =
+            || (0..outages).map(|_| one_outage(service, &answers, &goes, &comes)).collect::<Vec<_>>();
         let outcome = scope.spawn(cycles).join();
         over.store(true, SeqCst);
         outcome.unwrap()

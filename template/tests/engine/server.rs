@@ -128,8 +128,7 @@ async fn check_holds_the_replicas_against_the_limits_of_server_role_and_database
         let limit: i32 = limit.fetch_one(&mut connection).await.unwrap();
         limit
     };
-    let (most, reserved) =
-        (limit("max_connections").await, limit("superuser_reserved_connections").await);
+    let (most, reserved) = (limit("max_connections").await, limit("superuser_reserved_connections").await);
     let report = check(&setup);
     let sum = "platform.replicas 3 × (database.max_connections 10 + 1) = 33";
     assert!(

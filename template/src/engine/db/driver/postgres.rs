@@ -128,7 +128,10 @@ fn wrong_parameter(url: &str) -> Option<String> {
             Some(format!("there is no parameter {name:?}"))
         }
         // Not shown: it may be a part of a password.
-        _ => Some("behind the ? stands something that is no parameter; write %3F, %26 and %40 for ?, & and @".to_owned()),
+        _ => Some(
+            "behind the ? stands something that is no parameter; write %3F, %26 and %40 for ?, & and @"
+                .to_owned(),
+        ),
     };
     parameters.into_iter().find_map(wrong)
 }
