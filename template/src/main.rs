@@ -75,7 +75,7 @@ fn serve(loaded: &Loaded<Settings>, logs: &mut Logs) -> Result<Exit, Failure> {
     let config = &loaded.config;
     loaded.log();
     let metrics = metrics::install(logs.counts())?;
-    let control = Control::start(config, metrics)?;
+    let control = Control::start(loaded, metrics)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(config.server.worker_threads)
         .enable_all()
@@ -85,8 +85,8 @@ fn serve(loaded: &Loaded<Settings>, logs: &mut Logs) -> Result<Exit, Failure> {
         return Ok(Exit::Clean);
     };
     let links = links?;
-    let edge = Edge::new(&config.server, &links);
-    control.watch(runtime.handle(), &edge);
+    let edge = Edge::new(config, &links);
+    control.watch(runtime.handle(), &links.ledger);
     let server = runtime.block_on(async {
         let routes = edge.wrap(app::start(&links, &loaded.app));
         Server::start(&config.server, routes).await

@@ -5,9 +5,11 @@
 mod common;
 
 mod engine {
+    mod blame;
     mod config;
     mod database;
     mod faults;
+    mod links;
     mod log;
     mod metrics;
     mod requests;

@@ -14,6 +14,24 @@ fn hello_waits_for_nothing() {
 }
 
 #[test]
+fn a_quote_is_what_another_service_said() {
+    let other = setup().start();
+    let url = |path: &str| format!("http://{}{path}", other.public);
+    let service = setup().set("http_client.example_url", &url("/hello")).start();
+    let wrong = setup().set("http_client.example_url", &url("/nowhere")).start();
+    let nobody = setup().set("http_client.example_url", "http://127.0.0.1:1/").start();
+
+    let quote = service.call("GET", "/quote", &[("x-request-id", "abc")], b"");
+
+    assert_eq!((quote.status, quote.json()), (200, json!({"said": {"message": "hello"}})));
+    let line = other.request_line("abc");
+    assert_eq!(line["route"], "/hello", "the id went along");
+    assert_eq!(line["trace_id"], service.request_line("abc")["trace_id"]);
+    wrong.get("/quote").problem(502);
+    nobody.get("/quote").problem(502);
+}
+
+#[test]
 fn one_id_is_on_the_lines_of_the_handler_its_task_and_its_offloaded_work() {
     let service = setup().start();
     let body = vec![b'x'; 20_000];

@@ -1,13 +1,14 @@
 //! Your floor: routes, handlers, queries, background work.
 //!
 //! [`start`] is where a route or a background task is added. The examples show one of each kind:
-//! [`hello`] waits for nothing, [`items`] is the database, [`digest`] is CPU work, [`item_count`] works
-//! in the background. Throw them away when you have your own.
+//! [`hello`] waits for nothing, [`items`] is the database, [`quote`] asks another service, [`digest`] is CPU
+//! work, [`item_count`] works in the background. Throw them away when you have your own.
 
 mod digest;
 mod hello;
 mod item_count;
 mod items;
+mod quote;
 mod settings;
 
 use axum::Router;
@@ -16,6 +17,7 @@ use sqlx::migrate::{Migration, MigrationType, Migrator};
 
 pub use self::settings::Settings;
 use crate::engine::db::Db;
+use crate::engine::http_client::HttpClient;
 use crate::engine::links::Links;
 use crate::engine::offload::Offload;
 
@@ -23,6 +25,7 @@ use crate::engine::offload::Offload;
 #[derive(Clone)]
 struct App {
     db: Db,
+    http: HttpClient,
     offload: Offload,
     settings: Settings,
 }
@@ -32,8 +35,14 @@ pub fn start(links: &Links, settings: &Settings) -> Router {
     let db = links.db.clone();
     links.background.start("item count", |stop| item_count::keep(db, stop));
 
-    let app = App { db: links.db.clone(), offload: links.offload.clone(), settings: settings.clone() };
-    Router::new().merge(hello::routes()).merge(items::routes()).merge(digest::routes()).with_state(app)
+    let app = App {
+        db: links.db.clone(),
+        http: links.http.clone(),
+        offload: links.offload.clone(),
+        settings: settings.clone(),
+    };
+    let routes = Router::new().merge(hello::routes()).merge(items::routes());
+    routes.merge(quote::routes()).merge(digest::routes()).with_state(app)
 }
 
 /// The schema, step by step. A step that was released is never edited: add another.

@@ -1,7 +1,7 @@
 //! What does an operator or a probe see?
 //!
-//! The admin listener, on the control thread: `/livez`, `/readyz` and `/metrics`. It is not for users:
-//! keep its port away from the internet.
+//! The admin listener, on the control thread: the [`status`] page, `/livez`, `/readyz` and `/metrics`. It is not
+//! for users: keep its port away from the internet.
 
 use std::net::IpAddr;
 use std::sync::{Arc, OnceLock};
@@ -17,9 +17,12 @@ use tokio::net::TcpListener;
 use tokio::runtime::Handle;
 use tracing::warn;
 
-use super::config::Config;
+use super::config::load::Loaded;
 use super::health::Health;
+use super::ledger::Ledger;
 use super::metrics::Metrics;
+use super::status::{self, Facts};
+use super::watchdog::Stalls;
 
 /// What its handlers can reach.
 #[derive(Clone)]
@@ -27,16 +30,23 @@ pub(super) struct Admin {
     pub health: Health,
     /// The runtime to report on, once there is one.
     pub main: Arc<OnceLock<Handle>>,
+    pub ledger: Arc<OnceLock<Ledger>>,
+    pub stalls: Stalls,
+    pub facts: Arc<Facts>,
     metrics: Metrics,
     allowed_hosts: Arc<[String]>,
     dead_after: Duration,
 }
 
 impl Admin {
-    pub(super) fn new(config: &Config, metrics: Metrics) -> Self {
+    pub(super) fn new<A>(loaded: &Loaded<A>, metrics: Metrics) -> Self {
+        let config = &loaded.config;
         Self {
             health: Health::default(),
             main: Arc::default(),
+            ledger: Arc::default(),
+            stalls: Stalls::default(),
+            facts: Arc::new(Facts::new(loaded)),
             metrics,
             allowed_hosts: config.admin.allowed_hosts.clone().into(),
             dead_after: config.watchdog.dead_after,
@@ -46,6 +56,8 @@ impl Admin {
 
 pub(super) async fn serve(listener: TcpListener, admin: Admin) {
     let routes = Router::new()
+        .route("/", get(status::page))
+        .route("/status.json", get(status::json))
         .route("/livez", get(livez))
         .route("/readyz", get(readyz))
         .route("/metrics", get(render_metrics))
@@ -59,7 +71,11 @@ pub(super) async fn serve(listener: TcpListener, admin: Admin) {
 async fn livez(State(admin): State<Admin>) -> (StatusCode, String) {
     let stall = admin.health.stall();
     let dead = !admin.dead_after.is_zero() && stall >= admin.dead_after;
-    answer(if dead { vec![format!("event loop stalled for {} ms", stall.as_millis())] } else { Vec::new() })
+    let reason = || {
+        let culprits = admin.stalls.culprits().join(", ");
+        format!("event loop stalled for {} ms by {culprits}", stall.as_millis())
+    };
+    answer(dead.then(reason).into_iter().collect())
 }
 
 async fn readyz(State(admin): State<Admin>) -> (StatusCode, String) {

@@ -10,23 +10,30 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
 
+use super::ledger::{self, Ledger};
 use super::metrics::Counted;
 
 /// Starts background tasks. Clones share one list.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub struct Background {
+    ledger: Ledger,
     tasks: TaskTracker,
     stop: CancellationToken,
 }
 
 impl Background {
+    #[must_use]
+    pub fn new(ledger: &Ledger) -> Self {
+        Self { ledger: ledger.clone(), tasks: TaskTracker::default(), stop: CancellationToken::default() }
+    }
+
     /// Runs `task` until it ends by itself or its token is cancelled; then it should clean up and
     /// return, for it is aborted at the shutdown deadline.
     pub fn start<F>(&self, name: &'static str, task: impl FnOnce(CancellationToken) -> F)
     where
         F: Future<Output = ()> + Send + 'static,
     {
-        let task = task(self.stop.clone());
+        let task = ledger::named(self.ledger.clone(), name, task(self.stop.clone()));
         let stop = self.stop.clone();
         let running = Counted::enter(&gauge!("background_tasks"));
         self.tasks.spawn(async move {

@@ -6,14 +6,14 @@
 
 use std::future::Future;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
-use std::sync::atomic::Ordering::Relaxed;
-use std::time::Instant;
 
 use axum::http::{HeaderMap, HeaderValue};
 use tokio::task::JoinHandle;
 use tokio_util::task::TaskTracker;
 use tracing::Instrument;
+
+use super::http::meters::Meters;
+use super::ledger::{self, Account};
 
 tokio::task_local! {
     pub(super) static REQUEST: Arc<Request>;
@@ -24,21 +24,14 @@ tokio::task_local! {
 pub struct Request {
     pub id: RequestId,
     pub trace: Trace,
-    pub method: &'static str,
-    /// The route's template, such as `/items/{id}`.
-    pub route: Arc<str>,
-    pub started: Instant,
-    pub(super) http1: bool,
-    /// Set while the request waits for its client to send: then a timeout is the client's.
-    pub(super) awaits_body: AtomicBool,
+    /// Its method and route, and what measures them.
+    pub meters: Arc<Meters>,
+    /// Where its time goes.
+    pub account: Account,
+    /// Whether answers may say where the time went: `server.server_timing`.
+    pub(super) tells: bool,
     /// What [`spawn`] starts; shutdown waits for it.
     pub(super) tasks: TaskTracker,
-}
-
-impl Request {
-    pub(super) fn awaits_body(&self) -> bool {
-        self.awaits_body.load(Relaxed)
-    }
 }
 
 /// The request that this task serves, if any.
@@ -52,8 +45,9 @@ pub fn with_current<R>(read: impl FnOnce(&Request) -> R) -> Option<R> {
     REQUEST.try_with(|request| read(request)).ok()
 }
 
-/// Starts a task that belongs to the current request: its log lines carry the request's id, and
-/// shutdown waits for it until its deadline. It goes on when the client leaves.
+/// Starts a task that belongs to the current request: its log lines carry the request's id, what it waits for is
+/// in the request's account until that is closed, and shutdown waits for it until its deadline. It goes on when
+/// the client leaves.
 ///
 /// For work that lives as long as the process, see [`Background`](super::background::Background).
 pub fn spawn<F>(task: F) -> JoinHandle<F::Output>
@@ -62,7 +56,10 @@ where
 {
     let task = task.in_current_span();
     match current() {
-        Some(request) => request.tasks.clone().spawn(REQUEST.scope(request, task)),
+        Some(request) => {
+            let tasks = request.tasks.clone();
+            tasks.spawn(ledger::task(Arc::clone(&request), REQUEST.scope(request, task)))
+        }
         #[expect(clippy::disallowed_methods, reason = "there is no request to carry along")]
         None => tokio::spawn(task),
     }

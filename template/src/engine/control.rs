@@ -6,7 +6,7 @@
 
 use std::future::pending;
 use std::net::SocketAddr;
-use std::sync::{Arc, mpsc};
+use std::sync::mpsc;
 use std::time::{Duration, Instant};
 use std::{io, process, thread};
 
@@ -17,12 +17,13 @@ use tokio_util::sync::CancellationToken;
 use tracing::info;
 
 use super::admin::{self, Admin};
-use super::config::{self, Config};
+use super::config;
+use super::config::load::Loaded;
 use super::db::Pulse;
 use super::health::Health;
-use super::http::edge::Edge;
+use super::ledger::Ledger;
 use super::metrics::Metrics;
-use super::watchdog;
+use super::watchdog::Watchdog;
 
 /// Samples of histograms are sorted into their buckets this often. Higher: memory. Lower: wake-ups.
 const UPKEEP: Duration = Duration::from_secs(5);
@@ -49,7 +50,8 @@ impl Control {
     /// # Errors
     /// The address is in use, or the system refuses a thread.
     #[expect(clippy::disallowed_methods, reason = "these tasks live as long as the process")]
-    pub fn start(config: &Config, metrics: Metrics) -> Result<Self, String> {
+    pub fn start<A>(loaded: &Loaded<A>, metrics: Metrics) -> Result<Self, String> {
+        let config = &loaded.config;
         let failed = |error: io::Error| format!("control thread: {error}");
         let runtime = Builder::new_current_thread()
             .enable_all()
@@ -62,7 +64,7 @@ impl Control {
         let addr = listener.local_addr().map_err(failed)?;
 
         let thread = runtime.handle().clone();
-        let admin = Admin::new(config, metrics.clone());
+        let admin = Admin::new(loaded, metrics.clone());
         let stop = CancellationToken::new();
         let (signalled, signals) = mpsc::channel();
         {
@@ -84,11 +86,17 @@ impl Control {
 
     /// Begins to watch the main runtime.
     #[expect(clippy::disallowed_methods, reason = "watches as long as the runtime lives")]
-    pub fn watch(&self, main: &Handle, edge: &Edge) {
+    pub fn watch(&self, main: &Handle, ledger: &Ledger) {
         let _ = self.admin.main.set(main.clone());
-        let exchanges = Arc::clone(&edge.exchanges);
-        let health = self.admin.health.clone();
-        self.thread.spawn(watchdog::watch(main.clone(), health, exchanges, self.watchdog.clone()));
+        let _ = self.admin.ledger.set(ledger.clone());
+        self.admin.health.watched(ledger.clock().clone());
+        let watchdog = Watchdog {
+            main: main.clone(),
+            ledger: ledger.clone(),
+            stalls: self.admin.stalls.clone(),
+            config: self.watchdog.clone(),
+        };
+        self.thread.spawn(watchdog.watch());
     }
 
     /// Runs a step of start-up; None if a signal came first.

@@ -1,24 +1,52 @@
 //! Bottlenecks on demand, to see what the service says about each. Only with the cargo feature `drill`,
 //! which no release enables: these routes do on purpose what the engine exists to prevent.
+//!
+//! One for each phase; some need a second request that gets in the way:
+//!
+//! | phase | ask | while |
+//! |---|---|---|
+//! | `admission` | anything | `/drill/hold-places/MS` |
+//! | `request_body` | `POST /drill/read`, and send slowly | |
+//! | `db_wait` | `/drill/query/0` | `/drill/hold-all/MS` |
+//! | `db_connect` | `/drill/connect/MS` (it only says so: opening a file is not slow) | |
+//! | `db_query` | `/drill/query/MS` | |
+//! | `http_wait` | `/drill/call/0` | more than `http_client.max_per_host` of `/drill/call/MS` |
+//! | `http_upstream` | `/drill/call/MS` | |
+//! | `offload_wait` | `/drill/offload/0` | more than `offload.threads` of `/drill/offload/MS` |
+//! | `offload_run` | `/drill/offload/MS` | |
+//! | `loop_delay` | anything | `/drill/block-all/MS` |
+//! | `cpu` | `/drill/spin/MS` | |
+//! | `response_body` | `/drill/bytes/20000000`, and read slowly | |
+//! | `other` | `/drill/sleep/MS` | |
 
 use std::convert::Infallible;
+use std::net::SocketAddr;
 use std::sync::{Arc, Barrier};
 use std::time::{Duration, Instant};
 use std::{io, thread};
 
-use axum::Router;
 use axum::body::Bytes;
 use axum::extract::{Path, State};
+use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use axum::routing::{get, post};
-use futures_util::stream;
+use axum::{Extension, Router};
+use futures_util::future::join;
+use futures_util::{FutureExt, stream};
 use metrics::{describe_histogram, histogram};
+use tokio::net::TcpListener;
 use tokio::runtime::Handle;
-use tokio::time::sleep;
+use tokio::sync::OnceCell;
+use tokio::time::{sleep, timeout};
 
 use super::context;
+use super::http::body::Stream;
 use super::http::extract::Body;
 use super::http::problem::Problem;
+use super::ledger::{self, Phase};
 use super::links::Links;
+
+/// A connection that is not free within this time is held already.
+const HOLDING: Duration = Duration::from_millis(50);
 
 pub(super) fn routes(links: &Links) -> Router {
     Router::new()
@@ -26,17 +54,32 @@ pub(super) fn routes(links: &Links) -> Router {
         // unblock: allow(blocks one worker, to show what that looks like)
         .route("/drill/block/{ms}", get(async |Path(ms)| thread::sleep(Duration::from_millis(ms))))
         .route("/drill/block-all/{ms}", get(async |Path(ms)| block_all(ms)))
+        .route("/drill/block-background/{ms}", get(block_in_background))
         .route("/drill/bytes/{n}", get(async |Path(n): Path<usize>| vec![b'x'; n]))
         .route("/drill/never", get(std::future::pending::<()>))
-        .route("/drill/stream/{ms}", get(async |Path(ms)| slow_stream(ms)))
+        .route("/drill/stream/{ms}", get(async |Path(ms)| (Extension(Stream), slow_stream(ms))))
         .route("/drill/broken-stream", get(async || axum::body::Body::from_stream(broken_stream())))
         .route("/drill/panic", get(panics))
         .route("/drill/log/{lines}", get(log))
+        .route("/drill/hold-places/{ms}", get(hold_places))
         .route("/drill/hold/{ms}", get(hold_writer))
+        .route("/drill/hold-all/{ms}", get(hold_all))
+        .route(
+            "/drill/connect/{ms}",
+            get(async |Path(ms)| {
+                ledger::wait(Phase::DbConnect, sleep(Duration::from_millis(ms))).await;
+            }),
+        )
+        .route("/drill/query/{ms}", get(query))
+        .route("/drill/spawned-query/{ms}", get(spawned_query))
+        .route("/drill/call/{ms}", get(call))
+        .route("/drill/both/{query}/{call}", get(both))
         .route("/drill/offload/{ms}", get(offload))
         .route("/drill/offload-panic", get(offload_panic))
         .route("/drill/read", post(async |Body(body)| body))
         .route("/drill/spawn/{ms}", get(spawn))
+        .route("/drill/spawn-beside/{ms}", get(spawn_beside))
+        .route("/drill/spawn-block/{ms}", get(spawn_block))
         .route("/drill/spin/{ms}", get(async |Path(ms)| spin(Duration::from_millis(ms))))
         .with_state(links.clone())
 }
@@ -59,6 +102,11 @@ fn block_all(ms: u64) {
             });
         }
     });
+}
+
+async fn block_in_background(State(links): State<Links>, Path(ms): Path<u64>) {
+    // unblock: allow(blocks one worker, to show what that looks like)
+    links.background.start("drill: blocks", async move |_| thread::sleep(Duration::from_millis(ms)));
 }
 
 fn slow_stream(ms: u64) -> axum::body::Body {
@@ -101,6 +149,75 @@ async fn hold_writer(State(links): State<Links>, Path(ms): Path<u64>) -> Result<
     Ok(())
 }
 
+/// Every place that is free.
+async fn hold_places(State(links): State<Links>, Path(ms): Path<u64>) {
+    let held: Vec<_> = std::iter::from_fn(|| links.admission.enter().now_or_never()?.ok()).collect();
+    sleep(Duration::from_millis(ms)).await;
+    drop(held);
+}
+
+/// Every connection that is free.
+async fn hold_all(State(links): State<Links>, Path(ms): Path<u64>) -> Result<(), Problem> {
+    let mut held = vec![links.db.write.acquire().await?];
+    while let Ok(connection) = timeout(HOLDING, links.db.write.acquire()).await {
+        held.push(connection?);
+    }
+    sleep(Duration::from_millis(ms)).await;
+    Ok(())
+}
+
+/// Keeps the database busy for at least this long.
+async fn query(State(links): State<Links>, Path(ms): Path<u64>) -> Result<(), Problem> {
+    let mut connection = links.db.write.acquire().await?;
+    let begun = Instant::now();
+    let rows: i64 = if ms == 0 { 100 } else { 50_000 };
+    loop {
+        let count = "WITH RECURSIVE n(i) AS (
+            SELECT CAST(1 AS BIGINT) UNION ALL SELECT i + 1 FROM n WHERE i < $1
+        ) SELECT count(*) FROM n";
+        sqlx::query(count).bind(rows).execute(&mut connection).await?;
+        if begun.elapsed() >= Duration::from_millis(ms) {
+            return Ok(());
+        }
+    }
+}
+
+async fn spawned_query(links: State<Links>, ms: Path<u64>) -> Result<(), Problem> {
+    context::spawn(query(links, ms)).await.unwrap_or_else(|_| Err(Problem::internal()))
+}
+
+/// Asks a service that takes its time.
+async fn call(State(links): State<Links>, Path(ms): Path<u64>) -> Result<Bytes, Problem> {
+    let url = format!("http://{}/{ms}", upstream().await);
+    Ok(links.http.send(links.http.get(url)).await?.bytes().await?)
+}
+
+/// A query and a call side by side.
+async fn both(links: State<Links>, Path((ms, call_ms)): Path<(u64, u64)>) -> Result<(), Problem> {
+    let (queried, called) = join(query(links.clone(), Path(ms)), call(links, Path(call_ms))).await;
+    queried.and(called.map(drop))
+}
+
+/// Answers `/MS` after that many milliseconds with the headers that came. Started with the first call.
+async fn upstream() -> SocketAddr {
+    static ADDR: OnceCell<SocketAddr> = OnceCell::const_new();
+    #[expect(clippy::unwrap_used, reason = "the drill")]
+    #[expect(clippy::disallowed_methods, reason = "lives as long as the process")]
+    let start = async || {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let addr = listener.local_addr().unwrap();
+        let wait = async |Path(ms), headers: HeaderMap| {
+            sleep(Duration::from_millis(ms)).await;
+            let text =
+                |(name, value): (&HeaderName, &HeaderValue)| format!("{name}: {}\n", value.to_str().unwrap());
+            headers.iter().map(text).collect::<String>()
+        };
+        tokio::spawn(axum::serve(listener, Router::new().route("/{ms}", get(wait))).into_future());
+        addr
+    };
+    *ADDR.get_or_init(start).await
+}
+
 async fn offload(State(links): State<Links>, Path(ms): Path<u64>) -> Result<(), Problem> {
     let work = move || {
         thread::sleep(Duration::from_millis(ms));
@@ -119,6 +236,22 @@ async fn spawn(Path(ms): Path<u64>) {
     context::spawn(async move {
         sleep(Duration::from_millis(ms)).await;
         tracing::info!("drill: spawned task ended");
+    });
+}
+
+/// Tasks that end, and that are aborted, while the request goes on.
+async fn spawn_beside(Path(ms): Path<u64>) {
+    context::spawn(async {});
+    context::spawn(std::future::pending::<()>()).abort();
+    sleep(Duration::from_millis(ms)).await;
+}
+
+/// A task that outlives its request, and blocks.
+async fn spawn_block(Path(ms): Path<u64>) {
+    context::spawn(async move {
+        sleep(Duration::from_millis(50)).await;
+        // unblock: allow(blocks one worker, to show what that looks like)
+        thread::sleep(Duration::from_millis(ms));
     });
 }
 

@@ -6,9 +6,10 @@
 //! saturated pool is ready: taking a busy replica away makes the others busier.
 
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::db::{Pulse, UNREADY_AFTER};
+use super::ledger::Clock;
 
 /// A stall of this length makes the replica unready. Higher: users wait longer in a stuck one. Lower: one
 /// long poll moves its load to the others.
@@ -17,15 +18,9 @@ pub const UNREADY_STALL: Duration = Duration::from_secs(1);
 /// What the probes know. Clones share it.
 #[derive(Clone, Default)]
 pub struct Health {
-    state: Arc<Mutex<State>>,
+    phase: Arc<Mutex<Phase>>,
     database: Arc<OnceLock<Pulse>>,
-}
-
-#[derive(Default)]
-struct State {
-    phase: Phase,
-    /// When the beat that has not been answered yet was sent.
-    beat_sent: Option<Instant>,
+    clock: Arc<OnceLock<Clock>>,
 }
 
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
@@ -39,37 +34,37 @@ enum Phase {
 impl Health {
     pub(super) fn serving(&self, database: Pulse) {
         let _ = self.database.set(database);
-        self.update(|state| {
+        self.update(|phase| {
             // A signal may have come first.
-            if state.phase == Phase::Starting {
-                state.phase = Phase::Serving;
+            if *phase == Phase::Starting {
+                *phase = Phase::Serving;
             }
         });
     }
 
     pub(super) fn draining(&self) {
-        self.update(|state| state.phase = Phase::Draining);
+        self.update(|phase| *phase = Phase::Draining);
     }
 
-    pub(super) fn beat_sent(&self, at: Instant) {
-        self.update(|state| state.beat_sent = Some(at));
-    }
-
-    pub(super) fn beat_answered(&self) {
-        self.update(|state| state.beat_sent = None);
+    pub(super) fn watched(&self, clock: Clock) {
+        let _ = self.clock.set(clock);
     }
 
     /// How long the main runtime has not answered; zero when it is well.
     #[must_use]
     pub fn stall(&self) -> Duration {
-        self.update(|state| state.beat_sent).map_or(Duration::ZERO, |sent| sent.elapsed())
+        let stall = |clock: &Clock| {
+            let since = clock.outstanding()?;
+            Some(Duration::from_nanos(clock.now().saturating_sub(since)))
+        };
+        self.clock.get().and_then(stall).unwrap_or_default()
     }
 
     /// Why this replica must not get requests; empty when it may.
     #[must_use]
     pub fn unready(&self) -> Vec<String> {
         let mut reasons = Vec::new();
-        match self.update(|state| state.phase) {
+        match self.update(|phase| *phase) {
             Phase::Starting => reasons.push("starting".to_owned()),
             Phase::Draining => reasons.push("draining".to_owned()),
             Phase::Serving => {}
@@ -86,7 +81,7 @@ impl Health {
         reasons
     }
 
-    fn update<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
-        change(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner))
+    fn update<T>(&self, change: impl FnOnce(&mut Phase) -> T) -> T {
+        change(&mut self.phase.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }

@@ -1,34 +1,47 @@
 //! What does a request wait for? The links of the chain, opened in one place.
 
+use std::error::Error;
+
 use sqlx::migrate::Migrator;
 
+use super::admission::Admission;
 use super::background::Background;
 use super::config::Config;
 use super::config::align::Note;
-use super::db::{self, Db, Unusable};
+use super::db::{self, Db};
+use super::http_client::HttpClient;
+use super::ledger::Ledger;
 use super::offload::Offload;
 
 /// Everything that handlers may wait for, bounded and measured. Cheap to clone.
 #[derive(Clone)]
 pub struct Links {
+    pub admission: Admission,
     pub db: Db,
+    pub http: HttpClient,
     pub offload: Offload,
     pub background: Background,
+    /// Where the time of each request goes.
+    pub ledger: Ledger,
 }
 
 impl Links {
     /// Opens the database, brings its schema up to date and starts the threads.
     ///
     /// # Errors
-    /// The database cannot be opened, or does not fit the `migrations`.
-    pub async fn open(config: &Config, migrations: Migrator) -> Result<Self, Unusable> {
+    /// The database cannot be opened or does not fit the `migrations`, or there are no certificates to check other
+    /// services with.
+    pub async fn open(config: &Config, migrations: Migrator) -> Result<Self, Box<dyn Error>> {
         let db = db::open(config, migrations, config.database.migrate_on_start).await?;
         match db::look(config).await {
             Ok(notes) => notes.iter().for_each(Note::log),
             Err(problem) => tracing::warn!("the database does not tell its limits: {problem}"),
         }
-        let background = Background::default();
+        let ledger = Ledger::new(config);
+        let background = Background::new(&ledger);
         background.start("database probe", |stop| db.clone().probe(stop));
-        Ok(Self { db, offload: Offload::new(&config.offload), background })
+        let http = HttpClient::new(&config.http_client)?;
+        let admission = Admission::new(&config.admission);
+        Ok(Self { admission, db, http, offload: Offload::new(&config.offload), background, ledger })
     }
 }

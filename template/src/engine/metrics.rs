@@ -21,21 +21,34 @@ const REQUEST_BUCKETS: [f64; 14] =
 /// Waits and queries: finer below a millisecond, where a healthy pool or local database answers.
 const LINK_BUCKETS: [f64; 12] = [0.0001, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0];
 
-pub const HISTOGRAMS: [(&str, &[f64], &str); 7] = [
+/// Each route has up to 13 phases, so few: enough to tell a healthy wait from one that users feel. The sums are
+/// exact whatever the buckets.
+const PHASE_BUCKETS: [f64; 6] = [0.001, 0.005, 0.025, 0.1, 0.5, 2.5];
+
+pub const HISTOGRAMS: [(&str, &[f64], &str); 10] = [
     (
         "http_request_duration_seconds",
         &REQUEST_BUCKETS,
         "From the parsed head to the end of the response's body.",
     ),
+    (
+        "http_request_phase_seconds",
+        &PHASE_BUCKETS,
+        "What a request was doing, by phase; they sum to its duration.",
+    ),
     ("db_pool_acquire_seconds", &LINK_BUCKETS, "Wait for a permit of the pool, and nothing else."),
     ("db_pool_connect_seconds", &LINK_BUCKETS, "Opening a database connection, permit in hand."),
     ("db_query_seconds", &LINK_BUCKETS, "Waiting for the database to answer a statement."),
+    ("http_client_wait_seconds", &LINK_BUCKETS, "Wait of a call to another service for its place."),
+    ("http_client_request_seconds", &REQUEST_BUCKETS, "Calls to other services, to the end of the answer."),
     ("offload_wait_seconds", &LINK_BUCKETS, "Wait of a closure for a thread of the offload pool."),
     ("offload_run_seconds", &LINK_BUCKETS, "Run of a closure on the offload pool."),
     ("event_loop_delay_seconds", &LINK_BUCKETS, "Time the main runtime took to run the watchdog's beat."),
 ];
 
-pub const COUNTERS: [(&str, &str); 8] = [
+pub const COUNTERS: [(&str, &str); 10] = [
+    ("http_requests_shed_total", "Requests that were not let in: queue_full, max_wait."),
+    ("event_loop_long_polls_total", "Polls longer than watchdog.stall_warn."),
     ("http_connection_errors_total", "Connections that ended badly: parse, timeout, incomplete, io, other."),
     ("db_pool_timeouts_total", "Waits for a connection that ended at database.acquire_timeout."),
     ("offload_rejected_total", "Closures refused because offload.max_queue was reached."),
@@ -46,7 +59,12 @@ pub const COUNTERS: [(&str, &str); 8] = [
     ("log_write_errors_total", "Failed writes to the log file."),
 ];
 
-pub const GAUGES: [(&str, &str); 13] = [
+pub const GAUGES: [(&str, &str); 18] = [
+    ("http_requests_admitted", "Requests that hold one of admission.max_in_flight places."),
+    ("http_requests_queued", "Requests that wait to be let in."),
+    ("http_client_in_flight", "Calls to other services that are not finished."),
+    ("http_client_waiters", "Calls to other services that wait for a place."),
+    ("offload_running", "Closures that run on the offload pool."),
     ("http_requests_in_flight", "Requests whose response is not finished."),
     ("http_connections", "Open connections to the public listener."),
     ("db_pool_connections", "Open connections by state."),

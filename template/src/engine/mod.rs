@@ -2,10 +2,11 @@
 //!
 //! An upgrade may replace this folder whole, so keep your changes out of it. In reading order:
 //! [`config`] (every limit), [`log`] and [`metrics`] (what it says), [`control`] (signals and probes on
-//! a thread of their own), [`db`] and [`offload`] (the links a request waits for), [`http`] (a request's
-//! way in and out), [`context`] (what a request carries), [`background`] and [`shutdown`] (the end).
+//! a thread of their own), [`admission`], [`db`], [`http_client`] and [`offload`] (the links a request waits for),
+//! [`ledger`] (which of them held it up), [`http`] (a request's way in and out), [`context`] (what a request carries), [`background`] and [`shutdown`] (the end).
 
 mod admin;
+pub mod admission;
 pub mod background;
 pub mod commands;
 pub mod config;
@@ -16,9 +17,12 @@ pub mod db;
 mod drill;
 pub mod health;
 pub mod http;
+pub mod http_client;
+pub mod ledger;
 pub mod links;
 pub mod log;
 pub mod metrics;
 pub mod offload;
 pub mod shutdown;
+mod status;
 mod watchdog;

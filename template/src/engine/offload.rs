@@ -7,11 +7,12 @@
 use std::sync::Arc;
 
 use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::config;
 use super::context::{self, REQUEST};
 use super::http::problem::Problem;
+use super::ledger::{Entered, Phase};
 use super::metrics::{Counted, Timed};
 
 /// The bounded pool of threads. Clones share it.
@@ -24,6 +25,7 @@ struct Inner {
     wait: Histogram,
     run: Histogram,
     queue_length: Gauge,
+    running: Gauge,
     rejected: Counter,
 }
 
@@ -36,6 +38,7 @@ impl Offload {
             wait: histogram!("offload_wait_seconds"),
             run: histogram!("offload_run_seconds"),
             queue_length: gauge!("offload_queue_length"),
+            running: gauge!("offload_running"),
             rejected: counter!("offload_rejected_total"),
         }))
     }
@@ -51,33 +54,42 @@ impl Offload {
         W: FnOnce() -> T + Send + 'static,
     {
         let pool = &*self.0;
-        let waiting = Timed::into(&pool.wait);
-        let thread = match Arc::clone(&pool.threads).try_acquire_owned() {
-            Ok(thread) => Ok(thread),
-            Err(_) => {
-                let Ok(_place) = pool.queue.try_acquire() else {
-                    pool.rejected.increment(1);
-                    return Err(Problem::overloaded("Too much work is waiting for a thread."));
-                };
-                let _counted = Counted::enter(&pool.queue_length);
-                Arc::clone(&pool.threads).acquire_owned().await
-            }
-        };
-        drop(waiting);
-        let run = pool.run.clone();
         let (request, span) = (context::current(), tracing::Span::current());
+        let enter = |phase| request.clone().map(|request| Entered::new(request, phase));
+        let waiting = (Timed::into(&pool.wait), enter(Phase::OffloadWait));
+        let thread = self.thread().await?;
+        let (run, running, ready) = (pool.run.clone(), pool.running.clone(), request.clone());
         let work = move || {
+            drop(waiting);
             // Freed when the work ends, also when nobody waits for it any more.
-            let _thread = thread;
-            let _running = Timed::into(&run);
-            span.in_scope(|| match request {
+            let _running = (thread, Timed::into(&run), Counted::enter(&running));
+            let enter = |phase| ready.clone().map(|request| Entered::new(request, phase));
+            let entered = enter(Phase::OffloadRun);
+            let result = span.in_scope(|| match request {
                 Some(request) => REQUEST.sync_scope(request, work),
                 None => work(),
-            })
+            });
+            drop(entered);
+            // The request can go on; a worker has yet to see it.
+            (result, enter(Phase::LoopDelay))
         };
         #[expect(clippy::disallowed_methods, reason = "this is the pool that the ban points to")]
-        let result = tokio::task::spawn_blocking(work).await;
+        let outcome = tokio::task::spawn_blocking(work).await;
         // The panic hook has logged it.
-        result.map_err(|_| Problem::internal())
+        outcome.map(|(result, _ready)| result).map_err(|_| Problem::internal())
+    }
+
+    async fn thread(&self) -> Result<OwnedSemaphorePermit, Problem> {
+        let pool = &*self.0;
+        if let Ok(thread) = Arc::clone(&pool.threads).try_acquire_owned() {
+            return Ok(thread);
+        }
+        let Ok(_place) = pool.queue.try_acquire() else {
+            pool.rejected.increment(1);
+            return Err(Problem::overloaded("Too much work is waiting for a thread."));
+        };
+        let _counted = Counted::enter(&pool.queue_length);
+        // Never closed.
+        Arc::clone(&pool.threads).acquire_owned().await.map_err(|_| Problem::internal())
     }
 }

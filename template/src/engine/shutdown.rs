@@ -25,6 +25,7 @@ use super::context::REQUEST;
 use super::control::Signal;
 use super::http::edge::Edge;
 use super::http::server::Server;
+use super::ledger::Ledger;
 use super::links::Links;
 use super::log::millis;
 
@@ -74,7 +75,7 @@ pub fn run(
     server.drain();
     thread::sleep(config.shutdown.drain_delay.min(left(deadline)));
 
-    let requests = edge.exchanges.list().len();
+    let requests = links.ledger.open_requests();
     info!(requests, "shutdown: no new connections");
     server.stop();
     let connections = server.connections();
@@ -84,7 +85,7 @@ pub fn run(
         info!(requests, "shutdown: requests finished");
     } else {
         exit = Exit::Aborted;
-        cut_off(&runtime, server, edge);
+        cut_off(&runtime, server, edge, &links.ledger);
     }
 
     let tasks = links.background.running();
@@ -106,13 +107,14 @@ pub fn run(
     exit
 }
 
-fn cut_off(runtime: &Runtime, server: &Server, edge: &Edge) {
-    for request in edge.exchanges.list() {
+fn cut_off(runtime: &Runtime, server: &Server, edge: &Edge, ledger: &Ledger) {
+    for request in ledger.list() {
         REQUEST.sync_scope(Arc::clone(&request), || {
             error!(
-                method = request.method,
-                route = &*request.route,
-                age_ms = millis(request.started.elapsed()),
+                method = request.meters.method,
+                route = &*request.meters.route,
+                phase = request.account.phase().name(),
+                age_ms = millis(request.account.age()),
                 "shutdown: request cut off at the deadline"
             );
         });

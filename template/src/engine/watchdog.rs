@@ -1,70 +1,179 @@
-//! How long was the event loop unavailable?
+//! How long was the event loop unavailable, and who held it?
 //!
 //! A beat is sent from the control thread into the main runtime, and the time until a worker ran it is
 //! the delay. Measured from outside, because inside a stalled runtime timers do not fire. The beat also
 //! wakes an idle worker, which then looks after the sockets that a blocked one neglects
-//! (https://github.com/tokio-rs/tokio/issues/4730).
+//! (<https://github.com/tokio-rs/tokio/issues/4730>). Between beats it looks at the workers: one that has not
+//! come back from a poll for `watchdog.stall_warn` is stuck, and what it polls is the culprit.
 
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use metrics::{Histogram, histogram};
+use serde::Serialize;
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 use tokio::time::{sleep_until, timeout};
 use tracing::{info, warn};
 
 use super::config;
-use super::health::Health;
-use super::http::exchange::Exchanges;
+use super::context::REQUEST;
+use super::ledger::{Holder, Ledger, Stuck};
 use super::log::millis;
 
 /// While no request is in flight, beats are this much rarer. Higher: stalls of background work are seen
 /// later. Lower: an idle service wakes up for nothing.
 const IDLE_FACTOR: u32 = 10;
+/// Stalls that the status page can show. Higher: memory. Lower: the culprit of an hour ago is gone.
+const REMEMBERED: usize = 20;
 
-/// Beats until the main runtime is gone.
-pub(super) async fn watch(main: Handle, health: Health, exchanges: Arc<Exchanges>, config: config::Watchdog) {
-    let delays = histogram!("event_loop_delay_seconds");
-    loop {
-        let sent = Instant::now();
-        health.beat_sent(sent);
-        let (answer, answered) = oneshot::channel();
-        #[expect(clippy::disallowed_methods, reason = "a beat belongs to no request")]
-        main.spawn(async move {
-            let _ = answer.send(Instant::now());
-        });
-        let Some(delay) = wait(sent, answered, &config).await else { return };
-        health.beat_answered();
-        record(&delays, delay, &config);
-        let busy = exchanges.any_open();
-        // Often enough to see the stall that a first request causes.
-        let idle = (config.interval * IDLE_FACTOR).min(config.stall_warn / 2).max(config.interval);
-        let pause = if busy { config.interval } else { idle };
-        sleep_until((sent + pause).into()).await;
+/// The last stalls, newest first. Clones share them.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Stalls(Arc<Mutex<VecDeque<Stall>>>);
+
+/// A worker that did not come back from a poll.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct Stall {
+    /// What held the worker: `GET /reports/{id}`, say, or a background task.
+    pub culprit: String,
+    pub request_id: Option<String>,
+    /// None where nobody knows which.
+    pub worker: Option<usize>,
+    /// When it began, in milliseconds since 1970.
+    pub began: u64,
+    /// Until now, or until it ended.
+    pub duration_ms: f64,
+    pub ended: bool,
+    #[serde(skip)]
+    since: u64,
+}
+
+impl Stalls {
+    pub(super) fn list(&self) -> Vec<Stall> {
+        self.lock(|stalls| stalls.iter().cloned().collect())
+    }
+
+    /// Who holds a worker right now.
+    pub(super) fn culprits(&self) -> Vec<String> {
+        let held = |stalls: &mut VecDeque<Stall>| {
+            let held = stalls.iter().filter(|stall| !stall.ended);
+            held.map(|stall| stall.culprit.clone()).collect()
+        };
+        self.lock(held)
+    }
+
+    fn lock<T>(&self, look: impl FnOnce(&mut VecDeque<Stall>) -> T) -> T {
+        look(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
-/// The delay of the beat, or None if the runtime has ended. Warns while it lasts: afterwards may be too
-/// late to look at the culprit.
-async fn wait(
-    sent: Instant,
-    mut answered: oneshot::Receiver<Instant>,
-    config: &config::Watchdog,
-) -> Option<Duration> {
-    let answer = match timeout(config.stall_warn, &mut answered).await {
-        Ok(answer) => answer,
-        Err(_) => {
-            warn!(stalled_ms = millis(sent.elapsed()), "event loop stalled: a task blocks its worker");
-            answered.await
-        }
-    };
-    Some(answer.ok()?.saturating_duration_since(sent))
+/// Watches one runtime.
+pub(super) struct Watchdog {
+    pub main: Handle,
+    pub ledger: Ledger,
+    pub stalls: Stalls,
+    pub config: config::Watchdog,
 }
 
-fn record(delays: &Histogram, delay: Duration, config: &config::Watchdog) {
-    delays.record(delay);
-    if delay > config.stall_warn {
-        info!(stalled_ms = millis(delay), "event loop goes on");
+impl Watchdog {
+    /// Beats until the main runtime is gone.
+    pub(super) async fn watch(self) {
+        let delays = histogram!("event_loop_delay_seconds");
+        let clock = self.ledger.clock().clone();
+        loop {
+            let began = Instant::now();
+            clock.beat_sent();
+            let (answer, mut answered) = oneshot::channel();
+            let worker = clock.clone();
+            #[expect(clippy::disallowed_methods, reason = "a beat belongs to no request")]
+            self.main.spawn(async move {
+                let _ = answer.send(Duration::from_nanos(worker.beat_answered()));
+            });
+            let delay = loop {
+                match timeout(self.config.interval, &mut answered).await {
+                    Ok(Ok(delay)) => break delay,
+                    Ok(Err(_)) => return,
+                    Err(_) => self.look(), // while it lasts: afterwards may be too late
+                }
+            };
+            self.record(&delays, delay);
+            self.look();
+            // Often enough to see the stall that a first request causes.
+            let config::Watchdog { interval, stall_warn, .. } = self.config;
+            let idle = (interval * IDLE_FACTOR).min(stall_warn / 2).max(interval);
+            let pause = if self.ledger.open_requests() > 0 { interval } else { idle };
+            sleep_until((began + pause).into()).await;
+        }
+    }
+
+    fn record(&self, delays: &Histogram, delay: Duration) {
+        delays.record(delay);
+        if delay > self.config.stall_warn {
+            info!(stalled_ms = millis(delay), "event loop goes on");
+        }
+    }
+
+    /// Finds workers that are stuck, warns of each once, and sees when it comes back.
+    fn look(&self) {
+        let stuck = self.ledger.stuck();
+        let is_of = |stall: &Stall, stuck: &Stuck| stall.since == stuck.since && stall.worker == stuck.worker;
+        self.stalls.lock(|stalls| {
+            for stall in stalls.iter_mut().filter(|stall| !stall.ended) {
+                stall.duration_ms = millis(self.age(stall.since));
+                stall.ended = !stuck.iter().any(|stuck| is_of(stall, stuck));
+            }
+            for stuck in stuck {
+                if !stalls.iter().any(|stall| is_of(stall, &stuck)) {
+                    stalls.push_front(self.warn(&stuck));
+                    // One that goes on must be known, or it would be found anew.
+                    if let Some(oldest) =
+                        stalls.iter().rposition(|stall| stall.ended).filter(|_| stalls.len() > REMEMBERED)
+                    {
+                        stalls.remove(oldest);
+                    }
+                }
+            }
+        });
+    }
+
+    fn age(&self, since: u64) -> Duration {
+        Duration::from_nanos(self.ledger.clock().now().saturating_sub(since))
+    }
+
+    fn warn(&self, stuck: &Stuck) -> Stall {
+        let lasted = self.age(stuck.since);
+        let (culprit, request) = match self.ledger.holder(stuck.key) {
+            Holder::Request(request) => {
+                (format!("{} {}", request.meters.method, request.meters.route), Some(request))
+            }
+            Holder::Background(name) => (format!("background task {name}"), None),
+            Holder::Unknown => ("neither a request nor a background task".to_owned(), None),
+        };
+        let waiting = self.ledger.open_requests().saturating_sub(usize::from(request.is_some()));
+        let say = || {
+            warn!(
+                culprit,
+                worker = stuck.worker,
+                stalled_ms = millis(lasted),
+                requests_waiting = waiting,
+                "event loop stalled: a task blocks its worker"
+            );
+        };
+        // With the culprit's id on the line.
+        match &request {
+            Some(request) => REQUEST.sync_scope(Arc::clone(request), say),
+            None => say(),
+        }
+        let began = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().saturating_sub(lasted);
+        Stall {
+            culprit,
+            request_id: request.map(|request| request.id.as_str().to_owned()),
+            worker: stuck.worker,
+            began: began.as_millis() as u64,
+            duration_ms: millis(lasted),
+            ended: false,
+            since: stuck.since,
+        }
     }
 }

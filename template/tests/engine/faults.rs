@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::common::{eventually, request, send, setup};
+use crate::common::{client, eventually, request, send, setup};
 
 #[test]
 fn a_panic_is_a_500_with_its_id_and_the_service_goes_on() {
@@ -56,6 +56,86 @@ fn the_admin_listener_answers_while_every_worker_is_blocked() {
     let stalled: u64 = dead.split(' ').find_map(|word| word.parse().ok()).unwrap();
     assert!(stalled >= 2000, "{dead}");
     assert_eq!(asked("/metrics").status, 200);
+}
+
+#[test]
+fn a_dead_loop_is_a_503_that_names_the_culprit() {
+    let service = setup().set("server.worker_threads", "1").set("watchdog.dead_after", "500ms").start();
+    assert_eq!(service.ask("/livez").status, 200);
+
+    let _culprit = service.begin("/drill/block/60000");
+
+    let dead = eventually("/livez 503", || Some(service.ask("/livez")).filter(|r| r.status == 503)).text();
+    assert!(dead.contains("by GET /drill/block/{ms}"), "{dead}");
+    let status = service.ask("/status.json").json();
+    assert_eq!(status["stalls"][0]["culprit"], "GET /drill/block/{ms}");
+    assert_eq!(status["open"][0]["route"], "/drill/block/{ms}");
+    assert_eq!(status["open"][0]["phase"], "cpu");
+}
+
+#[test]
+fn a_background_task_that_blocks_is_named() {
+    let service = setup().set("server.worker_threads", "2").start();
+
+    service.get("/drill/block-background/400");
+
+    service.await_line("the name", |line| line["culprit"] == "background task drill: blocks");
+}
+
+#[test]
+fn a_task_that_blocks_after_its_request_is_named() {
+    let service = setup().set("server.worker_threads", "2").start();
+
+    let answer = service.call("GET", "/drill/spawn-block/400", &[("x-request-id", "abc")], b"");
+
+    assert_eq!(answer.status, 200);
+    service.await_line("the name", |line| {
+        line["culprit"] == "GET /drill/spawn-block/{ms}" && line["request_id"] == "abc"
+    });
+}
+
+#[test]
+fn each_of_many_stalls_is_told_once() {
+    const BLOCKED: usize = 30; // more than are remembered
+    let service = setup().set("server.worker_threads", "32").start();
+
+    let blocked: Vec<_> = (0..BLOCKED).map(|_| service.begin("/drill/block/1000")).collect();
+    for mut stream in blocked {
+        assert_eq!(client::read(&mut stream).unwrap().status, 200);
+    }
+
+    let is_warning = |line: &serde_json::Value| line["culprit"] == "GET /drill/block/{ms}";
+    let warnings = service.log().into_iter().filter(is_warning).count();
+    assert!((1..=BLOCKED).contains(&warnings), "{warnings} warnings");
+    let stalls = || service.ask("/status.json").json()["stalls"].as_array().unwrap().len();
+    eventually("old ones are forgotten", || (stalls() <= BLOCKED).then_some(()));
+}
+
+#[test]
+fn without_certificates_the_service_starts_and_says_so() {
+    let setup = setup().file("none.pem", "").variable("SSL_CERT_FILE", "none.pem");
+    let service = setup.variable("SSL_CERT_DIR", "nowhere").start();
+
+    service.await_line("the warning", |line| {
+        line["message"].as_str().is_some_and(|message| message.starts_with("no certificates"))
+    });
+    assert_eq!(service.get("/drill/call/0").status, 200, "calls by http go on");
+}
+
+#[test]
+fn the_status_page_lets_nothing_foreign_in() {
+    let service = setup().start();
+
+    let (one, two) = (service.ask("/"), service.ask("/"));
+
+    assert_eq!((one.status, one.header("content-type")), (200, Some("text/html; charset=utf-8")));
+    let policy = one.header("content-security-policy").unwrap();
+    assert!(policy.starts_with("default-src 'none'; script-src 'nonce-"), "{policy}");
+    let nonce = policy.split("'nonce-").nth(1).unwrap().split('\'').next().unwrap();
+    let text = one.text();
+    assert_eq!(text.matches(&format!("nonce=\"{nonce}\"")).count(), 2, "its own style and script");
+    assert_ne!(text, two.text(), "a nonce for each answer");
+    assert!(!text.contains("http://") && !text.contains("https://") && !text.contains("innerHTML"));
 }
 
 #[test]

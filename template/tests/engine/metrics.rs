@@ -183,6 +183,7 @@ fn log_lines_are_counted() {
 fn every_metric_that_is_named_is_there_and_described() {
     let service = busy();
     service.get("/drill/offload/0");
+    service.get("/drill/call/0");
     service.get("/drill/hold/0");
     service.get("/drill/spin/0");
     client::send(service.public, b"this is not http\r\n\r\n");

@@ -9,6 +9,7 @@ use service::engine::db::Trouble;
 use service::engine::http::problem::Problem;
 use sqlx::{query, query_scalar, raw_sql};
 
+use super::blame::{blames, header, line_and_metric_blame, small};
 use super::database::{open, open_with, rows};
 use crate::common::database::proxy::Proxy;
 use crate::common::{Database, eventually};
@@ -271,6 +272,23 @@ async fn the_gauges_of_a_busy_pool_stay_within_its_size() {
         (service.metric("db_pool_acquire_seconds_count", &[pool]) >= 20.0 && in_use == 0.0).then_some(())
     });
     drop(clients);
+}
+
+#[test]
+fn slow_connecting_is_told_from_waiting_and_querying() {
+    let database = Database::new();
+    let proxy = Proxy::to(database.addr());
+    let by_proxy = database.url_by(proxy.addr);
+    let service = small().set("database.url", &by_proxy).set("database.max_connections", "2").start();
+    let _holding = service.begin("/drill/hold/60000");
+    let in_use = [("pool", Database::WRITE), ("state", "in_use")];
+    service.await_metric("db_pool_connections", &in_use, |n| n == 1.0);
+    proxy.delay_connections(Duration::from_millis(600));
+
+    let response = service.call("GET", "/drill/query/0", &[("x-request-id", "victim")], b"");
+
+    blames("db_connect", &header(&response), 500.0, "header");
+    line_and_metric_blame(&service, "victim", "db_connect");
 }
 
 #[tokio::test]

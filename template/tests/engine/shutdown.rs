@@ -40,7 +40,7 @@ fn an_answer_that_is_being_read_slowly_is_sent_whole() {
     const SIZE: usize = 20_000_000; // more than the kernel buffers
     let mut service = setup().start();
     let mut stream = service.begin(&format!("/drill/bytes/{SIZE}"));
-    service.await_line("the end of the handler", |line| line["message"] == "request");
+    service.await_in_flight(1.0);
 
     service.signal("TERM");
     service.await_line("the drain", |line| line["message"] == "shutdown: no new connections");

@@ -43,6 +43,19 @@ pub(super) fn in_range(c: &Config, key: &str) -> Result<(), String> {
         "server.header_timeout" => time(c.server.header_timeout, MILLISECOND, DAY),
         "server.body_limit" => count(c.server.body_limit.as_u64(), 1, 1 << 32),
         "server.max_connections" => count(c.server.max_connections, 1, 1_000_000),
+        "admission.max_in_flight" => count(c.admission.max_in_flight, 1, 1_000_000),
+        "admission.max_queue" => count(c.admission.max_queue, 0, 1_000_000),
+        "admission.max_wait" => time(c.admission.max_wait, NONE, DAY),
+        "http_client.max_in_flight" => count(c.http_client.max_in_flight, 1, 100_000),
+        "http_client.max_per_host" => count(c.http_client.max_per_host, 1, 100_000),
+        "http_client.connect_timeout" => time(c.http_client.connect_timeout, MILLISECOND, DAY),
+        "http_client.read_timeout" => time(c.http_client.read_timeout, MILLISECOND, DAY),
+        "http_client.body_limit" => count(c.http_client.body_limit.as_u64(), 1, 1 << 32),
+        "http_client.timeout" => time(c.http_client.timeout, MILLISECOND, DAY),
+        "offload.max_queue" => count(c.offload.max_queue, 0, 1_000_000),
+        "shutdown.drain_delay" => time(c.shutdown.drain_delay, NONE, DAY),
+        "platform.termination_grace" => time(c.platform.termination_grace, MILLISECOND, DAY),
+        "watchdog.dead_after" => time(c.watchdog.dead_after, NONE, DAY),
         "offload.threads" => count(c.offload.threads, 1, 512), // what tokio's blocking pool holds
         "watchdog.interval" => time(c.watchdog.interval, MILLISECOND, Duration::from_secs(1)),
         "watchdog.stall_warn" => time(c.watchdog.stall_warn, MILLISECOND, DAY),
@@ -70,7 +83,7 @@ pub(super) fn time(value: Duration, least: Duration, most: Duration) -> Result<(
 }
 
 /// What must stay below what, what the upper one has to leave room for, and why.
-const RELATIONS: [(&str, &str, Duration, &str); 6] = [
+const RELATIONS: [(&str, &str, Duration, &str); 10] = [
     (
         "database.acquire_timeout",
         "server.request_timeout",
@@ -88,6 +101,30 @@ const RELATIONS: [(&str, &str, Duration, &str); 6] = [
         "database.statement_timeout",
         NONE,
         "else a statement times out before it can say that a lock was the cause",
+    ),
+    (
+        "admission.max_wait",
+        "server.request_timeout",
+        NONE,
+        "else a request times out before it can say that it was not let in",
+    ),
+    (
+        "http_client.timeout",
+        "server.request_timeout",
+        NONE,
+        "else a request times out before it can say that another service was the cause",
+    ),
+    (
+        "http_client.connect_timeout",
+        "http_client.timeout",
+        NONE,
+        "else a call times out before it can say that it did not get through",
+    ),
+    (
+        "http_client.read_timeout",
+        "http_client.timeout",
+        NONE,
+        "else a call times out before it can say that the other service hangs",
     ),
     (
         "shutdown.grace",
@@ -139,7 +176,14 @@ pub(super) fn align(mut figment: Figment, origins: &Origins) -> Result<(Figment,
         faults.clear();
     }
     let mut notes = [clamped, holds].concat();
+    figment = derive(figment, origins);
     if let Ok(config) = figment.extract::<Config>() {
+        let (places, pool) = (config.admission.max_in_flight, config.database.max_connections as usize);
+        if places < pool {
+            notes.push(Note::Advice(format!(
+                "admission.max_in_flight {places} < database.max_connections {pool}: some connections are never used"
+            )));
+        }
         notes.extend(config.database.advice(config.platform.replicas).map(Note::Advice));
         let threads = config.offload.threads;
         if threads > 2 * cores() {
@@ -150,6 +194,18 @@ pub(super) fn align(mut figment: Figment, origins: &Origins) -> Result<(Figment,
         }
     }
     if faults.is_empty() { Ok((figment, notes)) } else { Err(faults) }
+}
+
+/// Defaults that follow from other values.
+fn derive(figment: Figment, set: &Origins) -> Figment {
+    let derive = |figment: Figment, key: &str, value: &dyn Fn(&Config) -> usize| {
+        let config = figment.extract::<Config>().ok().filter(|_| !set.contains_key(key));
+        config.map_or(figment.clone(), |config| figment.merge(Serialized::default(key, value(&config))))
+    };
+    let figment =
+        derive(figment, "admission.max_in_flight", &|c| 64.max(8 * c.database.max_connections as usize));
+    let figment = derive(figment, "admission.max_queue", &|c| c.admission.max_in_flight);
+    derive(figment, "offload.max_queue", &|c| 64 * c.offload.threads)
 }
 
 fn duration(figment: &Figment, key: &str) -> Duration {

@@ -1,8 +1,8 @@
 //! Which limits is this process running with, and what happens if one is wrong?
 //!
 //! Every bound of the service stands here, those of the database in `database/`, each with what you will
-//! see when it is too high and when it is too low. Start with `NAME check`: it prints each value in force and where it came from.
-//! How values are found and refused is in [`load`]; how they must fit together, in [`align`].
+//! see when it is too high and when it is too low. Start with `NAME check`: it prints each value in force and
+//! where it came from. How values are found and refused is in [`load`]; how they must fit together, in [`align`].
 
 pub mod align;
 mod database;
@@ -20,12 +20,15 @@ use serde::{Deserialize, Serialize};
 
 pub use self::database::Database;
 
-/// The engine's settings. Durations are written `"250ms"`, `"30s"`, `"1m 15s"`; sizes `"64KiB"`, `"1MiB"`. Your own live in `src/app/settings.rs`, under the key `app`.
+/// The engine's settings. Durations are written `"250ms"`, `"30s"`, `"1m 15s"`; sizes `"64KiB"`, `"1MiB"`. Your own
+/// live in `src/app/settings.rs`, under the key `app`.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Config {
     pub server: Server,
     pub admin: Admin,
+    pub admission: Admission,
     pub database: Database,
+    pub http_client: HttpClient,
     pub offload: Offload,
     pub watchdog: Watchdog,
     pub shutdown: Shutdown,
@@ -55,6 +58,51 @@ pub struct Server {
     /// Connections served at once; more wait in the kernel's queue. Too high: out of file
     /// descriptors. Too low: clients hang before their first byte, and no metric of ours sees it.
     pub max_connections: usize,
+    /// Whether answers say where the time went: in the header `server-timing`, and in words where they are 503 or
+    /// 504. On: whoever can ask learns about the inside. Off: only the log knows.
+    pub server_timing: bool,
+}
+
+/// How many requests are worked on at once. Probes and metrics are not among them.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Admission {
+    /// Requests worked on at once, each to the last byte of its answer. The default is eight times
+    /// `database.max_connections`, at least 64. Too high: all of them are slow at once, and memory goes. Too low:
+    /// requests wait although everything behind is idle. Slow clients hold places, too: put a proxy before the
+    /// service that takes in whole requests and answers.
+    pub max_in_flight: usize,
+    /// Requests that may wait to be let in; more are refused with 503. The default is `max_in_flight`. Too high:
+    /// answers come after the client has left. Too low: short bursts are refused.
+    pub max_queue: usize,
+    /// Longest wait to be let in; then 503. Too high: clients wait for a refusal. Too low: as above.
+    #[serde(with = "humantime_serde")]
+    pub max_wait: Duration,
+}
+
+/// Calls to other services.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct HttpClient {
+    /// Calls at once, over all hosts. Too high: file descriptors and memory go to slow services. Too low: requests
+    /// wait in `http_client_wait_seconds` for services that are fast.
+    pub max_in_flight: usize,
+    /// Calls at once to one host. Too high: one slow service takes the places of all. Too low: requests wait for a
+    /// service that could do more.
+    pub max_per_host: usize,
+    /// Longest time to connect. Too high: a host that is gone is waited for. Too low: a lost packet is an error.
+    #[serde(with = "humantime_serde")]
+    pub connect_timeout: Duration,
+    /// Longest time without a byte of the answer. Too high: a service that hangs holds its place. Too low: slow
+    /// but good answers break off.
+    #[serde(with = "humantime_serde")]
+    pub read_timeout: Duration,
+    /// From the sending to the last byte of the answer, where the call sets none of its own; then 504. Too high: the
+    /// request's own timeout comes first, and nobody learns the cause. Too low: slow but good answers are given up.
+    #[serde(with = "humantime_serde")]
+    pub timeout: Duration,
+    /// Largest body of an answer. Too high: one service fills the memory. Too low: 502 for good answers.
+    pub body_limit: ByteSize,
+    /// What the example `/quote` asks. The default is this service itself.
+    pub example_url: String,
 }
 
 /// The admin listener: probes and metrics. Keep it away from the internet.
@@ -73,7 +121,7 @@ pub struct Offload {
     /// Closures run at once. Too high: they take the cores from the event loop. Too low: they wait
     /// in `offload_wait_seconds` while cores idle.
     pub threads: usize,
-    /// Closures that may wait for a thread; more are refused with 503. Too high: answers come after
+    /// Closures that may wait for a thread; more are refused with 503. The default is 64 for each thread. Too high: answers come after
     /// the client has left. Too low: short bursts are refused.
     pub max_queue: usize,
 }
@@ -166,6 +214,28 @@ impl Default for Server {
             header_timeout: Duration::from_secs(75),
             body_limit: ByteSize::mib(1),
             max_connections: 10_000,
+            server_timing: false,
+        }
+    }
+}
+
+impl Default for Admission {
+    fn default() -> Self {
+        // What follows from other values is put right once they are known: see `align`.
+        Self { max_in_flight: 64, max_queue: 64, max_wait: Duration::from_millis(500) }
+    }
+}
+
+impl Default for HttpClient {
+    fn default() -> Self {
+        Self {
+            max_in_flight: 100,
+            max_per_host: 20,
+            connect_timeout: Duration::from_secs(1),
+            read_timeout: Duration::from_secs(3),
+            timeout: Duration::from_secs(5),
+            body_limit: ByteSize::mib(8),
+            example_url: "http://127.0.0.1:8080/hello".to_owned(),
         }
     }
 }
@@ -178,7 +248,7 @@ impl Default for Admin {
 
 impl Default for Offload {
     fn default() -> Self {
-        Self { threads: cores(), max_queue: 64 * cores() }
+        Self { threads: cores(), max_queue: 64 * cores() } // as for `Admission`
     }
 }
 

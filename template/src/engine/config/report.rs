@@ -31,6 +31,11 @@ impl<A> Loaded<A> {
         text
     }
 
+    /// The alignment report, a line each.
+    pub fn alignment(&self) -> Vec<String> {
+        self.notes.iter().map(|note| note.to_string().trim().to_owned()).collect()
+    }
+
     /// Puts into the log what an operator would not expect: clamped defaults and advice.
     pub fn log(&self) {
         self.notes.iter().for_each(Note::log);

@@ -16,6 +16,7 @@ use tokio::time::Instant;
 
 use super::connection::State;
 use super::{Connection, Driver, Pool, Trouble, driver};
+use crate::engine::ledger::{self, Phase};
 use crate::engine::log::millis;
 
 type Row = <Driver as Database>::Row;
@@ -181,7 +182,7 @@ impl Timer {
         state: &mut State,
     ) -> Result<T, Error> {
         self.waiting_since = Some(Instant::now());
-        let answer = self.pool.0.bounded(answer, self.waited).await;
+        let answer = ledger::wait(Phase::DbQuery, self.pool.0.bounded(answer, self.waited)).await;
         self.pause();
         match &answer {
             Err(error) if Trouble::is_of_connection(error) => {

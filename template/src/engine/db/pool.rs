@@ -21,6 +21,7 @@ use tokio::time::{Instant, sleep, timeout_at};
 use super::driver::{self, Connector, Raw};
 use super::{Connection, Pulse, Transaction, Trouble};
 use crate::engine::config;
+use crate::engine::ledger::{self, Phase};
 use crate::engine::metrics::{Counted, Timed};
 
 /// A connection that was idle for longer is asked whether it is still there before it is used. Higher: after
@@ -125,7 +126,7 @@ impl Pool {
                 // The server has no place left: one of ours may become idle before another's ends.
                 Err(error) if Trouble::of(&error) == Trouble::Busy && Instant::now() + FULL < deadline => {
                     full = Some(error);
-                    sleep(FULL).await;
+                    ledger::wait(Phase::DbConnect, sleep(FULL)).await;
                 }
                 // The last attempt may have been cut short.
                 Err(error) => return Err(full.unwrap_or(error)),
@@ -141,10 +142,13 @@ impl Pool {
             idle => idle,
         };
         let _timed = Timed::into(&self.0.meters.connect);
-        match self.check(idle, deadline).await {
-            Some(raw) => Ok(raw),
-            None => self.connect(deadline).await,
-        }
+        let ready = async {
+            match self.check(idle, deadline).await {
+                Some(raw) => Ok(raw),
+                None => self.connect(deadline).await,
+            }
+        };
+        ledger::wait(Phase::DbConnect, ready).await
     }
 
     fn is_trusted(&self, idle_since: Instant) -> bool {
@@ -186,7 +190,8 @@ impl Pool {
         }
         let _waiting = Counted::enter(&meters.waiters);
         let _timed = Timed::into(&meters.acquire);
-        match timeout_at(deadline, Arc::clone(&self.0.permits).acquire_owned()).await {
+        let permit = timeout_at(deadline, Arc::clone(&self.0.permits).acquire_owned());
+        match ledger::wait(Phase::DbWait, permit).await {
             Ok(permit) => permit.map_err(|_| sqlx::Error::PoolClosed),
             Err(_) => {
                 meters.timeouts.increment(1);

@@ -2,8 +2,7 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
 use axum::body::Body;
 use bytes::Bytes;
@@ -11,16 +10,31 @@ use http_body::{Body as _, Frame, SizeHint};
 
 use super::exchange::Exchange;
 use crate::engine::context::{REQUEST, Request};
+use crate::engine::ledger::{Entered, Phase, Polling};
 
-/// The request's body: notes while it is waited for, so that a timeout can tell whose it is.
+/// hyper keeps what it is given until it is sent, some 400 KiB at most, and then asks for no more. Handing over
+/// more than this at once would hide from the account that the client does not read. Higher: the last bytes of
+/// a slow reader are missing in it. Lower: more work for each megabyte.
+const PIECE: usize = 64 * 1024;
+
+/// Put into the extensions of a response whose body may last for hours (`Extension(Stream)` in what a handler
+/// returns): it gives its place (`admission.max_in_flight`) to others with its head.
+#[derive(Clone, Copy, Debug)]
+pub struct Stream;
+
+/// The request's body: while it is waited for, that is the client's time.
 pub(super) struct Incoming {
     inner: Body,
     request: Arc<Request>,
+    waiting: Option<Entered>,
 }
 
 impl Incoming {
     pub(super) fn wrap(inner: Body, request: &Arc<Request>) -> Body {
-        if inner.is_end_stream() { inner } else { Body::new(Self { inner, request: Arc::clone(request) }) }
+        match inner.is_end_stream() {
+            true => inner,
+            false => Body::new(Self { inner, request: Arc::clone(request), waiting: None }),
+        }
     }
 }
 
@@ -33,7 +47,11 @@ impl http_body::Body for Incoming {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
         let polled = Pin::new(&mut self.inner).poll_frame(cx);
-        self.request.awaits_body.store(polled.is_pending(), Relaxed);
+        if polled.is_ready() {
+            self.waiting = None;
+        } else if self.waiting.is_none() {
+            self.waiting = Some(Entered::new(Arc::clone(&self.request), Phase::RequestBody));
+        }
         polled
     }
 
@@ -51,6 +69,8 @@ impl http_body::Body for Incoming {
 pub(super) struct Outgoing {
     inner: Body,
     exchange: Exchange,
+    /// What of a frame is still to be handed over.
+    rest: Bytes,
     /// What `content-length` leaves to be sent: hyper stops reading there, before the stream's end.
     remaining: Option<u64>,
 }
@@ -61,7 +81,31 @@ impl Outgoing {
             exchange.complete();
             return inner;
         }
-        Body::new(Self { remaining: content_length.or(inner.size_hint().exact()), inner, exchange })
+        let remaining = content_length.or(inner.size_hint().exact());
+        Body::new(Self { inner, exchange, rest: Bytes::new(), remaining })
+    }
+
+    fn next_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        if self.rest.is_empty() {
+            let inner = Pin::new(&mut self.inner);
+            let polled = REQUEST.sync_scope(self.exchange.request(), || inner.poll_frame(cx));
+            match polled {
+                Poll::Ready(Some(Ok(frame))) => match frame.into_data() {
+                    Ok(data) => self.rest = data,
+                    Err(trailers) => return Poll::Ready(Some(Ok(trailers))),
+                },
+                nothing => return nothing,
+            }
+        }
+        let piece = self.rest.split_to(self.rest.len().min(PIECE));
+        Poll::Ready(Some(Ok(Frame::data(piece))))
+    }
+}
+
+/// Before the account is closed by the exchange's own end.
+impl Drop for Outgoing {
+    fn drop(&mut self) {
+        self.exchange.give_up();
     }
 }
 
@@ -74,27 +118,40 @@ impl http_body::Body for Outgoing {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
         let this = &mut *self;
-        let polled = REQUEST.sync_scope(this.exchange.request(), || Pin::new(&mut this.inner).poll_frame(cx));
-        let frame = ready!(polled);
-        match &frame {
-            Some(Ok(frame)) => {
-                let sent = frame.data_ref().map_or(0, |data| data.len() as u64);
-                this.remaining = this.remaining.map(|left| left.saturating_sub(sent));
-                if this.remaining == Some(0) || this.inner.is_end_stream() {
-                    this.exchange.complete();
+        let request = this.exchange.request();
+        let mut polling = Polling::begin(&request);
+        polling.unnamed = Some(Phase::Other);
+        let polled = this.next_frame(cx);
+        if let Poll::Ready(frame) = &polled {
+            // Until the next is asked for, the client has to read this one.
+            polling.unnamed = Some(Phase::ResponseBody);
+            match frame {
+                Some(Ok(frame)) => {
+                    let sent = frame.data_ref().map_or(0, |data| data.len() as u64);
+                    this.remaining = this.remaining.map(|left| left.saturating_sub(sent));
+                    // Behind trailers hyper asks for nothing more.
+                    if frame.is_trailers() || this.remaining == Some(0) || this.is_end_stream() {
+                        this.exchange.complete();
+                    }
                 }
+                Some(Err(error)) => this.exchange.fail(error),
+                None => this.exchange.complete(),
             }
-            Some(Err(error)) => this.exchange.fail(error),
-            None => this.exchange.complete(),
         }
-        Poll::Ready(frame)
+        polled
     }
 
     fn is_end_stream(&self) -> bool {
-        self.inner.is_end_stream()
+        self.rest.is_empty() && self.inner.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.inner.size_hint()
+        let mut hint = self.inner.size_hint();
+        let rest = self.rest.len() as u64;
+        if let Some(upper) = hint.upper() {
+            hint.set_upper(upper + rest);
+        }
+        hint.set_lower(hint.lower() + rest);
+        hint
     }
 }

@@ -1,7 +1,7 @@
 //! What happens to every request, whatever its route?
 //!
-//! One layer gives it its id and trace, its deadline, its metrics and its log line, and turns a panic
-//! into a 500. It runs after routing, so that it knows the route's template.
+//! One layer gives it its id and trace, its account, its deadline, its place, its metrics and its log line, and
+//! turns a panic into a 500. It runs after routing, so that it knows the route's template.
 
 use std::convert::Infallible;
 use std::panic::AssertUnwindSafe;
@@ -10,42 +10,50 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::Relaxed;
 use std::task::{Context, Poll};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, MatchedPath, Request};
-use axum::http::{HeaderValue, Method, StatusCode, Version, header};
+use axum::http::{HeaderName, HeaderValue, Method, StatusCode, Version, header};
 use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt;
-use futures_util::future::BoxFuture;
 use tokio::time::timeout;
 use tower_layer::layer_fn;
 use tower_service::Service;
 
 use super::activity::Activity;
-use super::body::{Incoming, Outgoing};
+use super::body::{Incoming, Outgoing, Stream};
 use super::exchange::{Exchange, Exchanges};
 use super::problem::Problem;
-use crate::engine::config;
+use crate::engine::admission::Shed;
+use crate::engine::config::{self, Config};
 use crate::engine::context::{self, REQUEST, REQUEST_ID, RequestId, TRACEPARENT, Trace};
+use crate::engine::ledger::{Followed, Phase};
 use crate::engine::links::Links;
+use crate::engine::log::millis;
 
 /// What the layer needs to know. One per service.
 pub struct Edge {
     pub exchanges: Arc<Exchanges>,
     request_timeout: Duration,
     body_limit: usize,
+    server_timing: bool,
     draining: AtomicBool,
     links: Links,
 }
 
+/// <https://www.w3.org/TR/server-timing/>; browsers draw it in their network panel.
+const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
+
 impl Edge {
     #[must_use]
-    pub fn new(config: &config::Server, links: &Links) -> Arc<Self> {
+    pub fn new(config: &Config, links: &Links) -> Arc<Self> {
+        let config::Server { request_timeout, body_limit, server_timing, .. } = config.server;
         Arc::new(Self {
-            exchanges: Arc::default(),
-            request_timeout: config.request_timeout,
-            body_limit: usize::try_from(config.body_limit.as_u64()).unwrap_or(usize::MAX),
+            exchanges: Exchanges::new(links.ledger.clone()),
+            request_timeout,
+            body_limit: usize::try_from(body_limit.as_u64()).unwrap_or(usize::MAX),
+            server_timing,
             draining: AtomicBool::new(false),
             links: links.clone(),
         })
@@ -89,17 +97,23 @@ where
 {
     type Response = Response;
     type Error = Infallible;
-    type Future = BoxFuture<'static, Result<Response, Infallible>>;
+    type Future = Followed<Result<Response, Infallible>>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
         self.route.poll_ready(cx)
     }
 
     fn call(&mut self, request: Request) -> Self::Future {
+        let http1 = request.version() <= Version::HTTP_11;
         let (exchange, request) = self.edge.open(request);
         let handler = self.route.call(request);
+        let request = exchange.request();
         // All of it within the scope, the end of a handler that is given up included.
-        Box::pin(REQUEST.scope(exchange.request(), Arc::clone(&self.edge).answer(exchange, handler)))
+        let answer =
+            REQUEST.scope(exchange.request(), Arc::clone(&self.edge).answer(exchange, http1, handler));
+        let answer = Box::pin(answer);
+        request.account.poll_ends(Some(Phase::LoopDelay)); // from here on it can go on
+        Followed::new(request, answer)
     }
 }
 
@@ -109,13 +123,11 @@ impl Edge {
         // What matched no route shares one label, or scanners would make a series for each path they try.
         let template = request.extensions().get::<MatchedPath>().map_or("_unmatched", MatchedPath::as_str);
         let context = Arc::new(context::Request {
+            account: self.links.ledger.account(), // first: it holds the time
             id: RequestId::from_headers(request.headers()),
             trace: Trace::from_headers(request.headers()),
-            method: method(request.method()),
-            route: Arc::from(template),
-            started: Instant::now(),
-            http1: request.version() <= Version::HTTP_11,
-            awaits_body: AtomicBool::new(false),
+            meters: self.exchanges.routes.meters(method(request.method()), template),
+            tells: self.server_timing,
             tasks: self.links.background.tasks(),
         });
         let connection = request.extensions().get::<Activity>().cloned();
@@ -126,28 +138,40 @@ impl Edge {
     async fn answer(
         self: Arc<Self>,
         mut exchange: Exchange,
+        http1: bool,
         handler: impl Future<Output = Result<Response, Infallible>>,
     ) -> Result<Response, Infallible> {
         let context = exchange.request();
         // Pinned where it is: moving it into each of the wrappers costs more than they do.
         let handler = pin!(handler);
         let handler = AssertUnwindSafe(handler).catch_unwind();
-        let (mut response, outcome) = match timeout(self.request_timeout, handler).await {
-            Ok(Ok(Ok(response))) => (response, None),
-            Ok(Err(_panic)) => (Problem::internal().into_response(), None), // logged by the panic hook
+        let admitted = async {
+            exchange.admitted(self.links.admission.enter().await?);
+            Ok(handler.await)
+        };
+        let (mut response, outcome) = match timeout(self.request_timeout, admitted).await {
+            Ok(Ok(Ok(Ok(response)))) => (response, None),
+            Ok(Ok(Err(_panic))) => (Problem::internal().into_response(), None), // logged by the panic hook
+            Ok(Err(Shed)) => {
+                (Problem::overloaded("Too many requests are being served.").into_response(), None)
+            }
             Err(_) => (too_late(&context).into_response(), Some("timeout")),
         };
 
-        exchange.answered(response.status(), outcome);
+        let is_stream = response.extensions().get::<Stream>().is_some();
+        exchange.answered(response.status(), outcome, is_stream);
         let headers = response.headers_mut();
         headers.insert(REQUEST_ID, context.id.header());
         headers.insert(TRACEPARENT, context.trace.header());
-        if context.http1 && self.draining.load(Relaxed) {
+        if http1 && self.draining.load(Relaxed) {
             headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
+        if self.server_timing {
+            headers.extend(server_timing(&context).map(|value| (SERVER_TIMING, value)));
         }
         let length = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
         let bodiless = matches!(response.status(), StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
-        if bodiless || length == Some(0) || context.method == "HEAD" {
+        if bodiless || length == Some(0) || context.meters.method == "HEAD" {
             exchange.complete(); // hyper never asks for its body
             return Ok(response);
         }
@@ -157,11 +181,18 @@ impl Edge {
 
 /// Whose fault it is that the deadline has passed.
 fn too_late(context: &context::Request) -> Problem {
-    if context.awaits_body() {
+    if context.account.give_up() == Phase::RequestBody {
         Problem::new(StatusCode::REQUEST_TIMEOUT, "The request's body did not arrive in time.")
     } else {
         Problem::new(StatusCode::GATEWAY_TIMEOUT, "The request took longer than it may.")
     }
+}
+
+/// Where the time went until now, in milliseconds; what follows the head cannot be in it.
+fn server_timing(context: &context::Request) -> Option<HeaderValue> {
+    let shares = context.account.shares();
+    let phases = shares.taken().map(|(phase, time)| format!("{};dur={:.3}", phase.name(), millis(time)));
+    HeaderValue::try_from(phases.collect::<Vec<_>>().join(", ")).ok()
 }
 
 /// The method as a label: what is not a standard one shares `_OTHER`, for clients can send any word.

@@ -5,46 +5,42 @@
 //! writes the one log line of the request. The slowest requests are those that get dropped, so they
 //! must not be missing.
 
-use std::collections::HashMap;
+use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::Relaxed;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use axum::http::StatusCode;
-use metrics::{Gauge, Histogram, gauge, histogram};
-use slab::Slab;
+use metrics::{Gauge, gauge};
 use tracing::info;
 
 use super::activity::Activity;
+use super::meters::Routes;
+use crate::engine::admission::Place;
 use crate::engine::context::{REQUEST, Request};
+use crate::engine::ledger::{Ledger, Phases, Statement};
 use crate::engine::log::millis;
 use crate::engine::metrics::Counted;
 
-/// What tells the histograms of `http_request_duration_seconds` apart.
-type Labels = (&'static str, Arc<str>, StatusCode);
-
-/// All open requests, and the handles of their metrics. One per service.
+/// What all exchanges share. One per service.
 pub struct Exchanges {
-    open: Mutex<Slab<Arc<Request>>>,
+    pub ledger: Ledger,
+    pub(super) routes: Routes,
     in_flight: Gauge,
-    durations: RwLock<HashMap<Labels, Histogram>>,
     aborting: AtomicBool,
 }
 
-impl Default for Exchanges {
-    fn default() -> Self {
-        Self {
-            open: Mutex::default(),
-            in_flight: gauge!("http_requests_in_flight"),
-            durations: RwLock::default(),
-            aborting: AtomicBool::default(),
-        }
-    }
-}
-
 impl Exchanges {
+    pub(super) fn new(ledger: Ledger) -> Arc<Self> {
+        Arc::new(Self {
+            ledger,
+            routes: Routes::default(),
+            in_flight: gauge!("http_requests_in_flight"),
+            aborting: AtomicBool::default(),
+        })
+    }
+
     pub(super) fn open(self: &Arc<Self>, request: Arc<Request>, connection: Option<Activity>) -> Exchange {
-        let slot = self.lock().insert(Arc::clone(&request));
+        let slot = self.ledger.open(Arc::clone(&request));
         if let Some(connection) = &connection {
             connection.begin_request();
         }
@@ -54,44 +50,16 @@ impl Exchanges {
             request,
             connection,
             slot,
+            place: None,
             status: None,
+            until_head: None,
             in_flight: Some(in_flight),
         }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Slab<Arc<Request>>> {
-        self.open.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Requests whose response is not finished.
-    #[must_use]
-    pub fn list(&self) -> Vec<Arc<Request>> {
-        self.lock().iter().map(|(_, request)| Arc::clone(request)).collect()
-    }
-
-    pub(in crate::engine) fn any_open(&self) -> bool {
-        !self.lock().is_empty()
     }
 
     /// From now on a request that is dropped was cut off by us, not left by its client.
     pub(in crate::engine) fn abort(&self) {
         self.aborting.store(true, Relaxed);
-    }
-
-    /// Registered once for each set of labels: looking one up in the recorder costs ten times as much.
-    fn duration(&self, method: &'static str, route: &Arc<str>, status: StatusCode) -> Histogram {
-        let labels = (method, Arc::clone(route), status);
-        if let Some(known) = self.durations.read().unwrap_or_else(PoisonError::into_inner).get(&labels) {
-            return known.clone();
-        }
-        let histogram = histogram!("http_request_duration_seconds",
-            "method" => method, "route" => route.to_string(), "status" => status.as_str().to_owned());
-        self.durations
-            .write()
-            .unwrap_or_else(PoisonError::into_inner)
-            .entry(labels)
-            .or_insert(histogram)
-            .clone()
     }
 }
 
@@ -100,9 +68,13 @@ pub(super) struct Exchange {
     exchanges: Arc<Exchanges>,
     request: Arc<Request>,
     connection: Option<Activity>,
-    /// Its place in the list of open ones.
+    /// Where the ledger has it.
     slot: usize,
+    /// Its place among those that were let in.
+    place: Option<Place>,
     status: Option<(StatusCode, &'static str)>,
+    /// The phases of a stream that go into the metrics.
+    until_head: Option<Phases>,
     /// None once it is closed.
     in_flight: Option<Counted>,
 }
@@ -115,8 +87,14 @@ impl Exchange {
         Arc::clone(&self.request)
     }
 
-    /// The head of the response is known. `outcome` overrides what its status says.
-    pub(super) fn answered(&mut self, status: StatusCode, outcome: Option<&'static str>) {
+    /// Holds its place until the last byte.
+    pub(super) fn admitted(&mut self, place: Place) {
+        self.place = Some(place);
+    }
+
+    /// The head of the response is known. `outcome` overrides what its status says. A stream may last for
+    /// hours: it leaves its place to others, and the phases of its body would drown those of other requests.
+    pub(super) fn answered(&mut self, status: StatusCode, outcome: Option<&'static str>, is_stream: bool) {
         let by_status = match status.as_u16() {
             503 => "shed",
             500.. => "server_error",
@@ -124,6 +102,10 @@ impl Exchange {
             _ => "ok",
         };
         self.status = Some((status, outcome.unwrap_or(by_status)));
+        if is_stream {
+            self.place = None;
+            self.until_head = Some(self.request.account.shares());
+        }
     }
 
     /// The last byte is handed to the connection.
@@ -141,29 +123,46 @@ impl Exchange {
         }
     }
 
+    /// The body is dropped before its end.
+    pub(super) fn give_up(&self) {
+        if self.in_flight.is_some() {
+            let _ = self.request.account.give_up();
+        }
+    }
+
     fn close(&mut self, status: StatusCode, outcome: &'static str) {
         if self.in_flight.take().is_none() {
             return;
         }
-        let Request { method, route, started, .. } = &*self.request;
-        let duration = started.elapsed();
-        self.exchanges.lock().remove(self.slot);
+        self.place = None;
+        let statement = self.request.account.close();
+        self.exchanges.ledger.close(self.slot);
         if let Some(connection) = &self.connection {
             connection.end_request();
         }
-        self.exchanges.duration(method, route, status).record(duration);
-        REQUEST.sync_scope(self.request(), || {
-            info!(
-                target: "request",
-                method,
-                route = &**route,
-                status = status.as_u16(),
-                outcome,
-                duration_ms = millis(duration),
-                "request"
-            );
-        });
+        let phases = self.until_head.as_ref().unwrap_or(&statement.shares);
+        self.request.meters.record(status, statement.duration, phases);
+        REQUEST.sync_scope(self.request(), || log(&self.request, status, outcome, &statement));
     }
+}
+
+/// The one line of a request.
+fn log(request: &Request, status: StatusCode, outcome: &str, statement: &Statement) {
+    let Statement { duration, shares, busy, gave_up_in } = statement;
+    info!(
+        target: "request",
+        method = request.meters.method,
+        route = &*request.meters.route,
+        status = status.as_u16(),
+        outcome,
+        duration_ms = millis(*duration),
+        long_pole = shares.longest().name(),
+        phases = %shares,
+        // Only where branches waited side by side.
+        busy = statement.overlaps().then(|| display(busy)),
+        ended_in = gave_up_in.map(|phase| phase.name()),
+        "request"
+    );
 }
 
 impl Drop for Exchange {

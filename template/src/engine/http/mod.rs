@@ -5,10 +5,11 @@
 //! [`problem`]. [`body`], [`socket`] and [`activity`] watch what is received and sent, since a request ends with its last byte.
 
 mod activity;
-mod body;
+pub mod body;
 pub mod edge;
 pub mod exchange;
 pub mod extract;
+pub mod meters;
 pub mod problem;
 pub mod server;
 mod socket;

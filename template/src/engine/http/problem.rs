@@ -4,6 +4,8 @@
 //! inside. Handlers return `Result<_, Problem>`, and `?` turns database errors into the right status;
 //! the details go to the log.
 
+use std::time::Duration;
+
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
@@ -89,11 +91,14 @@ struct Body<'a> {
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let request = context::current();
+        let told = request.as_ref().filter(|request| request.tells && self.status.as_u16() >= 503);
+        let detail =
+            told.map_or(self.detail.clone(), |request| format!("{} {}", self.detail, spent(request)));
         let body = Body {
             r#type: "about:blank", // RFC 9457, 4.2.1: the status says it all
             title: self.status.canonical_reason().unwrap_or("Error"),
             status: self.status.as_u16(),
-            detail: &self.detail,
+            detail: &detail,
             request_id: request.as_ref().map(|request| request.id.as_str()),
             errors: &self.errors,
         };
@@ -106,6 +111,14 @@ impl IntoResponse for Problem {
         }
         response
     }
+}
+
+/// Where the time went.
+fn spent(request: &context::Request) -> String {
+    let (age, shares) = (request.account.age(), request.account.shares());
+    let longest = shares.longest();
+    let time = Duration::from_nanos(shares[longest]);
+    format!("It took {:.3} s, {:.3} s of it {}.", age.as_secs_f64(), time.as_secs_f64(), longest.words())
 }
 
 impl From<sqlx::Error> for Problem {

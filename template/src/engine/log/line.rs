@@ -35,9 +35,10 @@ where
             &mut line,
             &["\",\"level\":\"", metadata.level().as_str(), "\",\"target\":\"", metadata.target(), "\""],
         );
-        let mut fields = JsonFields { line, saw_message: false };
+        let is_request = metadata.target() == "request";
+        let mut fields = JsonFields { line, is_request, saw_message: false };
         event.record(&mut fields);
-        let JsonFields { mut line, saw_message } = fields;
+        let JsonFields { mut line, saw_message, .. } = fields;
         if !saw_message {
             line.push_str(",\"message\":\"\"");
         }
@@ -77,6 +78,8 @@ where
 
 struct JsonFields {
     line: String,
+    /// The line of a request, some of whose fields are JSON objects already.
+    is_request: bool,
     saw_message: bool,
 }
 
@@ -98,7 +101,12 @@ impl JsonFields {
 
 impl Visit for JsonFields {
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        let is_object = self.is_request && matches!(field.name(), "phases" | "busy");
         let line = self.key(field);
+        if is_object {
+            let _ = write!(line, "{value:?}");
+            return;
+        }
         line.push('"');
         let _ = write!(Escaped(line), "{value:?}");
         line.push('"');

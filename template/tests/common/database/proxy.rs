@@ -2,10 +2,11 @@
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
-use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::SeqCst;
+use std::sync::atomic::{AtomicU64, AtomicUsize};
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
+use std::time::Duration;
 
 /// Forwards each connection to `to`.
 pub struct Proxy {
@@ -15,6 +16,8 @@ pub struct Proxy {
 
 #[derive(Default)]
 struct State {
+    /// Milliseconds that each new connection waits first.
+    delay: AtomicU64,
     frozen: Mutex<bool>,
     thawed: Condvar,
     turns: AtomicUsize,
@@ -35,6 +38,11 @@ impl Proxy {
         Self { addr, state }
     }
 
+    /// From now on each new connection waits before anything is forwarded.
+    pub fn delay_connections(&self, delay: Duration) {
+        self.state.delay.store(delay.as_millis() as u64, SeqCst);
+    }
+
     /// From now on connections are accepted and nothing is forwarded, in either direction.
     pub fn freeze(&self) {
         *self.state.frozen.lock().unwrap() = true;
@@ -52,6 +60,7 @@ impl Proxy {
 }
 
 fn connect(client: &TcpStream, to: SocketAddr, state: &Arc<State>) {
+    thread::sleep(Duration::from_millis(state.delay.load(SeqCst)));
     state.wait_while_frozen();
     let Ok(server) = TcpStream::connect(to) else {
         let _ = client.shutdown(Shutdown::Both);

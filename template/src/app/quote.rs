@@ -1,0 +1,32 @@
+//! `GET /quote`: asks another service, the way to do so within bounds.
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::routing::get;
+use serde::Serialize;
+use serde_json::Value;
+
+use super::App;
+use crate::engine::http::extract::Json;
+use crate::engine::http::problem::Problem;
+
+pub(super) fn routes() -> Router<App> {
+    Router::new().route("/quote", get(quote))
+}
+
+/// What the other service said.
+#[derive(Serialize)]
+struct Quote {
+    said: Value,
+}
+
+async fn quote(State(app): State<App>) -> Result<Json<Quote>, Problem> {
+    let from = app.http.example_url();
+    let reply = app.http.send(app.http.get(from)).await?;
+    if !reply.status().is_success() {
+        tracing::warn!(status = reply.status().as_u16(), "no quote");
+        return Err(Problem::new(StatusCode::BAD_GATEWAY, "The other service has no quote."));
+    }
+    Ok(Json(Quote { said: reply.json().await? }))
+}

@@ -1,0 +1,82 @@
+//! Who is let in, and for how long may others wait?
+//!
+//! A service that takes in more than it can serve serves nobody in time. So requests beyond
+//! `admission.max_in_flight` wait in a queue, bounded in length and in time, and what does not fit is refused
+//! at once: a client that learns so early can go elsewhere. `http_requests_shed_total` says how many.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use metrics::{Counter, Gauge, counter, gauge};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::timeout;
+
+use super::config;
+use super::ledger::{self, Phase};
+use super::metrics::Counted;
+
+/// The door. Clones share it.
+#[derive(Clone, Debug)]
+pub struct Admission(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    places: Arc<Semaphore>,
+    queue: Semaphore,
+    max_wait: Duration,
+    admitted: Gauge,
+    queued: Gauge,
+    queue_full: Counter,
+    waited_too_long: Counter,
+}
+
+/// The right to be worked on, counted.
+#[derive(Debug)]
+pub struct Place {
+    _permit: OwnedSemaphorePermit,
+    _counted: Counted,
+}
+
+/// A request that was not let in.
+#[derive(Clone, Copy, Debug)]
+pub struct Shed;
+
+impl Admission {
+    #[must_use]
+    pub fn new(config: &config::Admission) -> Self {
+        Self(Arc::new(Inner {
+            places: Arc::new(Semaphore::new(config.max_in_flight)),
+            queue: Semaphore::new(config.max_queue),
+            max_wait: config.max_wait,
+            admitted: gauge!("http_requests_admitted"),
+            queued: gauge!("http_requests_queued"),
+            queue_full: counter!("http_requests_shed_total", "reason" => "queue_full"),
+            waited_too_long: counter!("http_requests_shed_total", "reason" => "max_wait"),
+        }))
+    }
+
+    /// Waits for a place, in the order of arrival. It is free again when that is dropped.
+    ///
+    /// # Errors
+    /// The queue is full, or `admission.max_wait` has passed.
+    pub async fn enter(&self) -> Result<Place, Shed> {
+        let door = &*self.0;
+        let place = |permit| Place { _permit: permit, _counted: Counted::enter(&door.admitted) };
+        if let Ok(permit) = Arc::clone(&door.places).try_acquire_owned() {
+            return Ok(place(permit));
+        }
+        let Ok(_queueing) = door.queue.try_acquire() else {
+            door.queue_full.increment(1);
+            return Err(Shed);
+        };
+        let _queued = Counted::enter(&door.queued);
+        let permit = timeout(door.max_wait, Arc::clone(&door.places).acquire_owned());
+        match ledger::wait(Phase::Admission, permit).await {
+            Ok(Ok(permit)) => Ok(place(permit)),
+            _ => {
+                door.waited_too_long.increment(1);
+                Err(Shed)
+            }
+        }
+    }
+}
