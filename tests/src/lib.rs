@@ -4,11 +4,13 @@
 //! service is built in one target folder, `target/generated`. Nothing here waits for a fixed time: it
 //! polls for what it wants to see, up to a deadline.
 
+pub mod browser;
 pub mod generate;
 pub mod pgbouncer;
 pub mod postgres;
 pub mod process;
 pub mod service;
+pub mod status;
 pub mod tree;
 
 use std::ffi::OsString;

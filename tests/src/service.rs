@@ -42,7 +42,7 @@ pub fn start(program: &Path, variables: &[(&str, &str)]) -> Running {
             .current_dir(&dir)
             .env("APP__SERVER__ADDR", "127.0.0.1:0")
             .env("APP__ADMIN__ADDR", "127.0.0.1:0")
-            .envs(variables.iter().copied())
+            .envs(variables.iter().copied()) // a later one wins
             .stdin(Stdio::null()),
     );
     let mut running = Running { dir, process, public: String::new(), admin: String::new() };

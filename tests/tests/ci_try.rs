@@ -37,9 +37,10 @@ fn ci_try(copy: &Path, args: &[&str]) -> Command {
     command
 }
 
-/// Runs it to its closing words, ends it by `stop`, and returns what it printed.
-fn tour(copy: &Path, name: &str, stop: impl Fn(&Process)) -> String {
-    let mut process = Process::start(ci_try(copy, &[name]).stdout(Stdio::piped()).process_group(0));
+/// Runs it until it has said `last`, ends it by `stop`, and returns what it printed. The last of `args` is the name.
+fn tour(copy: &Path, args: &[&str], last: &str, stop: impl Fn(&Process)) -> String {
+    let name = args.last().unwrap();
+    let mut process = Process::start(ci_try(copy, args).stdout(Stdio::piped()).process_group(0));
     let stdout = process.child().stdout.take().unwrap();
     let (sender, lines) = mpsc::channel();
     let reader = thread::spawn(move || {
@@ -48,7 +49,7 @@ fn tour(copy: &Path, name: &str, stop: impl Fn(&Process)) -> String {
         }
     });
     let mut printed = String::new();
-    while !printed.contains("Ctrl-C stops it") {
+    while !printed.contains(last) {
         let line = lines.recv_timeout(BUILD).unwrap_or_else(|error| panic!("{error}: {printed}"));
         printed.push_str(&line);
         printed.push('\n');
@@ -87,7 +88,7 @@ fn shows_a_request(printed: &str) {
 #[test]
 fn it_shows_a_service_and_shows_it_again() {
     let copy = copy("try");
-    let first = tour(&copy, "demo-1", |ctrl_c| ctrl_c.signal_group(Signal::INT));
+    let first = tour(&copy, &["demo-1"], "Ctrl-C stops it", |ctrl_c| ctrl_c.signal_group(Signal::INT));
     shows_a_request(&first);
     assert!(first.contains("== Generating "), "{first}");
     let record = fs::read_to_string(copy.with_file_name("demo-1").join(".template.toml")).unwrap();
@@ -95,10 +96,15 @@ fn it_shows_a_service_and_shows_it_again() {
 
     // Whoever has the default port, the service is shown.
     let _taken = TcpListener::bind("127.0.0.1:8080");
-    let second = tour(&copy, "demo-1", |script| script.signal(Signal::TERM));
+    let second = tour(&copy, &["demo-1"], "Ctrl-C stops it", |script| script.signal(Signal::TERM));
     shows_a_request(&second);
     assert!(second.contains("is there already: starting it again"), "{second}");
     assert!(second.contains("127.0.0.1:8080 is in use"), "{second}");
+
+    // The first two of the drill's phases; the status page tests see all of them.
+    let drill =
+        tour(&copy, &["--drill", "demo-1"], "request_body\n", |ctrl_c| ctrl_c.signal_group(Signal::INT));
+    assert!(drill.contains("and watch it name each of these\nadmission\n"), "{drill}");
 }
 
 /// What it says when it does not begin at all.
@@ -120,6 +126,7 @@ fn it_refuses_a_name_and_says_why() {
         ("Demo", "only lower-case letters"),
         ("a b", "only lower-case letters"),
         ("a;b", "only lower-case letters"),
+        ("--drill=x", "begins with a lower-case letter"),
         ("../x", "begins with a lower-case letter"),
         ("fn", "keyword of Rust"),
         ("yield", "keyword of Rust"),

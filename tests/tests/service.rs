@@ -12,7 +12,7 @@ use longpole_tests::pgbouncer::PgBouncer;
 use longpole_tests::postgres::Postgres;
 use longpole_tests::process::{PATIENCE, poll, run};
 use longpole_tests::service::{Running, ask, build, cargo, start};
-use longpole_tests::{check_variables, place, repo};
+use longpole_tests::{check_variables, place, repo, status, target_dir};
 
 /// A service's own tests watch deadlines, so nothing heavy runs beside them.
 fn alone() -> MutexGuard<'static, ()> {
@@ -39,6 +39,14 @@ fn the_default() {
     every_setting_is_in_the_file_with_its_default(&service, &program);
 
     stores_an_item(start(&program, &[]));
+    the_status_page_names_every_phase(&service, &[]);
+}
+
+/// With the drill built in, which replaces the program.
+fn the_status_page_names_every_phase(service: &Path, variables: &[(&str, &str)]) {
+    run(cargo(service).args(["build", "--locked", "--features", "drill"]));
+    let program = target_dir().join("debug").join(service.file_name().unwrap());
+    status::names_every_phase(&program, variables);
 }
 
 #[test]
@@ -50,6 +58,7 @@ fn on_postgres() {
     let server = Postgres::start(&service);
     stores_an_item(start(&program, &[("APP__DATABASE__URL", &server.url)]));
     behind_a_pooler(&service, &program);
+    the_status_page_names_every_phase(&service, &[("APP__DATABASE__URL", &server.url)]);
 }
 
 /// In session mode a pooler is as good as the server; one that loses prepared statements is found out.
@@ -159,8 +168,14 @@ fn every_setting_is_in_the_file_with_its_default(service: &Path, program: &Path)
 
     assert_eq!(of_file.keys().collect::<Vec<_>>(), defaults.keys().collect::<Vec<_>>());
     // Their comments say so, and show what they are for four cores.
-    let of_the_machine =
-        ["server.worker_threads", "database.max_connections", "offload.threads", "offload.max_queue"];
+    let of_the_machine = [
+        "server.worker_threads",
+        "admission.max_in_flight",
+        "admission.max_queue",
+        "database.max_connections",
+        "offload.threads",
+        "offload.max_queue",
+    ];
     for (key, default) in defaults {
         if !of_the_machine.contains(&key.as_str()) {
             assert_eq!(of_file[&key], default, "config/service.toml: the default of {key}");

@@ -100,7 +100,7 @@ fn planted_calls_turn_the_checks_red_and_moved_ones_green() {
     run(cargo(&service).args([
         "add",
         "--quiet",
-        "reqwest@0.12",
+        "reqwest@0.13.5",
         "--no-default-features",
         "--features",
         "blocking",
