@@ -63,6 +63,8 @@ pub(super) fn routes(links: &Links) -> Router {
         .route("/drill/log/{lines}", get(log))
         .route("/drill/hold-places/{ms}", get(hold_places))
         .route("/drill/hold/{ms}", get(hold_writer))
+        .route("/drill/insert", get(insert))
+        .route("/drill/hold-read/{ms}", get(hold_reader))
         .route("/drill/hold-all/{ms}", get(hold_all))
         .route(
             "/drill/connect/{ms}",
@@ -154,6 +156,18 @@ async fn hold_places(State(links): State<Links>, Path(ms): Path<u64>) {
     let held: Vec<_> = std::iter::from_fn(|| links.admission.enter().now_or_never()?.ok()).collect();
     sleep(Duration::from_millis(ms)).await;
     drop(held);
+}
+
+/// Into a table that the test has made.
+async fn insert(State(links): State<Links>) -> Result<(), Problem> {
+    sqlx::query("INSERT INTO drill VALUES (1)").execute(&links.db.write).await?;
+    Ok(())
+}
+
+async fn hold_reader(State(links): State<Links>, Path(ms): Path<u64>) -> Result<(), Problem> {
+    let _connection = links.db.read.acquire().await?;
+    sleep(Duration::from_millis(ms)).await;
+    Ok(())
 }
 
 /// Every connection that is free.

@@ -113,7 +113,7 @@ impl HttpClient {
     /// # Errors
     /// As [`CallError`] says; an answer with any status is none. `?` makes it 504 or 502.
     pub async fn send(&self, call: RequestBuilder) -> Result<Reply, CallError> {
-        let mut call = call.build().map_err(CallError::Failed)?;
+        let mut call = call.build().map_err(CallError::of)?;
         let host = self.host(call.url());
         let places = self.places(&host).await;
         context::with_current(|request| {
@@ -260,7 +260,10 @@ impl From<CallError> for Problem {
             }
             CallError::Failed(error) => Self::bad_gateway(&error),
             CallError::TooLarge => Self::bad_gateway(&"an answer is larger than http_client.body_limit"),
-            CallError::NotJson(error) => Self::bad_gateway(&error),
+            // Not the error itself, which quotes what was there.
+            CallError::NotJson(error) => {
+                Self::bad_gateway(&("not the JSON that was expected", error.line(), error.column()))
+            }
         }
     }
 }

@@ -49,7 +49,10 @@ pub const HISTOGRAMS: [(&str, &[f64], &str); 10] = [
 pub const COUNTERS: [(&str, &str); 10] = [
     ("http_requests_shed_total", "Requests that were not let in: queue_full, max_wait."),
     ("event_loop_long_polls_total", "Polls longer than watchdog.stall_warn."),
-    ("http_connection_errors_total", "Connections that ended badly: parse, timeout, incomplete, io, other."),
+    (
+        "http_connection_errors_total",
+        "Connections that ended badly: parse, timeout, write_timeout, incomplete, io, other.",
+    ),
     ("db_pool_timeouts_total", "Waits for a connection that ended at database.acquire_timeout."),
     ("offload_rejected_total", "Closures refused because offload.max_queue was reached."),
     ("log_lines_total", "Log lines emitted."),

@@ -41,6 +41,7 @@ pub(super) fn in_range(c: &Config, key: &str) -> Result<(), String> {
         "server.worker_threads" => count(c.server.worker_threads, 1, 1024),
         "server.request_timeout" => time(c.server.request_timeout, MILLISECOND, DAY),
         "server.header_timeout" => time(c.server.header_timeout, MILLISECOND, DAY),
+        "server.write_timeout" => time(c.server.write_timeout, MILLISECOND, DAY),
         "server.body_limit" => count(c.server.body_limit.as_u64(), 1, 1 << 32),
         "server.max_connections" => count(c.server.max_connections, 1, 1_000_000),
         "admission.max_in_flight" => count(c.admission.max_in_flight, 1, 1_000_000),
@@ -179,11 +180,12 @@ pub(super) fn align(mut figment: Figment, origins: &Origins) -> Result<(Figment,
     figment = derive(figment, origins);
     if let Ok(config) = figment.extract::<Config>() {
         let (places, pool) = (config.admission.max_in_flight, config.database.max_connections as usize);
-        if places < pool {
-            notes.push(Note::Advice(format!(
+        notes.push(match places < pool {
+            false => Note::Holds(format!("database.max_connections {pool} ≤ admission.max_in_flight {places}")),
+            true => Note::Advice(format!(
                 "admission.max_in_flight {places} < database.max_connections {pool}: some connections are never used"
-            )));
-        }
+            )),
+        });
         notes.extend(config.database.advice(config.platform.replicas).map(Note::Advice));
         let threads = config.offload.threads;
         if threads > 2 * cores() {

@@ -53,6 +53,10 @@ pub struct Server {
     /// sends into connections that we are closing, and its clients see 502.
     #[serde(with = "humantime_serde")]
     pub header_timeout: Duration,
+    /// A client that takes nothing of its answer for so long is closed. Too high: readers that are gone hold
+    /// connections, memory and places. Too low: downloads over bad networks break off.
+    #[serde(with = "humantime_serde")]
+    pub write_timeout: Duration,
     /// Largest request body. Too high: a few clients fill the memory. Too low: 413 for good ones.
     pub body_limit: ByteSize,
     /// Connections served at once; more wait in the kernel's queue. Too high: out of file
@@ -212,6 +216,7 @@ impl Default for Server {
             worker_threads: cores(),
             request_timeout: Duration::from_secs(10),
             header_timeout: Duration::from_secs(75),
+            write_timeout: Duration::from_secs(30),
             body_limit: ByteSize::mib(1),
             max_connections: 10_000,
             server_timing: false,

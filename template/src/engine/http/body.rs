@@ -8,6 +8,7 @@ use axum::body::Body;
 use bytes::Bytes;
 use http_body::{Body as _, Frame, SizeHint};
 
+use super::activity::Answer;
 use super::exchange::Exchange;
 use crate::engine::context::{REQUEST, Request};
 use crate::engine::ledger::{Entered, Phase, Polling};
@@ -16,6 +17,10 @@ use crate::engine::ledger::{Entered, Phase, Polling};
 /// more than this at once would hide from the account that the client does not read. Higher: the last bytes of
 /// a slow reader are missing in it. Lower: more work for each megabyte.
 const PIECE: usize = 64 * 1024;
+
+/// The same for HTTP/2, whose frames have this size: a piece is sent when its last byte is. Higher: a slow reader looks
+/// like one that takes nothing. Lower: more frames.
+const FRAME: usize = 16 * 1024;
 
 /// Put into the extensions of a response whose body may last for hours (`Extension(Stream)` in what a handler
 /// returns): it gives its place (`admission.max_in_flight`) to others with its head.
@@ -69,6 +74,7 @@ impl http_body::Body for Incoming {
 pub(super) struct Outgoing {
     inner: Body,
     exchange: Exchange,
+    answer: Option<Answer>,
     /// What of a frame is still to be handed over.
     rest: Bytes,
     /// What `content-length` leaves to be sent: hyper stops reading there, before the stream's end.
@@ -82,7 +88,7 @@ impl Outgoing {
             return inner;
         }
         let remaining = content_length.or(inner.size_hint().exact());
-        Body::new(Self { inner, exchange, rest: Bytes::new(), remaining })
+        Body::new(Self { answer: exchange.answer(), inner, exchange, rest: Bytes::new(), remaining })
     }
 
     fn next_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
@@ -97,7 +103,12 @@ impl Outgoing {
                 nothing => return nothing,
             }
         }
-        let piece = self.rest.split_to(self.rest.len().min(PIECE));
+        let most = if self.answer.is_some() { FRAME } else { PIECE };
+        let piece = self.rest.split_to(self.rest.len().min(most));
+        let piece = match &self.answer {
+            Some(answer) if !piece.is_empty() => answer.follow(piece),
+            _ => piece,
+        };
         Poll::Ready(Some(Ok(Frame::data(piece))))
     }
 }

@@ -105,7 +105,7 @@ where
 
     fn call(&mut self, request: Request) -> Self::Future {
         let http1 = request.version() <= Version::HTTP_11;
-        let (exchange, request) = self.edge.open(request);
+        let (exchange, request) = self.edge.open(request, !http1);
         let handler = self.route.call(request);
         let request = exchange.request();
         // All of it within the scope, the end of a handler that is given up included.
@@ -119,7 +119,7 @@ where
 
 impl Edge {
     /// The head is parsed: the account of the request begins.
-    fn open(&self, request: Request) -> (Exchange, Request) {
+    fn open(&self, request: Request, http2: bool) -> (Exchange, Request) {
         // What matched no route shares one label, or scanners would make a series for each path they try.
         let template = request.extensions().get::<MatchedPath>().map_or("_unmatched", MatchedPath::as_str);
         let context = Arc::new(context::Request {
@@ -132,7 +132,7 @@ impl Edge {
         });
         let connection = request.extensions().get::<Activity>().cloned();
         let request = request.map(|body| Incoming::wrap(body, &context));
-        (self.exchanges.open(context, connection), request)
+        (self.exchanges.open(context, connection, http2), request)
     }
 
     async fn answer(

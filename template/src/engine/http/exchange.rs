@@ -13,7 +13,7 @@ use axum::http::StatusCode;
 use metrics::{Gauge, gauge};
 use tracing::info;
 
-use super::activity::Activity;
+use super::activity::{Activity, Answer};
 use super::meters::Routes;
 use crate::engine::admission::Place;
 use crate::engine::context::{REQUEST, Request};
@@ -39,10 +39,15 @@ impl Exchanges {
         })
     }
 
-    pub(super) fn open(self: &Arc<Self>, request: Arc<Request>, connection: Option<Activity>) -> Exchange {
+    pub(super) fn open(
+        self: &Arc<Self>,
+        request: Arc<Request>,
+        connection: Option<Activity>,
+        http2: bool,
+    ) -> Exchange {
         let slot = self.ledger.open(Arc::clone(&request));
         if let Some(connection) = &connection {
-            connection.begin_request();
+            connection.begin_request(http2);
         }
         let in_flight = Counted::enter(&self.in_flight);
         Exchange {
@@ -121,6 +126,11 @@ impl Exchange {
         if let Some((status, _)) = self.status {
             self.close(status, "server_error");
         }
+    }
+
+    /// The answer, if what the client takes of it has to be followed.
+    pub(super) fn answer(&self) -> Option<Answer> {
+        self.connection.as_ref()?.answer()
     }
 
     /// The body is dropped before its end.

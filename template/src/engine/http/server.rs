@@ -9,8 +9,6 @@ use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
-use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use axum::Router;
@@ -37,6 +35,11 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// At shutdown, a connection without a request has this long to send the tail of its last response.
 /// Higher: half-sent heads delay the exit. Lower: slow readers lose that tail.
 const LINGER: Duration = Duration::from_millis(250);
+/// Bytes that the kernel keeps unsent for a connection before it takes more. Without, it asks for more only when a
+/// third of a buffer of megabytes is free, and a slow reader looks like one that takes nothing. Higher: memory, and
+/// slow readers that `server.write_timeout` closes. Lower: more wake-ups for each megabyte.
+#[cfg(target_os = "linux")]
+const UNSENT: u32 = 32 * 1024;
 /// HTTP/2: concurrent requests per connection. Higher: one client can take the whole service. Lower: it
 /// waits for itself.
 const MAX_STREAMS: u32 = 250;
@@ -77,6 +80,7 @@ impl Server {
             slots: Arc::new(Semaphore::new(config.max_connections)),
             http: Arc::new(protocol()),
             header_timeout: config.header_timeout,
+            write_timeout: config.write_timeout,
             connections: connections.clone(),
             open: gauge!("http_connections"),
             stage: watching,
@@ -127,6 +131,7 @@ struct Acceptor {
     slots: Arc<Semaphore>,
     http: Arc<auto::Builder<TokioExecutor>>,
     header_timeout: Duration,
+    write_timeout: Duration,
     connections: TaskTracker,
     open: Gauge,
     stage: watch::Receiver<Stage>,
@@ -157,11 +162,16 @@ impl Acceptor {
         let _open = Counted::enter(&self.open);
         // Answers are written whole; waiting for more to send along only delays them.
         let _ = stream.set_nodelay(true);
+        #[cfg(target_os = "linux")]
+        {
+            let socket = socket2::SockRef::from(&stream);
+            let _ = socket.set_tcp_notsent_lowat(UNSENT);
+            // For a peer that has vanished without a word, and has little to be sent.
+            let _ = socket.set_tcp_user_timeout(Some(self.write_timeout));
+        }
         let activity = Activity::new();
         let socket = Socket { stream, activity: activity.clone() };
-        let http2 = AtomicBool::new(false);
         let service = service_fn(|request: hyper::Request<Incoming>| {
-            http2.store(request.version() == hyper::Version::HTTP_2, Relaxed);
             let mut request = request.map(Body::new);
             request.extensions_mut().insert(activity.clone());
             self.router.clone().call(request)
@@ -169,6 +179,7 @@ impl Acceptor {
         let mut connection = pin!(self.http.serve_connection_with_upgrades(TokioIo::new(socket), service));
         let mut stage = self.stage.clone();
         let mut head_timer = pin!(sleep(self.header_timeout));
+        let mut write_timer = pin!(sleep(self.write_timeout));
         let mut linger = pin!(sleep(Duration::MAX));
         loop {
             tokio::select! {
@@ -179,7 +190,7 @@ impl Acceptor {
                     if changed.is_err() || now == Stage::Aborting {
                         return;
                     }
-                    if now == Stage::Stopping || http2.load(Relaxed) {
+                    if now == Stage::Stopping || activity.is_http2() {
                         connection.as_mut().graceful_shutdown();
                     }
                     if now == Stage::Stopping {
@@ -192,6 +203,12 @@ impl Acceptor {
                     }
                     linger.as_mut().reset(tokio::time::Instant::now() + LINGER);
                 }
+                () = write_timer.as_mut() => match self.write_timeout.checked_sub(activity.stuck()) {
+                    Some(left) if !left.is_zero() => {
+                        write_timer.as_mut().reset(tokio::time::Instant::now() + left);
+                    }
+                    _ => return count_kind("write_timeout"),
+                },
                 () = head_timer.as_mut() => match self.header_timeout.checked_sub(activity.idle()) {
                     Some(left) if !left.is_zero() => head_timer.as_mut().reset(tokio::time::Instant::now() + left),
                     // The end of an idle keep-alive is no error.

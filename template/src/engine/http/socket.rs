@@ -20,7 +20,7 @@ pub(super) struct Socket {
 
 impl Socket {
     fn note<T>(&self, polled: Poll<T>) -> Poll<T> {
-        self.activity.set_sending(polled.is_pending());
+        self.activity.wrote(polled.is_ready());
         polled
     }
 }

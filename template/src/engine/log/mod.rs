@@ -18,7 +18,7 @@ use std::{fs, panic, thread};
 use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
 use tracing_appender::rolling::{RollingFileAppender, Rotation as Roll};
 use tracing_subscriber::Layer;
-use tracing_subscriber::filter::Targets;
+use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::fmt::format::JsonFields;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::registry::LookupSpan;
@@ -53,7 +53,10 @@ pub fn start(config: &Log) -> Result<Logs, String> {
         format!("log.dir: cannot write to {}: {cause}. Create it, or choose another", config.dir.display())
     })?;
     let (mut logs, queue) = Logs::over(file, config.queue_size.as_u64());
-    let level: Targets = config.level.parse().map_err(|error| format!("log.level: {error}"))?;
+    let mut level: Targets = config.level.parse().map_err(|error| format!("log.level: {error}"))?;
+    if !config.level.contains("h2") {
+        level = level.with_target("h2", LevelFilter::INFO); // below, it quotes what clients send
+    }
 
     let (terminal, terminal_guard) = io::stderr()
         .is_terminal()
