@@ -13,6 +13,7 @@ mod engine {
     mod log;
     mod metrics;
     mod requests;
+    mod secrets;
     mod shutdown;
     mod sqlite;
     mod start;

@@ -74,13 +74,34 @@ impl Running {
     }
 
     pub fn stop(mut self) -> ExitStatus {
+        self.terminate();
+        self.wait()
+    }
+
+    pub fn terminate(&self) {
         self.process.signal(Signal::TERM);
+    }
+
+    pub fn wait(&mut self) -> ExitStatus {
         self.process.end()
     }
 }
 
 /// Sends a request; any status is an answer.
 pub fn ask(method: &str, url: &str, headers: &[(&str, &str)], body: &str) -> Response<String> {
+    try_ask(method, url, headers, body).unwrap()
+}
+
+/// The same, where there may be none.
+///
+/// # Errors
+/// Why there is none.
+pub fn try_ask(
+    method: &str,
+    url: &str,
+    headers: &[(&str, &str)],
+    body: &str,
+) -> Result<Response<String>, String> {
     let agent: ureq::Agent = ureq::Agent::config_builder()
         .http_status_as_error(false)
         .timeout_global(Some(Duration::from_secs(30)))
@@ -90,7 +111,8 @@ pub fn ask(method: &str, url: &str, headers: &[(&str, &str)], body: &str) -> Res
     for (name, value) in headers {
         request = request.header(*name, *value);
     }
-    let mut response = agent.run(request.body(body.to_owned()).unwrap()).unwrap();
-    let text = response.body_mut().read_to_string().unwrap();
-    response.map(|_| text)
+    let outcome = agent.run(request.body(body.to_owned()).unwrap());
+    let mut response = outcome.map_err(|error| error.to_string())?;
+    let text = response.body_mut().read_to_string().map_err(|error| error.to_string())?;
+    Ok(response.map(|_| text))
 }

@@ -58,6 +58,8 @@ fn on_postgres() {
     let server = Postgres::start(&service);
     stores_an_item(start(&program, &[("APP__DATABASE__URL", &server.url)]));
     behind_a_pooler(&service, &program);
+    let load = service.join("ci/load");
+    run(Command::new(&load).current_dir(&service).envs(check_variables()));
     the_status_page_names_every_phase(&service, &[("APP__DATABASE__URL", &server.url)]);
 }
 

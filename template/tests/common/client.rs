@@ -72,21 +72,74 @@ pub fn read(stream: &mut TcpStream) -> Option<Response> {
     // A connection reset behind a complete answer is not a loss.
     let _ = stream.read_to_end(&mut answer);
     let split = answer.windows(4).position(|window| window == b"\r\n\r\n")?;
-    let head = String::from_utf8(answer[..split].to_vec()).unwrap();
-    let mut lines = head.lines();
-    let status = lines.next()?.split(' ').nth(1)?.parse().ok()?;
-    let headers: Vec<_> = lines
-        .filter_map(|line| line.split_once(": "))
-        .map(|(name, value)| (name.to_lowercase(), value.to_owned()))
-        .collect();
+    let response = parse_head(&answer[..split])?;
     let body = answer.split_off(split + 4);
-    let value = |name: &str| headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str());
-    let body = match (value("transfer-encoding"), value("content-length")) {
+    let body = match (response.header("transfer-encoding"), response.header("content-length")) {
         (Some("chunked"), _) => unchunk(&body)?,
         (_, Some(length)) if body.len() != length.parse::<usize>().ok()? => return None,
         _ => body,
     };
-    Some(Response { status, headers, body })
+    Some(Response { body, ..response })
+}
+
+/// A connection for many requests.
+pub struct KeepAlive {
+    stream: TcpStream,
+    buffer: Vec<u8>,
+}
+
+/// What became of a request.
+#[derive(Debug)]
+pub enum Outcome {
+    Answer(Response),
+    /// Closed before a byte of the answer: the service may never have seen the request.
+    Closed,
+    /// Closed in the middle of the answer.
+    Torn,
+}
+
+impl KeepAlive {
+    pub fn open(to: SocketAddr) -> std::io::Result<Self> {
+        let stream = TcpStream::connect(to)?;
+        stream.set_nodelay(true)?;
+        stream.set_read_timeout(Some(PATIENCE))?;
+        Ok(Self { stream, buffer: vec![0; 256 * 1024] })
+    }
+
+    /// `headers` are whole lines, `x-request-id: abc\r\n`. The answer must have a length.
+    pub fn get(&mut self, path: &str, headers: &str) -> Outcome {
+        let request = format!("GET {path} HTTP/1.1\r\nhost: localhost\r\n{headers}\r\n");
+        let mut length = 0;
+        if self.stream.write_all(request.as_bytes()).is_err() {
+            return Outcome::Closed;
+        }
+        loop {
+            match self.stream.read(&mut self.buffer[length..]) {
+                Ok(more @ 1..) => length += more,
+                _ if length == 0 => return Outcome::Closed,
+                _ => return Outcome::Torn,
+            }
+            let Some(split) = self.buffer[..length].windows(4).position(|window| window == b"\r\n\r\n")
+            else {
+                continue;
+            };
+            let response = parse_head(&self.buffer[..split]).unwrap();
+            let body: usize = response.header("content-length").unwrap().parse().unwrap();
+            if length == split + 4 + body {
+                let body = self.buffer[split + 4..length].to_vec();
+                return Outcome::Answer(Response { body, ..response });
+            }
+        }
+    }
+}
+
+fn parse_head(head: &[u8]) -> Option<Response> {
+    let head = String::from_utf8(head.to_vec()).unwrap();
+    let mut lines = head.lines();
+    let status = lines.next()?.split(' ').nth(1)?.parse().ok()?;
+    let headers = lines.filter_map(|line| line.split_once(": "));
+    let headers = headers.map(|(name, value)| (name.to_lowercase(), value.to_owned())).collect();
+    Some(Response { status, headers, body: Vec::new() })
 }
 
 /// None if the last chunk is missing.

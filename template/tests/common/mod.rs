@@ -31,8 +31,8 @@ pub struct Setup {
     pub dir: TempDir,
     pub database: Database,
     variables: BTreeMap<String, String>,
-    /// Kilobytes that its files may have.
-    disk: Option<u32>,
+    /// What the shell sets before it: `ulimit`s.
+    limits: Vec<String>,
 }
 
 /// A running service; killed when dropped.
@@ -57,7 +57,8 @@ impl Drop for Killed {
 pub fn setup() -> Setup {
     let database = Database::new();
     let url = database.url();
-    let setup = Setup { dir: tempfile::tempdir().unwrap(), database, variables: BTreeMap::new(), disk: None };
+    let dir = tempfile::tempdir().unwrap();
+    let setup = Setup { dir, database, variables: BTreeMap::new(), limits: Vec::new() };
     setup.set("server.addr", "127.0.0.1:0").set("admin.addr", "127.0.0.1:0").set("database.url", &url)
 }
 
@@ -82,17 +83,22 @@ impl Setup {
 
     /// No file can grow beyond this, as on a full disk.
     pub fn disk(mut self, kilobytes: u32) -> Self {
-        self.disk = Some(kilobytes);
+        self.limits.push(format!("trap '' XFSZ; ulimit -f {kilobytes}"));
+        self
+    }
+
+    /// It can have no more than this many files and sockets open.
+    pub fn files(mut self, most: u32) -> Self {
+        self.limits.push(format!("ulimit -n {most}"));
         self
     }
 
     fn command(&self) -> Command {
-        let mut command = match self.disk {
-            None => Command::new(BINARY),
-            Some(kilobytes) => {
+        let mut command = match self.limits.is_empty() {
+            true => Command::new(BINARY),
+            false => {
                 let mut shell = Command::new("bash");
-                let script = format!("trap '' XFSZ; ulimit -f {kilobytes}; exec \"$0\"");
-                shell.args(["-c", &script, BINARY]);
+                shell.args(["-c", &format!("{}; exec \"$0\"", self.limits.join("; ")), BINARY]);
                 shell
             }
         };
@@ -109,6 +115,12 @@ impl Setup {
         let status = eventually("exit", || child.0.try_wait().unwrap());
         let read = |name| fs::read(self.dir.path().join(name)).unwrap();
         Output { status, stdout: read("stdout"), stderr: read("stderr") }
+    }
+
+    /// Starts it with a `log.dir` elsewhere, and waits until it serves.
+    pub fn start_logging_to(self, logs: &Path) -> Service {
+        std::os::unix::fs::symlink(logs, self.dir.path().join("logs")).unwrap();
+        self.start()
     }
 
     /// Starts it, and waits for its admin listener alone.

@@ -1,6 +1,7 @@
 //! What is SQLite's own: a file that may be absent, foreign or locked, and one writer.
 
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use service::engine::db::Trouble;
 use service::engine::http::problem::Problem;
@@ -8,7 +9,7 @@ use sqlx::{Executor, query};
 
 use super::database::{open, open_with, rows};
 use super::start::refuses;
-use crate::common::{eventually, setup};
+use crate::common::{Database, eventually, setup};
 
 #[test]
 fn a_file_that_is_no_database() {
@@ -105,6 +106,33 @@ async fn a_statement_that_takes_too_long_is_given_up_and_its_connection_comes_ba
     assert_eq!(Trouble::of(&given_up), Trouble::Slow, "{given_up}");
     assert_eq!(Problem::from(given_up).status(), 504);
     assert_eq!(rows(&db).await, 0, "the only reader is there again");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lock_that_stays_under_load_costs_503s_and_no_permit() {
+    let service =
+        setup().set("database.lock_timeout", "200ms").set("database.acquire_timeout", "500ms").start();
+    service.database.execute("CREATE TABLE drill (n INTEGER)").await;
+    let insert = || service.get("/drill/insert").status;
+    assert_eq!(insert(), 200);
+
+    for _ in 0..3 {
+        let mut holder = service.database.connect().await;
+        holder.execute("BEGIN EXCLUSIVE").await.unwrap();
+        let (mut statuses, begun) = (Vec::new(), Instant::now());
+        thread::scope(|scope| {
+            let clients: Vec<_> = (0..8).map(|_| scope.spawn(insert)).collect();
+            statuses.extend(clients.into_iter().map(|client| client.join().unwrap()));
+        });
+        assert!(statuses.iter().all(|status| *status == 503), "{statuses:?}");
+        assert!(begun.elapsed() < Duration::from_secs(2), "{:?}", begun.elapsed());
+        assert_eq!(service.ask("/livez").status, 200);
+
+        holder.execute("ROLLBACK").await.unwrap();
+        eventually("a good answer", || (insert() == 200).then_some(()));
+    }
+    let in_use = [("pool", Database::WRITE), ("state", "in_use")];
+    service.await_metric("db_pool_connections", &in_use, |n| n == 0.0);
 }
 
 #[tokio::test]
