@@ -81,7 +81,7 @@ fn blocked_workers_do_not_outlast_the_deadline() {
 
     assert_eq!(service.wait(), 3);
     let took = begun.elapsed();
-    assert!((Duration::from_secs(1)..Duration::from_millis(2200)).contains(&took), "{took:?}");
+    assert!((Duration::from_secs(1)..Duration::from_secs(2)).contains(&took), "{took:?}");
     assert!(service.log().iter().any(|line| line["message"] == "shutdown: done"));
 }
 
