@@ -59,7 +59,7 @@ impl Facts {
         Self {
             name: env!("CARGO_PKG_NAME"),
             version: env!("CARGO_PKG_VERSION"),
-            docs: option_env!("CARGO_PKG_DOCUMENTATION").unwrap_or_default(),
+            docs: env!("CARGO_PKG_HOMEPAGE"),
             started: SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis() as u64,
             limits: limits.into(),
             alignment: loaded.alignment(),
