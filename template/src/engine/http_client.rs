@@ -54,7 +54,7 @@ struct Host {
 /// A call that did not bring an answer.
 #[derive(Debug)]
 pub enum CallError {
-    /// None within `http_client.timeout`, or within what is left of the request's own.
+    /// None within `http_client.timeout`, or the one that the call has set itself.
     TimedOut,
     /// The request could not be built or sent, or the answer not be read.
     Failed(reqwest::Error),

@@ -24,6 +24,7 @@ fn who_does_not_fit_is_refused_at_once_and_who_waits_too_long_later() {
     service.await_in_flight(1.0);
     let mut queued = service.begin("/drill/sleep/0");
     service.await_metric("http_requests_queued", &[], |queued| queued == 1.0);
+    assert_eq!(service.metric("http_requests_admitted", &[]), 1.0, "the one that waits has no place");
 
     let begun = Instant::now();
     let refused = service.call("GET", "/drill/sleep/0", &[("x-request-id", "refused")], b"");
