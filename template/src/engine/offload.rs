@@ -64,12 +64,11 @@ impl Offload {
             // Freed when the work ends, also when nobody waits for it any more.
             let _running = (thread, Timed::into(&run), Counted::enter(&running));
             let enter = |phase| ready.clone().map(|request| Entered::new(request, phase));
-            let entered = enter(Phase::OffloadRun);
+            let _entered = enter(Phase::OffloadRun);
             let result = span.in_scope(|| match request {
                 Some(request) => REQUEST.sync_scope(request, work),
                 None => work(),
             });
-            drop(entered);
             // The request can go on; a worker has yet to see it.
             (result, enter(Phase::LoopDelay))
         };
