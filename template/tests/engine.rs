@@ -12,6 +12,7 @@ mod engine {
     mod links;
     mod log;
     mod metrics;
+    mod migrations;
     mod requests;
     mod secrets;
     mod shutdown;

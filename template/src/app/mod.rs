@@ -12,11 +12,9 @@ mod quote;
 mod settings;
 
 use axum::Router;
-use sqlx::SqlSafeStr;
-use sqlx::migrate::{Migration, MigrationType, Migrator};
 
 pub use self::settings::Settings;
-use crate::engine::db::Db;
+use crate::engine::db::{Db, Migrations, step};
 use crate::engine::http_client::HttpClient;
 use crate::engine::links::Links;
 use crate::engine::offload::Offload;
@@ -47,9 +45,6 @@ pub fn start(links: &Links, settings: &Settings) -> Router {
 
 /// The schema, step by step. A step that was released is never edited: add another.
 #[must_use]
-pub fn migrations() -> Migrator {
-    let step = |version, name: &'static str, sql: &'static str| {
-        Migration::new(version, name.into(), MigrationType::Simple, sql.into_sql_str(), false)
-    };
-    Migrator::with_migrations(vec![step(1, "items", include_str!("../../migrations/0001_items.sql"))])
+pub fn migrations() -> Migrations {
+    Migrations::new([step(1, "items", include_str!("../../migrations/0001_items.sql"))])
 }

@@ -47,6 +47,20 @@ impl Background {
         });
     }
 
+    /// Runs `task` until it ends, which is no news, or is dropped at shutdown.
+    pub fn once<F>(&self, name: &'static str, task: F)
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let task = ledger::named(self.ledger.clone(), name, task);
+        let stop = self.stop.clone();
+        let running = Counted::enter(&gauge!("background_tasks"));
+        self.tasks.spawn(async move {
+            let _running = running;
+            stop.run_until_cancelled(task).await;
+        });
+    }
+
     /// The tasks of requests are tracked beside the background ones.
     pub(super) fn tasks(&self) -> TaskTracker {
         self.tasks.clone()

@@ -2,11 +2,9 @@
 
 use std::error::Error;
 
-use sqlx::migrate::Migrator;
-
 use super::config::load::Loaded;
 use super::config::report::without_secrets;
-use super::db;
+use super::db::{self, Migrations};
 use super::shutdown::Exit;
 
 /// Prints the configuration in force and what fits together. An absent database is a warning: the check
@@ -30,7 +28,7 @@ pub fn check<A>(loaded: &Loaded<A>) -> Result<Exit, Box<dyn Error>> {
 ///
 /// # Errors
 /// The database cannot be opened, or does not fit the `migrations`.
-pub fn migrate<A>(loaded: &Loaded<A>, migrations: Migrator) -> Result<Exit, Box<dyn Error>> {
+pub fn migrate<A>(loaded: &Loaded<A>, migrations: impl Into<Migrations>) -> Result<Exit, Box<dyn Error>> {
     let config = &loaded.config;
     small_runtime()?.block_on(async {
         db::open(config, migrations, true).await?.close().await;

@@ -8,7 +8,7 @@
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
-use super::db::{Pulse, UNREADY_AFTER};
+use super::db::Pulse;
 use super::ledger::Clock;
 
 /// A stall of this length makes the replica unready. Higher: users wait longer in a stuck one. Lower: one
@@ -73,10 +73,15 @@ impl Health {
         if stall > UNREADY_STALL {
             reasons.push(format!("event loop stalled for {} ms", stall.as_millis()));
         }
-        let silent = self.database.get().map_or(Duration::ZERO, Pulse::age);
         // The probe runs on the event loop: while that is stalled, the database's silence says nothing.
-        if silent > UNREADY_AFTER && stall <= UNREADY_STALL {
-            reasons.push(format!("database has not answered for {} ms", silent.as_millis()));
+        if let Some(database) = self.database.get()
+            && database.age() > database.unready_after()
+            && stall <= UNREADY_STALL
+        {
+            reasons.push(match database.refusal() {
+                Some(refusal) => format!("database refuses this service: {refusal}"),
+                None => format!("database has not answered for {} ms", database.age().as_millis()),
+            });
         }
         reasons
     }

@@ -2,13 +2,11 @@
 
 use std::error::Error;
 
-use sqlx::migrate::Migrator;
-
 use super::admission::Admission;
 use super::background::Background;
 use super::config::Config;
 use super::config::align::Note;
-use super::db::{self, Db};
+use super::db::{self, Db, Migrations};
 use super::http_client::HttpClient;
 use super::ledger::Ledger;
 use super::offload::Offload;
@@ -31,15 +29,19 @@ impl Links {
     /// # Errors
     /// The database cannot be opened or does not fit the `migrations`, or there are no certificates to check other
     /// services with.
-    pub async fn open(config: &Config, migrations: Migrator) -> Result<Self, Box<dyn Error>> {
+    pub async fn open(config: &Config, migrations: impl Into<Migrations>) -> Result<Self, Box<dyn Error>> {
         let db = db::open(config, migrations, config.database.migrate_on_start).await?;
-        match db::look(config).await {
-            Ok(notes) => notes.iter().for_each(Note::log),
-            Err(problem) => tracing::warn!("the database does not tell its limits: {problem}"),
-        }
         let ledger = Ledger::new(config);
         let background = Background::new(&ledger);
         background.start("database probe", |stop| db.clone().probe(stop));
+        // Beside the requests: what the database grants is worth a warning, and nothing to wait for.
+        let asked = config.clone();
+        background.once("database limits", async move {
+            match db::look(&asked).await {
+                Ok(notes) => notes.iter().for_each(Note::log),
+                Err(problem) => tracing::warn!("the database does not tell its limits: {problem}"),
+            }
+        });
         let http = HttpClient::new(&config.http_client)?;
         let admission = Admission::new(&config.admission);
         Ok(Self { admission, db, http, offload: Offload::new(&config.offload), background, ledger })

@@ -7,8 +7,7 @@ use std::time::Duration;
 use futures_util::poll;
 use service::engine::config::Config;
 use service::engine::context;
-use service::engine::db::{self, Db};
-use sqlx::migrate::Migrator;
+use service::engine::db::{self, Db, Migrations};
 use sqlx::{Executor, query, query_scalar};
 
 use crate::common::Database;
@@ -24,7 +23,7 @@ pub async fn open_with(change: impl FnOnce(&mut Config)) -> (Db, Database) {
     config.database.url = database.url();
     config.database.acquire_timeout = Duration::from_secs(20);
     change(&mut config);
-    let db = db::open(&config, Migrator::with_migrations(Vec::new()), true).await.unwrap();
+    let db = db::open(&config, Migrations::default(), true).await.unwrap();
     query("CREATE TABLE t (n BIGINT NOT NULL)").execute(&db.write).await.unwrap();
     (db, database)
 }

@@ -3,9 +3,8 @@
 use std::time::Duration;
 
 use service::engine::config::Config;
-use service::engine::db;
-use sqlx::migrate::{Migration, MigrationType, Migrator};
-use sqlx::{SqlSafeStr, query_scalar, raw_sql};
+use service::engine::db::{self, Migrations, step};
+use sqlx::{query_scalar, raw_sql};
 
 use super::start::refuses;
 use crate::common::database::postgres::Server;
@@ -93,12 +92,9 @@ async fn a_newer_database_is_a_warning() {
 async fn replicas_that_start_at_once_migrate_once() {
     let database = Database::new();
     let steps = || {
-        let step = |version, sql: &'static str| {
-            Migration::new(version, "step".into(), MigrationType::Simple, sql.into_sql_str(), false)
-        };
-        Migrator::with_migrations(vec![
-            step(1, "CREATE TABLE once (n int); INSERT INTO once VALUES (1)"),
-            step(2, "SELECT pg_sleep(0.5); INSERT INTO once VALUES (2)"),
+        Migrations::new([
+            step(1, "once", "CREATE TABLE once (n int); INSERT INTO once VALUES (1)"),
+            step(2, "again", "SELECT pg_sleep(0.5); INSERT INTO once VALUES (2)"),
         ])
     };
     let replica = async || {

@@ -1,26 +1,35 @@
 //! What becomes of a connection when its user is done with it?
 //!
-//! One whose last statement ended well goes back at once, without a round trip. One that was given up
-//! half-way, whose statement failed, or whose transaction is open, is settled first, in a task of its own: what
-//! is left is read, the transaction rolled back. Whatever cannot be settled in time is closed. The permit
-//! waits for that, so that no more statements run in the database than the pool has connections.
+//! One whose last statement ended well goes back at once, without a round trip. It is settled first, in a task of
+//! its own, when its user gave it up half-way, when its statement failed, when its transaction is open, or when a
+//! statement may have [left something behind](super::leftovers): what is left is read, the transaction rolled
+//! back, the session reset. Whatever cannot be settled in time is closed. The permit waits for that, so that no
+//! more statements run in the database than the pool has connections.
 
 use std::ops::{Deref, DerefMut};
+use std::sync::Arc;
 use std::time::Duration;
 
-use sqlx::{Connection as _, raw_sql};
+use sqlx::{Connection as _, Error, raw_sql};
 use tokio::runtime::Handle;
 
-use super::driver::{self, Raw};
+use super::driver::{self, Brake, Raw};
+use super::leftovers::Leftovers;
 use super::pool::Permit;
+use super::session::Session;
 use super::{Pool, Trouble};
+use crate::engine::context::{self, REQUEST, Request};
 
 /// A connection with its permit. `&mut connection` runs queries.
 #[derive(Debug)]
 pub struct Connection {
     /// None only while it is dropped.
-    parts: Option<(Raw, Permit)>,
+    parts: Option<(Session, Permit)>,
+    /// One of ours is begun, and not ended.
     in_transaction: bool,
+    /// The database has rolled it back by itself.
+    rolled_back: bool,
+    leftovers: Leftovers,
     pub(super) state: State,
     pub(super) pool: Pool,
 }
@@ -35,57 +44,133 @@ pub(super) enum State {
 }
 
 impl Connection {
-    pub(super) fn new(raw: Raw, permit: Permit, pool: &Pool) -> Self {
-        Self { parts: Some((raw, permit)), in_transaction: false, state: State::Settled, pool: pool.clone() }
+    pub(super) fn new(session: Session, permit: Permit, pool: &Pool) -> Self {
+        Self {
+            parts: Some((session, permit)),
+            in_transaction: false,
+            rolled_back: false,
+            leftovers: Leftovers::default(),
+            state: State::Settled,
+            pool: pool.clone(),
+        }
     }
 
-    /// The driver's own connection, and in which state it is. What runs on it escapes `db_query_seconds`.
+    /// To be called before each statement. From here to its good end the connection is unsettled.
+    pub(super) fn begin_statement(&mut self, sql: &str) -> Result<(), Error> {
+        if self.rolled_back {
+            // Alone, what follows would be kept.
+            return Err(Error::Protocol("the database has rolled this transaction back".to_owned()));
+        }
+        let before = self.leftovers;
+        self.leftovers.note(sql);
+        if self.in_transaction {
+            // A savepoint ends with our transaction.
+            self.leftovers.transaction = before.transaction;
+        }
+        self.state = State::Unsettled;
+        Ok(())
+    }
+
+    /// To be called after each statement with what became of it.
+    pub(super) fn end_statement<T>(&mut self, outcome: Result<T, Error>) -> Result<T, Error> {
+        match &outcome {
+            Ok(_) => self.state = State::Settled,
+            Err(error) => self.rolled_back |= self.in_transaction && driver::ends_transaction(error),
+        }
+        outcome
+    }
+
+    /// The driver's own connection, what ends its statement, and in which state it is. What runs on it escapes
+    /// `db_query_seconds`.
     #[expect(clippy::expect_used, reason = "taken in drop alone")]
-    pub(super) fn parts(&mut self) -> (&mut Raw, &mut State) {
-        (&mut self.parts.as_mut().expect("present until dropped").0, &mut self.state)
+    pub(super) fn parts(&mut self) -> (&mut Raw, &Brake, &mut State) {
+        let session = &mut self.parts.as_mut().expect("present until dropped").0;
+        (&mut session.raw, &session.brake, &mut self.state)
     }
 }
 
 impl Drop for Connection {
     fn drop(&mut self) {
-        let Some((mut raw, permit)) = self.parts.take() else { return };
-        let (state, in_transaction) = (self.state, self.in_transaction);
-        if !in_transaction && state == State::Settled {
-            return self.pool.give_back(raw, permit);
+        let Some((session, permit)) = self.parts.take() else { return };
+        if !self.in_transaction && self.state == State::Settled && !self.leftovers.any() {
+            return self.pool.give_back(session, permit);
         }
         // Without a runtime there is nobody left who could wait for it.
         let Ok(runtime) = Handle::try_current() else { return };
+        let left = Left {
+            state: self.state,
+            in_transaction: self.in_transaction,
+            leftovers: self.leftovers,
+            request: if self.leftovers.any() { context::current() } else { None },
+        };
         let pool = self.pool.clone();
+        // Nobody waits for this statement any more.
+        session.brake.pull();
         #[expect(clippy::disallowed_methods, reason = "belongs to the pool, not to the request")]
         runtime.spawn(async move {
-            let settled = state != State::Lost && settle(&pool, &mut raw, in_transaction).await;
-            if settled {
-                pool.give_back(raw, permit);
+            let mut session = session;
+            if left.is_settled(&pool, &mut session).await {
+                pool.give_back(session, permit);
             } else {
                 // The permit waits for this, too: the bound on connections holds.
-                driver::discard(raw).await;
+                driver::discard(session.raw).await;
                 drop(permit);
             }
         });
     }
 }
 
-/// Brings a connection to where its next user may begin, if that can be done. Waits as long as a
-/// statement may take: one that was given up still keeps the database busy, so its permit is not free.
-async fn settle(pool: &Pool, raw: &mut Raw, in_transaction: bool) -> bool {
-    let settled = async {
-        match raw.ping().await {
+/// How a user left a connection.
+struct Left {
+    state: State,
+    in_transaction: bool,
+    leftovers: Leftovers,
+    request: Option<Arc<Request>>,
+}
+
+impl Left {
+    /// Brings the connection to where its next user may begin, if that can be done. Waits as long as a
+    /// statement may take: one that was given up still keeps the database busy, so its permit is not free.
+    async fn is_settled(&self, pool: &Pool, session: &mut Session) -> bool {
+        self.state != State::Lost
+            && pool.0.bounded(self.settle(pool, session), Duration::ZERO).await.is_ok()
+            && !self.leftovers.beyond_repair
+    }
+
+    async fn settle(&self, pool: &Pool, session: &mut Session) -> Result<(), Error> {
+        let raw = &mut session.raw;
+        let asked = match raw.ping().await {
             // It read what was left over, and that was the error of the statement that was given up.
-            Err(error) if !Trouble::is_of_connection(&error) => raw.ping().await?,
-            outcome => outcome?,
+            Err(error) if !Trouble::is_of_connection(&error) => raw.ping().await,
+            outcome => outcome,
+        };
+        // Whatever ran has ended; what follows must not be.
+        session.brake.release();
+        asked?;
+        if self.in_transaction || self.leftovers.transaction {
+            let was_open = driver::roll_back(raw, self.in_transaction).await?;
+            if was_open && !self.in_transaction {
+                self.warn("a transaction was left open: it is rolled back. Use `begin` of the pool");
+            }
         }
-        match raw_sql("ROLLBACK").execute(raw).await {
-            // Without a transaction of ours there may still be one that a statement began, or none.
-            Err(error) if in_transaction || Trouble::is_of_connection(&error) => Err(error),
-            _ => Ok(()),
+        if self.leftovers.session {
+            pool.0.connector.reset(raw).await?;
         }
-    };
-    pool.0.bounded(settled, Duration::ZERO).await.is_ok()
+        if self.leftovers.session || self.leftovers.beyond_repair {
+            self.warn("the session was changed for good: that is taken back. Use `SET LOCAL` and the like");
+        }
+        Ok(())
+    }
+
+    /// With the id of the request that left it.
+    fn warn(&self, what: &'static str) {
+        let route = self.request.as_ref().map(|request| &*request.meters.route);
+        let say = || tracing::warn!(route, "{what}");
+        match &self.request {
+            Some(request) => REQUEST.sync_scope(Arc::clone(request), say),
+            None => say(),
+        }
+    }
 }
 
 /// A transaction: `&mut *transaction` runs queries, as with sqlx's own.

@@ -15,6 +15,7 @@ use sqlx::{Database, Either, Error, Execute, Executor, SqlStr};
 use tokio::time::Instant;
 
 use super::connection::State;
+use super::driver::Brake;
 use super::{Connection, Driver, Pool, Trouble, driver};
 use crate::engine::ledger::{self, Phase};
 use crate::engine::log::millis;
@@ -39,15 +40,19 @@ impl<'c> Executor<'c> for &'c mut Connection {
     {
         Box::pin(try_stream! {
             let query = Query::new(query)?;
+            self.begin_statement(query.sql.as_str())?;
             let mut timer = Timer::new(&self.pool, &query.sql);
-            self.state = State::Unsettled;
-            let (raw, state) = self.parts();
+            let (raw, brake, state) = self.parts();
             let mut rows = raw.fetch_many(query);
-            while let Some(row) = timer.time(rows.try_next(), state).await? {
-                yield row;
-            }
+            let outcome = loop {
+                match timer.time(rows.try_next(), brake, state).await {
+                    Ok(Some(row)) => yield row,
+                    Ok(None) => break Ok(()),
+                    Err(error) => break Err(error),
+                }
+            };
             drop(rows);
-            *state = State::Settled;
+            self.end_statement(outcome)?;
         })
     }
 
@@ -58,18 +63,21 @@ impl<'c> Executor<'c> for &'c mut Connection {
     {
         Box::pin(async move {
             let query = Query::new(query)?;
+            self.begin_statement(query.sql.as_str())?;
             let mut timer = Timer::new(&self.pool, &query.sql);
-            self.state = State::Unsettled;
-            let (raw, state) = self.parts();
+            let (raw, brake, state) = self.parts();
             let mut rows = raw.fetch_many(query);
             let mut first = None;
             // To the end, not to the first row: `INSERT … RETURNING` commits only there, and may fail.
-            while let Some(row) = timer.time(rows.try_next(), state).await? {
-                first = first.or(row.right());
-            }
+            let outcome = loop {
+                match timer.time(rows.try_next(), brake, state).await {
+                    Ok(Some(row)) => first = first.or(row.right()),
+                    Ok(None) => break Ok(first),
+                    Err(error) => break Err(error),
+                }
+            };
             drop(rows);
-            *state = State::Settled;
-            Ok(first)
+            self.end_statement(outcome)
         })
     }
 
@@ -82,12 +90,11 @@ impl<'c> Executor<'c> for &'c mut Connection {
         'c: 'e,
     {
         Box::pin(async move {
+            self.begin_statement("")?; // it is not run
             let mut timer = Timer::new(&self.pool, &sql);
-            self.state = State::Unsettled;
-            let (raw, state) = self.parts();
-            let statement = timer.time(raw.prepare_with(sql, parameters), state).await?;
-            *state = State::Settled;
-            Ok(statement)
+            let (raw, brake, state) = self.parts();
+            let outcome = timer.time(raw.prepare_with(sql, parameters), brake, state).await;
+            self.end_statement(outcome)
         })
     }
 }
@@ -179,10 +186,14 @@ impl Timer {
     async fn time<T>(
         &mut self,
         answer: impl Future<Output = Result<T, Error>>,
+        brake: &Brake,
         state: &mut State,
     ) -> Result<T, Error> {
-        self.waiting_since = Some(Instant::now());
+        let now = Instant::now();
+        self.waiting_since = Some(now);
+        brake.set(now + self.pool.0.statement_timeout.saturating_sub(self.waited));
         let answer = ledger::wait(Phase::DbQuery, self.pool.0.bounded(answer, self.waited)).await;
+        brake.release();
         self.pause();
         match &answer {
             Err(error) if Trouble::is_of_connection(error) => {

@@ -7,25 +7,30 @@
 //! knows whether the database is there at all. The [`driver`] is the only part that knows which database
 //! it is.
 
+mod bound;
 mod connection;
 mod driver;
 mod executor;
+mod leftovers;
 mod migrate;
+mod opening;
 mod pool;
 mod pulse;
+mod session;
+mod steps;
 
 use std::fmt;
 use std::io::ErrorKind::TimedOut;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sqlx::migrate::Migrator;
 use tokio::time::{Instant, sleep, timeout_at};
 
 pub use self::connection::{Connection, Transaction};
 pub use self::driver::{Driver, look};
 pub use self::pool::Pool;
-pub use self::pulse::{Pulse, UNREADY_AFTER};
+pub use self::pulse::Pulse;
+pub use self::steps::{Migrations, Step, step};
 use crate::engine::config::Config;
 use crate::engine::config::report::without_secrets;
 
@@ -33,8 +38,8 @@ use crate::engine::config::report::without_secrets;
 /// could be. Lower: replicas that start together knock on a struggling database's door.
 const TRY_EVERY: Duration = Duration::from_millis(500);
 
-/// One attempt to open it may take this long. Higher: a first packet that was lost holds up the start. Lower: a
-/// database that is slow while it recovers is never opened.
+/// What an open connection is asked at the start may take this long. Higher: a first packet that was lost holds up
+/// the start. Lower: a database that is slow while it recovers, or far away, is never opened.
 const ATTEMPT: Duration = Duration::from_secs(5);
 
 /// The pools. Cheap to clone.
@@ -53,8 +58,8 @@ struct About {
     url: String,
     /// For the probe's own connection.
     reader: driver::Connector,
-    /// For migrations; none where they cannot run.
-    owner: Option<driver::Connector>,
+    /// Whether sessions last, as migrations need it.
+    can_migrate: bool,
     pulse: Pulse,
 }
 
@@ -130,17 +135,21 @@ impl std::error::Error for Unusable {}
 /// # Errors
 /// The URL is not one of this database, the database cannot be used within `database.startup_timeout`, or
 /// its schema does not fit the `migrations`.
-pub async fn open(config: &Config, mut migrations: Migrator, migrate: bool) -> Result<Db, Unusable> {
+pub async fn open(config: &Config, migrations: impl Into<Migrations>, migrate: bool) -> Result<Db, Unusable> {
+    let migrations = migrations.into();
+    if let Some(version) = migrations.twice() {
+        let problem = format!("two migrations have the version {version}");
+        return Err(Unusable::new(&config.database.url, &problem, "Give each a version of its own"));
+    }
     let give_up = Instant::now() + config.database.startup_timeout;
-    migrations.set_ignore_missing(!driver::NEWER_IS_REFUSED);
     let mut last = driver::silent(&config.database.url);
     loop {
         let opened = async {
             // A host that swallows packets must not hold the start for longer than it may take. An attempt
             // that is cut short says less than the one before.
-            let in_time = give_up.min(Instant::now() + ATTEMPT);
-            let db = timeout_at(in_time, driver::open(config)).await.unwrap_or(Err(last))?;
-            db.migrate(&migrations, migrate).await?;
+            let in_time = give_up.min(Instant::now() + config.database.connect_timeout + ATTEMPT);
+            let (db, migrator) = timeout_at(in_time, driver::open(config)).await.unwrap_or(Err(last))?;
+            db.migrate(&migrations, migrate, migrator, give_up).await?;
             Ok::<_, Unusable>(db)
         };
         match opened.await {

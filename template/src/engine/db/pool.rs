@@ -8,17 +8,20 @@
 //! dead peer (4349: here whatever settles a connection has a bound), a wait for a place at a full server while
 //! a connection of ours is idle (2848: here each attempt looks for an idle one first).
 
-use std::pin::pin;
+use std::mem;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use std::{io, mem};
 
 use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
 use sqlx::Connection as _;
+use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, sleep, timeout_at};
+use tokio_util::sync::CancellationToken;
 
-use super::driver::{self, Connector, Raw};
+use super::driver::{self, Connector};
+use super::opening::Unopened;
+use super::session::Session;
 use super::{Connection, Pulse, Transaction, Trouble};
 use crate::engine::config;
 use crate::engine::ledger::{self, Phase};
@@ -28,19 +31,12 @@ use crate::engine::metrics::{Counted, Timed};
 /// a restart of the database or a firewall's forgetting, first statements fail. Lower: a round trip more
 /// for a service that is not busy.
 const TRUSTED: Duration = Duration::from_secs(1);
-/// One that does not answer within this time is given up for a new one. Higher: requests wait for dead
-/// connections. Lower: a slow network costs connections.
+/// One that does not answer within this time is given up for a new one; a far database has
+/// [longer](Pulse::patience). Higher: requests wait for dead connections. Lower: a slow network costs connections.
 const CHECK: Duration = Duration::from_millis(500);
 /// Where the server has no place for another connection, the next attempt comes after this. Higher: a place
 /// that is free again stays empty. Lower: a full server is asked more often.
 const FULL: Duration = Duration::from_millis(50);
-/// For the database's own timeout to be told first: its connection can be used again. Higher: requests wait
-/// longer for a connection that is cut. Lower: good connections are thrown away.
-const MARGIN: Duration = Duration::from_millis(500);
-/// A waiting statement looks this often whether the database is still there. Higher: it waits longer for
-/// one that is lost. Lower: CPU.
-const LOOK_EVERY: Duration = Duration::from_millis(250);
-
 /// A bounded pool of connections. Cheap to clone. Give `&pool` to a query, or [`begin`](Self::begin) a
 /// transaction.
 #[derive(Clone, Debug)]
@@ -51,18 +47,22 @@ pub(super) struct Inner {
     permits: Arc<Semaphore>,
     /// The one used last is used next, so that the others can rest.
     idle: Mutex<Vec<Idle>>,
-    connector: Connector,
+    pub(super) connector: Connector,
     size: u32,
     begin: &'static str,
     acquire_timeout: Duration,
-    statement_timeout: Duration,
+    pub(super) connect_timeout: Duration,
+    idle_timeout: Duration,
+    pub(super) statement_timeout: Duration,
+    /// From now on no connection is opened.
+    pub(super) closing: CancellationToken,
     pub(super) pulse: Pulse,
     pub(super) meters: Meters,
 }
 
 #[derive(Debug)]
 struct Idle {
-    raw: Raw,
+    session: Session,
     since: Instant,
 }
 
@@ -74,7 +74,7 @@ pub(super) struct Meters {
     waiters: Gauge,
     idle: Gauge,
     in_use: Gauge,
-    timeouts: Counter,
+    pub(super) timeouts: Counter,
 }
 
 impl Pool {
@@ -104,6 +104,9 @@ impl Pool {
             size,
             begin,
             acquire_timeout: config.acquire_timeout,
+            connect_timeout: config.connect_timeout,
+            idle_timeout: config.idle_timeout,
+            closing: CancellationToken::new(),
             statement_timeout: config.statement_timeout,
             pulse,
             meters,
@@ -118,34 +121,40 @@ impl Pool {
     /// [`sqlx::Error::Io`] if none could be opened.
     pub async fn acquire(&self) -> Result<Connection, sqlx::Error> {
         let deadline = Instant::now() + self.0.acquire_timeout;
-        let permit = self.permit(deadline).await?;
+        let mut permit = self.permit(deadline).await?;
         let mut full = None;
-        let raw = loop {
-            match self.idle_or_new(deadline).await {
-                Ok(raw) => break raw,
+        let (session, permit) = loop {
+            match self.idle_or_new(permit, deadline).await {
+                Ok(ready) => break ready,
                 // The server has no place left: one of ours may become idle before another's ends.
-                Err(error) if Trouble::of(&error) == Trouble::Busy && Instant::now() + FULL < deadline => {
-                    full = Some(error);
+                Err(Unopened { error, permit: Some(again) })
+                    if Trouble::of(&error) == Trouble::Busy && Instant::now() + FULL < deadline =>
+                {
+                    (full, permit) = (Some(error), again);
                     ledger::wait(Phase::DbConnect, sleep(FULL)).await;
                 }
                 // The last attempt may have been cut short.
-                Err(error) => return Err(full.unwrap_or(error)),
+                Err(Unopened { error, .. }) => return Err(full.unwrap_or(error)),
             }
         };
         let permit = Permit { _free: permit, _in_use: Counted::enter(&self.0.meters.in_use) };
-        Ok(Connection::new(raw, permit, self))
+        Ok(Connection::new(session, permit, self))
     }
 
-    async fn idle_or_new(&self, deadline: Instant) -> Result<Raw, sqlx::Error> {
+    async fn idle_or_new(
+        &self,
+        permit: OwnedSemaphorePermit,
+        deadline: Instant,
+    ) -> Result<(Session, OwnedSemaphorePermit), Unopened> {
         let idle = match self.change_idle(Vec::pop) {
-            Some(Idle { raw, since }) if self.is_trusted(since) => return Ok(raw),
+            Some(Idle { session, since }) if self.is_trusted(since) => return Ok((session, permit)),
             idle => idle,
         };
         let _timed = Timed::into(&self.0.meters.connect);
         let ready = async {
             match self.check(idle, deadline).await {
-                Some(raw) => Ok(raw),
-                None => self.connect(deadline).await,
+                Some(session) => Ok((session, permit)),
+                None => self.open(permit, deadline).await,
             }
         };
         ledger::wait(Phase::DbConnect, ready).await
@@ -156,30 +165,16 @@ impl Pool {
     }
 
     /// The idle connection, if there is one and it answers.
-    async fn check(&self, idle: Option<Idle>, deadline: Instant) -> Option<Raw> {
-        let mut raw = idle?.raw;
-        let patience = deadline.min(Instant::now() + CHECK);
-        if let Ok(Ok(())) = timeout_at(patience, raw.ping()).await {
+    async fn check(&self, idle: Option<Idle>, deadline: Instant) -> Option<Session> {
+        let mut session = idle?.session;
+        let patience = deadline.min(Instant::now() + self.0.pulse.patience(CHECK));
+        if let Ok(Ok(())) = timeout_at(patience, session.raw.ping()).await {
             self.0.pulse.answered();
-            return Some(raw);
+            return Some(session);
         }
         self.0.pulse.lost(); // others that were idle with it may be lost, too
-        let _ = timeout_at(patience, driver::discard(raw)).await;
+        let _ = timeout_at(patience, driver::discard(session.raw)).await;
         None
-    }
-
-    async fn connect(&self, deadline: Instant) -> Result<Raw, sqlx::Error> {
-        let connected = timeout_at(deadline, self.0.connector.connect()).await.unwrap_or_else(|_| {
-            self.0.meters.timeouts.increment(1);
-            let text = "cannot connect within database.acquire_timeout";
-            Err(sqlx::Error::Io(io::Error::new(io::ErrorKind::NotConnected, text)))
-        });
-        match &connected {
-            Ok(_) => self.0.pulse.answered(),
-            Err(error) if Trouble::is_of_connection(error) => self.0.pulse.lost(), // perhaps the idle ones, too
-            Err(_) => {}
-        }
-        connected
     }
 
     async fn permit(&self, deadline: Instant) -> Result<OwnedSemaphorePermit, sqlx::Error> {
@@ -210,16 +205,46 @@ impl Pool {
 
     /// Closes the connections, once all are back.
     pub(super) async fn close(&self) {
+        self.0.closing.cancel();
         let _all = self.0.permits.acquire_many(self.0.size).await;
         self.0.permits.close();
         for idle in self.change_idle(mem::take) {
-            let _ = idle.raw.close().await;
+            let _ = idle.session.raw.close().await;
         }
     }
 
-    pub(super) fn give_back(&self, raw: Raw, permit: Permit) {
-        self.change_idle(|idle| idle.push(Idle { raw, since: Instant::now() }));
+    /// A connection that is open already.
+    pub(super) fn put(&self, session: Session) {
+        self.change_idle(|idle| idle.push(Idle { session, since: Instant::now() }));
+    }
+
+    /// The permit may be the one of whoever used the connection, with what counts the use.
+    pub(super) fn give_back<P: Send + 'static>(&self, session: Session, permit: P) {
+        if session.has_expired() {
+            return self.replace(session, permit);
+        }
+        self.put(session);
         drop(permit); // only now may the next one look for it
+    }
+
+    /// Closes what has not been used for `database.idle_timeout`, or is older than `database.max_lifetime`.
+    pub(super) async fn close_unused(&self) {
+        let is_unused =
+            |idle: &mut Idle| idle.since.elapsed() > self.0.idle_timeout || idle.session.has_expired();
+        let unused = self.change_idle(|idle| idle.extract_if(.., is_unused).collect::<Vec<_>>());
+        for idle in unused {
+            driver::discard(idle.session.raw).await;
+        }
+    }
+
+    /// The connection has lived long enough. Its permit waits for its end: the bound on connections holds.
+    fn replace<P: Send + 'static>(&self, session: Session, permit: P) {
+        let Ok(runtime) = Handle::try_current() else { return };
+        #[expect(clippy::disallowed_methods, reason = "belongs to the pool, not to the request")]
+        runtime.spawn(async move {
+            driver::discard(session.raw).await;
+            drop(permit);
+        });
     }
 
     fn change_idle<T>(&self, change: impl FnOnce(&mut Vec<Idle>) -> T) -> T {
@@ -235,34 +260,4 @@ impl Pool {
 pub(super) struct Permit {
     _free: OwnedSemaphorePermit,
     _in_use: Counted,
-}
-
-impl Inner {
-    /// Waits for an answer of the database, `waited` already, until it must have come. One that is gone, or a
-    /// connection that a firewall has cut without a word, would else be waited for until the request's own
-    /// deadline.
-    pub(super) async fn bounded<T>(
-        &self,
-        answer: impl Future<Output = Result<T, sqlx::Error>>,
-        waited: Duration,
-    ) -> Result<T, sqlx::Error> {
-        let mut answer = pin!(answer);
-        let give_up = Instant::now() + (self.statement_timeout + MARGIN).saturating_sub(waited);
-        loop {
-            let look = give_up.min(Instant::now() + LOOK_EVERY);
-            // In this order: an answer that came while the event loop was stalled counts.
-            match timeout_at(look, &mut answer).await {
-                Ok(answer) => return answer,
-                Err(_) if self.pulse.away() => {
-                    let text = "the database has stopped answering";
-                    return Err(sqlx::Error::Io(io::Error::new(io::ErrorKind::ConnectionAborted, text)));
-                }
-                Err(_) if Instant::now() >= give_up => {
-                    let text = "no answer within database.statement_timeout";
-                    return Err(sqlx::Error::Io(io::Error::new(io::ErrorKind::TimedOut, text)));
-                }
-                Err(_) => {}
-            }
-        }
-    }
 }

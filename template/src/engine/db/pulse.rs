@@ -3,27 +3,31 @@
 //! Every answer to a request says so. When no request asks for a while, a probe does, on a connection of
 //! its own: a saturated pool is not an outage. What it finds decides over readiness, over statements that
 //! wait for an answer that will not come, and over connections that were idle meanwhile.
+//!
+//! How long an answer may take depends on how far away the database is. Nobody can know that beforehand, so the
+//! time that opening the last connection took is the measure: an answer is a part of it.
 
-use std::sync::Arc;
+use std::pin::pin;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
-use super::driver::{self, Connector};
-use super::{Db, Trouble};
+use super::session::Session;
+use super::{Db, Trouble, driver};
 use crate::engine::log::millis;
 
-/// Readiness turns 503 after this long without an answer of the database. Higher: users see the outage
-/// first. Lower: one slow checkpoint takes the service out of rotation.
-pub const UNREADY_AFTER: Duration = Duration::from_secs(2);
+/// Readiness turns 503 after this long without an answer of the database, where it is near. Higher: users see the
+/// outage first. Lower: one slow checkpoint takes the service out of rotation.
+const UNREADY_AFTER: Duration = Duration::from_secs(2);
 /// A quiet service asks the database this often whether it is there.
 const PROBE_EVERY: Duration = Duration::from_millis(500);
-/// An answer that takes longer is none; two attempts with [`PROBE_EVERY`] before them, and an outage is known
-/// within [`UNREADY_AFTER`]. Higher: statements wait longer for a lost database. Lower: they are given up while it
-/// is only slow.
+/// An answer that takes longer is none, where the database is near; two attempts with [`PROBE_EVERY`] before them,
+/// and an outage is known within [`UNREADY_AFTER`]. Higher: statements wait longer for a lost database. Lower: they
+/// are given up while it is only slow.
 const PROBE_PATIENCE: Duration = Duration::from_millis(650);
 
 /// What is known of the database without asking it. Clones share it.
@@ -39,6 +43,10 @@ struct State {
     answered: AtomicU64,
     lost: AtomicU64,
     away: AtomicBool,
+    /// How long it took to open the last connection.
+    opening: AtomicU64,
+    /// What it said when it refused us.
+    refusal: Mutex<Option<String>>,
 }
 
 impl Pulse {
@@ -52,7 +60,39 @@ impl Pulse {
         // Read first: a store by each statement would make the cores wait for each other.
         if self.away() {
             self.state.away.store(false, Relaxed);
+            self.refuse(None);
         }
+    }
+
+    /// A connection was opened, and that took so long.
+    pub(super) fn opened(&self, took: Duration) {
+        self.state.opening.store(took.as_millis() as u64, Relaxed);
+    }
+
+    /// How long to wait for a short answer: `near`, or longer for a database that is farther away.
+    pub(super) fn patience(&self, near: Duration) -> Duration {
+        near.max(self.opening())
+    }
+
+    /// After this long without an answer the replica is not ready. A lost connection must not be enough: to find
+    /// that out, and to open another one, takes three times as long as opening one.
+    #[must_use]
+    pub fn unready_after(&self) -> Duration {
+        UNREADY_AFTER.max(PROBE_EVERY + 3 * self.opening())
+    }
+
+    /// What the database said, if it answers only to refuse us.
+    #[must_use]
+    pub fn refusal(&self) -> Option<String> {
+        self.state.refusal.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn refuse(&self, why: Option<String>) {
+        *self.state.refusal.lock().unwrap_or_else(PoisonError::into_inner) = why;
+    }
+
+    fn opening(&self) -> Duration {
+        Duration::from_millis(self.state.opening.load(Relaxed))
     }
 
     /// A connection was lost.
@@ -83,46 +123,111 @@ impl Pulse {
     }
 }
 
+/// Why a question was not answered.
+enum Silence {
+    NoAnswer,
+    /// Cannot be reached, or refuses us.
+    Error(sqlx::Error),
+}
+
 impl Db {
-    /// Asks the database whether it is there whenever no request did lately.
+    /// Asks the database whether it is there whenever no request did lately, and closes connections that nobody
+    /// uses.
     pub(in crate::engine) async fn probe(self, stop: CancellationToken) {
-        let (pulse, connector) = (self.pulse(), &self.about.reader);
+        stop.run_until_cancelled(self.keep_asking()).await;
+    }
+
+    async fn keep_asking(&self) {
+        let pulse = self.pulse();
         let mut connection = None;
         let mut pause = PROBE_EVERY;
-        while stop.run_until_cancelled(sleep(pause)).await.is_some() {
+        loop {
+            sleep(pause).await;
+            self.close_unused().await;
             pause = PROBE_EVERY.saturating_sub(pulse.age());
             if !pause.is_zero() {
                 continue; // a request has asked meanwhile
             }
             pause = PROBE_EVERY;
-            let asked = Instant::now();
-            let Err(error) = ask(&mut connection, connector).await else {
+            if let Some(open) = connection.take()
+                && let Some(open) = still_there(open, &pulse).await
+            {
                 pulse.answered();
+                connection = Some(open);
                 continue;
-            };
-            connection = None;
-            // Somebody else's statement may have been answered meanwhile.
-            if pulse.age() >= asked.elapsed() {
-                pulse.lost();
-                pulse.state.away.store(true, Relaxed);
             }
-            tracing::warn!(error, unanswered_ms = millis(pulse.age()), "database does not answer");
+            connection = self.ask_anew(&pulse).await;
         }
+    }
+
+    /// Asks on a new connection. Opening it goes on for `database.connect_timeout`, while the database already
+    /// counts as away: otherwise one that has become far would be given up each time before it can answer.
+    async fn ask_anew(&self, pulse: &Pulse) -> Option<Session> {
+        let asked = Instant::now();
+        let mut asking = pin!(timeout(self.read.0.connect_timeout, async {
+            let opened = Instant::now();
+            let mut session = self.about.reader.connect().await?;
+            pulse.opened(opened.elapsed());
+            driver::ask(&mut session.raw).await?;
+            Ok(session)
+        }));
+        let mut outcome = timeout(pulse.patience(PROBE_PATIENCE), &mut asking).await;
+        if outcome.is_err() {
+            self.missed(asked, &Silence::NoAnswer);
+            outcome = Ok(asking.await);
+        }
+        match outcome {
+            Ok(Ok(Ok(session))) => {
+                pulse.answered();
+                Some(session)
+            }
+            // One that is full or refuses the question is there.
+            Ok(Ok(Err(error))) if Trouble::of(&error) != Trouble::Away => {
+                pulse.answered();
+                None
+            }
+            Ok(Ok(Err(error))) => {
+                self.missed(asked, &Silence::Error(error));
+                None
+            }
+            _ => {
+                self.missed(asked, &Silence::NoAnswer);
+                None
+            }
+        }
+    }
+
+    fn missed(&self, asked: Instant, silence: &Silence) {
+        let pulse = self.pulse();
+        // Somebody else's statement may have been answered meanwhile.
+        if pulse.age() >= asked.elapsed() {
+            pulse.lost();
+            pulse.state.away.store(true, Relaxed);
+            pulse.refuse(match silence {
+                Silence::Error(error) => error.as_database_error().map(|error| error.message().to_owned()),
+                Silence::NoAnswer => None,
+            });
+        }
+        let unanswered_ms = millis(pulse.age());
+        match silence {
+            Silence::NoAnswer => {
+                tracing::warn!(error = "no answer", unanswered_ms, "database does not answer")
+            }
+            Silence::Error(error) => tracing::warn!(?error, unanswered_ms, "database does not answer"),
+        }
+    }
+
+    async fn close_unused(&self) {
+        self.read.close_unused().await;
+        self.write.close_unused().await;
     }
 }
 
-/// Asks on the open connection, if there is one; that one alone may be lost, so then on a new one.
-async fn ask(connection: &mut Option<driver::Raw>, connector: &Connector) -> Result<(), String> {
-    if let Some(open) = connection
-        && let Ok(Ok(())) = timeout(PROBE_PATIENCE, driver::ask(open)).await
-    {
-        return Ok(());
+async fn still_there(mut open: Session, pulse: &Pulse) -> Option<Session> {
+    if open.has_expired() {
+        driver::discard(open.raw).await;
+        return None;
     }
-    let anew = async { driver::ask(connection.insert(connector.connect().await?)).await };
-    match timeout(PROBE_PATIENCE, anew).await {
-        Err(_) => Err("no answer".to_owned()),
-        Ok(Err(error)) if Trouble::of(&error) == Trouble::Away => Err(format!("{error:?}")),
-        // One that is full or refuses the question is there.
-        Ok(_) => Ok(()),
-    }
+    let answer = timeout(pulse.patience(PROBE_PATIENCE), driver::ask(&mut open.raw)).await;
+    matches!(answer, Ok(Ok(()))).then_some(open)
 }

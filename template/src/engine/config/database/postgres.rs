@@ -21,6 +21,18 @@ pub struct Database {
     /// its whole timeout. Too low: short bursts are refused that would have been served.
     #[serde(with = "humantime_serde")]
     pub acquire_timeout: Duration,
+    /// Longest time to open a connection. The attempt goes on when nobody waits for it any more, and the
+    /// connection is kept. Too high: a server that swallows packets keeps a place of the pool for long. Too low: a far server is never opened.
+    #[serde(with = "humantime_serde")]
+    pub connect_timeout: Duration,
+    /// A connection that nobody has used for so long is closed. Too high: connections of the last peak stay open.
+    /// Too low: each lull is followed by opening them again.
+    #[serde(with = "humantime_serde")]
+    pub idle_timeout: Duration,
+    /// A connection is replaced by a new one after this, or up to a tenth earlier. Too high: after a failover behind
+    /// the same name, old connections stay with the old server. Too low: connections are opened all the time.
+    #[serde(with = "humantime_serde")]
+    pub max_lifetime: Duration,
     /// The server gives up a statement after this; then 504. Too high: one bad statement holds a connection,
     /// and its locks, for long. Too low: good ones are given up.
     #[serde(with = "humantime_serde")]
@@ -52,6 +64,9 @@ impl Default for Database {
             url: "postgres://postgres@127.0.0.1:5432/postgres".to_owned(),
             max_connections: u32::try_from(4 * cores()).unwrap_or(u32::MAX),
             acquire_timeout: Duration::from_secs(2),
+            connect_timeout: Duration::from_secs(10),
+            idle_timeout: Duration::from_secs(10 * 60),
+            max_lifetime: Duration::from_secs(30 * 60),
             statement_timeout: Duration::from_secs(5),
             lock_timeout: Duration::from_secs(2),
             idle_in_transaction_timeout: Duration::from_secs(5),
@@ -67,6 +82,9 @@ impl Database {
         match key {
             "max_connections" => count(self.max_connections, 1, 10_000),
             "acquire_timeout" => time(self.acquire_timeout, MILLISECOND, DAY),
+            "connect_timeout" => time(self.connect_timeout, MILLISECOND, DAY),
+            "idle_timeout" => time(self.idle_timeout, MILLISECOND, DAY),
+            "max_lifetime" => time(self.max_lifetime, MILLISECOND, DAY),
             "statement_timeout" => time(self.statement_timeout, MILLISECOND, DAY),
             "lock_timeout" => time(self.lock_timeout, MILLISECOND, DAY),
             "idle_in_transaction_timeout" => time(self.idle_in_transaction_timeout, MILLISECOND, DAY),

@@ -19,6 +19,18 @@ pub struct Database {
     /// its whole timeout. Too low: short bursts are refused that would have been served.
     #[serde(with = "humantime_serde")]
     pub acquire_timeout: Duration,
+    /// Longest time to open a connection. The attempt goes on when nobody waits for it any more, and the
+    /// connection is kept. Too high: a disk that hangs keeps a place of the pool for long. Too low: a file on a slow disk is never opened.
+    #[serde(with = "humantime_serde")]
+    pub connect_timeout: Duration,
+    /// A connection that nobody has used for so long is closed. Too high: connections of the last peak stay open.
+    /// Too low: each lull is followed by opening them again.
+    #[serde(with = "humantime_serde")]
+    pub idle_timeout: Duration,
+    /// A connection is replaced by a new one after this, or up to a tenth earlier. Too high: after a failover behind
+    /// the same name, old connections stay with the old server. Too low: connections are opened all the time.
+    #[serde(with = "humantime_serde")]
+    pub max_lifetime: Duration,
     /// Longest wait for a statement's answer; then 504. SQLite itself goes on with it, and its connection is
     /// not free before it ends. Too high: one bad statement holds a connection for long. Too low: good
     /// ones are given up.
@@ -45,6 +57,9 @@ impl Default for Database {
             url: "sqlite:data/service.db".to_owned(),
             max_connections: u32::try_from(4 * cores()).unwrap_or(u32::MAX),
             acquire_timeout: Duration::from_secs(2),
+            connect_timeout: Duration::from_secs(10),
+            idle_timeout: Duration::from_secs(10 * 60),
+            max_lifetime: Duration::from_secs(30 * 60),
             statement_timeout: Duration::from_secs(5),
             lock_timeout: Duration::from_secs(2),
             statement_cache: 100,
@@ -59,6 +74,9 @@ impl Database {
         match key {
             "max_connections" => count(self.max_connections, 1, 10_000),
             "acquire_timeout" => time(self.acquire_timeout, MILLISECOND, DAY),
+            "connect_timeout" => time(self.connect_timeout, MILLISECOND, DAY),
+            "idle_timeout" => time(self.idle_timeout, MILLISECOND, DAY),
+            "max_lifetime" => time(self.max_lifetime, MILLISECOND, DAY),
             "statement_timeout" => time(self.statement_timeout, MILLISECOND, DAY),
             "lock_timeout" => time(self.lock_timeout, NONE, DAY),
             "statement_cache" => count(self.statement_cache, 1, 100_000),

@@ -5,9 +5,12 @@
 
 mod sqlite;
 
+#[cfg(test)]
+pub(super) use self::sqlite::EXAMPLES_OF_SESSION;
 pub(super) use self::sqlite::{
-    COMMIT, Connector, NEWER_IS_REFUSED, ask, discard, is_stale, no_such_table, open, silent, trouble,
-    unusable,
+    BEGIN_TO_WRITE, BEYOND_REPAIR, Brake, CHANGES_SESSION, COMMIT, CURE_OF_FLAWS, Connector,
+    FUNCTIONS_THAT_CHANGE_SESSION, NEWER_IS_REFUSED, ask, discard, ends_transaction, flaws, is_stale,
+    no_such_table, open, roll_back, silent, trouble, try_lock, unbounded, unusable,
 };
 pub use self::sqlite::{Driver, look};
 

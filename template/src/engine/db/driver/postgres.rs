@@ -15,11 +15,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgDatabaseError};
-use sqlx::{AssertSqlSafe, ConnectOptions, Connection as _, raw_sql};
-use tokio::time::timeout;
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection as _, Error, Row, query_scalar, raw_sql};
+use tokio::time::{Instant, timeout};
 
 use self::pooler::Way;
+use super::super::migrate::Flaws;
 use super::super::pool::Pool;
+use super::super::session::Session;
+use super::super::steps::Step;
 use super::super::{About, Db, Pulse, Trouble, Unusable};
 use crate::engine::config::align::Note;
 use crate::engine::config::report::without_secrets;
@@ -36,6 +39,37 @@ pub const NEWER_IS_REFUSED: bool = false;
 /// it fails. One round trip for both.
 pub const COMMIT: &str = "SELECT 1; COMMIT";
 
+/// Begins a transaction that will write.
+pub const BEGIN_TO_WRITE: &str = "BEGIN";
+
+/// What an owner does about an index that cannot be used.
+pub const CURE_OF_FLAWS: &str = "Drop what is invalid, and start again";
+
+/// Statements that change the session, but not with these words behind them. `reset` takes the changes back.
+pub const CHANGES_SESSION: [(&str, &[&str]); 5] = [
+    ("SET", &["LOCAL", "TRANSACTION", "CONSTRAINTS"]),
+    ("RESET", &[]),
+    ("LISTEN", &[]),
+    ("DECLARE", &[]),
+    ("DISCARD", &[]),
+];
+/// Functions with the same effect; those for a transaction alone have other names.
+pub const FUNCTIONS_THAT_CHANGE_SESSION: [&str; 4] =
+    ["set_config", "SET_CONFIG", "advisory_lock", "ADVISORY_LOCK"];
+/// A connection after these is closed: `DEALLOCATE ALL` would take the driver's own statements along, too.
+pub const BEYOND_REPAIR: [&str; 3] = ["PREPARE", "DEALLOCATE", "LOAD"];
+#[cfg(test)]
+pub const EXAMPLES_OF_SESSION: &[&str] = &[
+    "SET search_path = private",
+    "set session characteristics as transaction read only",
+    "SELECT set_config('a.b', 'c', false)",
+    "SELECT pg_try_advisory_lock(1)",
+    "LISTEN news",
+    "DECLARE c CURSOR WITH HOLD FOR SELECT 1",
+    "RESET statement_timeout",
+    "PREPARE p AS SELECT 1",
+];
+
 /// How long closing a connection may take. Higher: a permit waits for a peer that is gone. Lower: the server
 /// logs a connection that ended without a word.
 const GOODBYE: Duration = Duration::from_millis(500);
@@ -47,8 +81,19 @@ const LOOK: Duration = Duration::from_secs(5);
 #[derive(Clone)]
 pub struct Connector {
     options: PgConnectOptions,
-    /// Run on each new connection.
+    /// Run on each new connection; empty where sessions do not last.
     settings: Arc<str>,
+    lifetime: Duration,
+}
+
+/// The server ends a statement that takes too long by itself.
+#[derive(Clone, Copy, Debug)]
+pub struct Brake;
+
+impl Brake {
+    pub fn set(self, _due: Instant) {}
+    pub fn pull(self) {}
+    pub fn release(self) {}
 }
 
 /// sqlx's own would print the password.
@@ -78,7 +123,7 @@ impl Connector {
             .extra_float_digits(None)
             // Slow statements are logged by our executor, where the request is known.
             .disable_statement_logging();
-        Ok(Self { options, settings: "".into() })
+        Ok(Self { options, settings: "".into(), lifetime: config.max_lifetime })
     }
 
     /// The same with the bounds of `config` on each connection; `statement_timeout` may differ.
@@ -94,12 +139,34 @@ impl Connector {
         Self { settings: settings.into(), ..self.clone() }
     }
 
-    pub async fn connect(&self) -> Result<PgConnection, sqlx::Error> {
-        let mut connection = self.options.connect().await?;
-        if !self.settings.is_empty() {
-            raw_sql(AssertSqlSafe(&*self.settings)).execute(&mut connection).await?;
+    pub async fn connect(&self) -> Result<Session, sqlx::Error> {
+        let mut raw = self.options.connect().await?;
+        self.set_up(&mut raw).await?;
+        Ok(self.session(raw))
+    }
+
+    fn session(&self, raw: PgConnection) -> Session {
+        Session::new(raw, Brake, self.lifetime)
+    }
+
+    async fn set_up(&self, raw: &mut PgConnection) -> Result<(), sqlx::Error> {
+        if self.settings.is_empty() {
+            return Ok(());
         }
-        Ok(connection)
+        raw_sql(AssertSqlSafe(&*self.settings)).execute(raw).await.map(drop)
+    }
+
+    /// Takes back what a user changed in the session, so that the next user finds it as it was opened.
+    pub async fn reset(&self, raw: &mut PgConnection) -> Result<(), sqlx::Error> {
+        if self.settings.is_empty() {
+            return Ok(()); // a pooler hands out its servers anew each time, and has to clean them itself
+        }
+        let all = format!(
+            "SET SESSION AUTHORIZATION DEFAULT; RESET ALL; CLOSE ALL; UNLISTEN *; \
+             SELECT pg_advisory_unlock_all(); DISCARD TEMP; DISCARD SEQUENCES; {}",
+            self.settings
+        );
+        raw_sql(AssertSqlSafe(all)).execute(raw).await.map(drop)
     }
 }
 
@@ -136,30 +203,108 @@ fn wrong_parameter(url: &str) -> Option<String> {
     parameters.into_iter().find_map(wrong)
 }
 
-/// Connects once, after having looked at what stands in between.
+/// Connects, having looked at what stands in between. Returns the pool, which has a connection already, and
+/// another one for the migrations.
 ///
 /// # Errors
 /// The URL is none, the server cannot be reached or refuses us, or a pooler loses prepared statements.
-pub async fn open(config: &Config) -> Result<Db, Unusable> {
+pub async fn open(config: &Config) -> Result<(Db, PgConnection), Unusable> {
     let config = &config.database;
     let url = config.url.as_str();
     let plain = Connector::new(config)?;
-    let (connector, owner) = match pooler::way(&plain).await.map_err(|error| unusable(url, &error))? {
+    let begun = Instant::now();
+    let opened = timeout(config.connect_timeout, pooler::open_two(&plain)).await.map_err(|_| silent(url))?;
+    let (mut first, mut migrator) = opened.map_err(|error| unusable(url, &error))?;
+    let opening = begun.elapsed();
+    let way = timeout(LOOK, pooler::way(&mut first, &mut migrator)).await.map_err(|_| silent(url))?;
+    let way = way.map_err(|error| unusable(url, &error))?;
+    let (connector, can_migrate) = match way {
         Way::Straight => {
-            // A migration takes the time it takes. For a lock, another replica's too, it waits no longer than
-            // others; then the start tries again.
-            let no_limit = Duration::ZERO;
-            (plain.bounded(config, config.statement_timeout), Some(plain.bounded(config, no_limit)))
+            let connector = plain.bounded(config, config.statement_timeout);
+            // A migration takes the time it takes. For a lock it waits no longer than others; then the start
+            // tries again.
+            let without_limit = plain.bounded(config, Duration::ZERO);
+            let set_up =
+                futures_util::future::try_join(connector.set_up(&mut first), without_limit.set_up(&mut migrator));
+            let set_up = timeout(LOOK, set_up).await.map_err(|_| silent(url))?;
+            set_up.map_err(|error| unusable(url, &error))?;
+            (connector, true)
         }
-        Way::Transactions { statements: true } => (plain, None),
+        Way::Transactions { statements: true } => (plain, false),
         Way::Transactions { statements: false } => return Err(loses_statements(url)),
     };
     let pulse = Pulse::now();
+    pulse.opened(opening);
+    let first = connector.session(first);
     let main = Pool::new("main", config.max_connections, "BEGIN", config, connector.clone(), pulse.clone());
-    main.acquire().await.map_err(|error| unusable(url, &error))?;
-    let about = About { url: without_secrets(url), reader: connector, owner, pulse };
+    main.put(first);
+    let about = About { url: without_secrets(url), reader: connector, can_migrate, pulse };
     // One pool: the server has no single writer. The two names keep the queries the same for every database.
-    Ok(Db { read: main.clone(), write: main, about: Arc::new(about) })
+    Ok((Db { read: main.clone(), write: main, about: Arc::new(about) }, migrator))
+}
+
+/// The lock that sqlx takes, so that its command line tool and older programs keep out, too. Never waits.
+pub async fn try_lock(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
+    let name: String = query_scalar("SELECT current_database()").fetch_one(&mut *connection).await?;
+    let id = 0x3d32_ad9e * i64::from(crc32(name.as_bytes()));
+    query_scalar("SELECT pg_try_advisory_lock($1)").bind(id).fetch_one(connection).await
+}
+
+/// CRC-32 as of ISO-HDLC, which sqlx makes its lock of.
+fn crc32(bytes: &[u8]) -> u32 {
+    let step = |crc: u32, _| if crc & 1 == 1 { (crc >> 1) ^ 0xedb8_8320 } else { crc >> 1 };
+    !bytes.iter().fold(u32::MAX, |crc, byte| (0..8).fold(crc ^ u32::from(*byte), step))
+}
+
+/// A step outside a transaction waits for what it has to wait for. Cancelled, it would stay half done.
+pub async fn unbounded(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+    raw_sql("SET lock_timeout = 0; SET statement_timeout = 0").execute(connection).await.map(drop)
+}
+
+/// Indexes that a build left behind half-way: PostgreSQL keeps them up to date and never uses them. Only those
+/// that were not there `before`, or that the step names: `IF NOT EXISTS` takes such an index for a good one.
+pub async fn flaws(connection: &mut PgConnection, step: &Step, before: &Flaws) -> Result<Flaws, sqlx::Error> {
+    let invalid = raw_sql(
+        "SELECT format('%I.%I', n.nspname, c.relname), c.relname
+         FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+         WHERE NOT i.indisvalid AND c.relkind = 'i'
+           AND NOT EXISTS (SELECT FROM pg_stat_progress_create_index p WHERE p.index_relid = c.oid)
+         ORDER BY 1",
+    );
+    let mut shown = Vec::new();
+    for row in invalid.fetch_all(connection).await? {
+        let (full, name): (String, String) = (row.try_get(0)?, row.try_get(1)?);
+        let flaw = format!("the index {full} is invalid: DROP INDEX CONCURRENTLY {full}");
+        if step.sql.as_str().contains(&name) || !before.shown.contains(&flaw) {
+            shown.push(flaw);
+        }
+    }
+    Ok(Flaws { count: shown.len(), shown })
+}
+
+/// Ends the transaction that is open, if one is. `ours` is one that was begun here and not ended.
+pub async fn roll_back(connection: &mut PgConnection, ours: bool) -> Result<bool, sqlx::Error> {
+    if ours {
+        return raw_sql("ROLLBACK").execute(connection).await.map(|_| true);
+    }
+    // Without one the server would put a warning into its log. The driver knows whether a transaction is open,
+    // and says so here alone.
+    match connection.begin_with("").await {
+        Ok(open) => return open.rollback().await.map(|()| true),
+        Err(Error::BeginFailed) => {}
+        Err(error) => return Err(error),
+    }
+    match raw_sql("SELECT 1").execute(&mut *connection).await {
+        Ok(_) => Ok(false),
+        // It has failed, and refuses everything but its end.
+        Err(error) if code(&error) == "25P02" => raw_sql("ROLLBACK").execute(connection).await.map(|_| true),
+        Err(error) => Err(error),
+    }
+}
+
+/// A transaction that failed here refuses everything until it is ended.
+pub fn ends_transaction(_error: &sqlx::Error) -> bool {
+    false
 }
 
 fn loses_statements(url: &str) -> Unusable {
@@ -175,6 +320,14 @@ pub fn unusable(url: &str, error: &sqlx::Error) -> Unusable {
         code if code.starts_with("28") => "Check the user, its password, and pg_hba.conf of the server",
         "3D000" => "Create it, or name another",
         _ if is_tls(error) => "Check sslmode, sslrootcert and the server's certificate",
+        "55P03" | "40P01" => {
+            let advice = "Somebody else holds a lock that this needs: see pg_stat_activity and pg_locks";
+            return Unusable::new(url, error, advice).passing();
+        }
+        code if code.starts_with("53") => {
+            let advice = "The server has no place left: see its max_connections, and platform.replicas here";
+            return Unusable::new(url, error, advice).passing();
+        }
         _ if matches!(Trouble::of(error), Trouble::Away | Trouble::Busy | Trouble::Conflict) => {
             return Unusable::new(url, error, "Is it running, and can it be reached from here?").passing();
         }
@@ -247,8 +400,11 @@ pub async fn look(config: &Config) -> Result<Vec<Note>, Unusable> {
     let url = config.database.url.as_str();
     let plain = Connector::new(&config.database)?;
     let looked = async {
-        match pooler::way(&plain).await? {
-            Way::Straight => Ok(Ok(facts(&plain).await?.notes(config))),
+        let (mut one, mut other) = pooler::open_two(&plain).await?;
+        let way = pooler::way(&mut one, &mut other).await;
+        discard(other).await;
+        match way? {
+            Way::Straight => Ok(Ok(facts(one).await?.notes(config))),
             Way::Transactions { statements: false } => Ok(Err(loses_statements(url))),
             Way::Transactions { statements: true } => Ok(Ok(vec![Note::Advice(
                 "a pooler in transaction mode stands before the server: its limits are not known, \
@@ -274,8 +430,7 @@ struct Facts {
     is_encrypted: bool,
 }
 
-async fn facts(connector: &Connector) -> Result<Facts, sqlx::Error> {
-    let mut connection = connector.connect().await?;
+async fn facts(mut connection: PgConnection) -> Result<Facts, sqlx::Error> {
     // reserved_connections exists since PostgreSQL 16.
     let facts = sqlx::query_as(
         "SELECT current_setting('max_connections')::int AS max_connections,

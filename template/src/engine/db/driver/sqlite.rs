@@ -3,20 +3,27 @@
 //! SQLite has one writer at a time. With a pool of one writer, waiting for the lock is a wait for the
 //! pool, in order and measured; without, it hides as a busy loop inside the query. Readers go on
 //! beside the writer (WAL). What a crash may cost with `synchronous = NORMAL`: the last commits, never
-//! the file.
+//! the file. SQLite has no timeout for a statement, so each connection has a [`Brake`].
 
 use std::path::Path;
 use std::str::FromStr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteSynchronous};
-use sqlx::{ConnectOptions, Connection as _};
+use sqlx::{ConnectOptions, Connection as _, Error, Row, query};
 
+pub use self::brake::Brake;
+use super::super::migrate::Flaws;
 use super::super::pool::Pool;
+use super::super::session::Session;
+use super::super::steps::Step;
 use super::super::{About, Db, Pulse, Trouble, Unusable};
 use crate::engine::config::align::Note;
 use crate::engine::config::report::without_secrets;
 use crate::engine::config::{Config, Database};
+
+mod brake;
 
 /// The sqlx driver: the one type that the rest of the service names.
 pub type Driver = sqlx::Sqlite;
@@ -27,9 +34,31 @@ pub const NEWER_IS_REFUSED: bool = true;
 /// Fails where there is nothing to commit.
 pub const COMMIT: &str = "COMMIT";
 
+/// Begins a transaction that will write: it takes the lock now, so that it cannot fail half-way for want of it.
+pub const BEGIN_TO_WRITE: &str = "BEGIN IMMEDIATE";
+
+/// What an owner does about rows that a migration would leave pointing at nothing.
+pub const CURE_OF_FLAWS: &str = "Let the migration carry these rows along or delete them. While it runs, foreign keys \
+                                 are not enforced, and afterwards they must hold";
+
+/// How many flaws an error names. Higher: longer messages. Lower: fewer places to look at.
+const FLAWS_SHOWN: i64 = 5;
+
+/// What changes the session, but not with these words behind it. There is nothing that a statement resets.
+pub const CHANGES_SESSION: [(&str, &[&str]); 0] = [];
+pub const FUNCTIONS_THAT_CHANGE_SESSION: [&str; 0] = [];
+/// A connection is opened anew in well under a millisecond: that undoes everything.
+pub const BEYOND_REPAIR: [&str; 3] = ["PRAGMA", "ATTACH", "DETACH"];
+#[cfg(test)]
+pub const EXAMPLES_OF_SESSION: &[&str] =
+    &["PRAGMA foreign_keys = OFF", "pragma cache_size=10", "ATTACH 'other.db' AS other", "DETACH other"];
+
 /// Opens connections.
 #[derive(Clone, Debug)]
-pub struct Connector(SqliteConnectOptions);
+pub struct Connector {
+    options: SqliteConnectOptions,
+    lifetime: Duration,
+}
 
 impl Connector {
     fn new(config: &Database) -> Result<Self, Unusable> {
@@ -52,28 +81,45 @@ impl Connector {
             .statement_cache_capacity(config.statement_cache)
             // Slow statements are logged by our executor, where the request is known.
             .disable_statement_logging();
-        Ok(Self(options))
+        Ok(Self { options, lifetime: config.max_lifetime })
     }
 
     /// The same for a database that must be there already, to read from.
     fn read_only(&self) -> Self {
-        Self(self.0.clone().read_only(true).create_if_missing(false))
+        Self { options: self.options.clone().read_only(true).create_if_missing(false), ..self.clone() }
     }
 
-    pub async fn connect(&self) -> Result<SqliteConnection, sqlx::Error> {
-        self.0.connect().await
+    pub async fn connect(&self) -> Result<Session, sqlx::Error> {
+        let mut raw = self.options.connect().await?;
+        let brake = Brake::of(&mut raw).await?;
+        Ok(Session::new(raw, brake, self.lifetime))
+    }
+
+    /// A connection that changes the schema. SQLite rebuilds a table by dropping the old one, and with foreign
+    /// keys enforced that would delete the rows which refer to it; a migration cannot switch them off itself,
+    /// since the pragma does nothing within a transaction (<https://www.sqlite.org/lang_altertable.html>).
+    async fn connect_to_migrate(&self) -> Result<SqliteConnection, sqlx::Error> {
+        self.options.clone().foreign_keys(false).connect().await
+    }
+
+    /// Nothing is taken back on a connection here: it is opened anew.
+    pub async fn reset(&self, _raw: &mut SqliteConnection) -> Result<(), sqlx::Error> {
+        Ok(())
     }
 }
 
-/// Opens the file (made if missing, with its folder) and connects once to each pool.
+/// Opens the file (made if missing, with its folder) and connects once to each pool, and once more for the
+/// migrations.
 ///
 /// # Errors
 /// The URL is not one of a file, or the file cannot be opened.
-pub async fn open(config: &Config) -> Result<Db, Unusable> {
+pub async fn open(config: &Config) -> Result<(Db, SqliteConnection), Unusable> {
     let config = &config.database;
     let url = config.url.as_str();
     let writer = Connector::new(config)?;
-    if let Some(folder) = writer.0.get_filename().parent().filter(|folder| !folder.as_os_str().is_empty()) {
+    if let Some(folder) =
+        writer.options.get_filename().parent().filter(|folder| !folder.as_os_str().is_empty())
+    {
         let made = tokio::fs::create_dir_all(folder).await;
         made.map_err(|error| {
             Unusable::new(url, &error, &format!("Its folder {} cannot be made", folder.display()))
@@ -88,8 +134,65 @@ pub async fn open(config: &Config) -> Result<Db, Unusable> {
     for pool in [&write, &read] {
         pool.acquire().await.map_err(|error| unusable(url, &error))?;
     }
-    let url = without_secrets(url);
-    Ok(Db { read, write, about: Arc::new(About { url, reader, owner: Some(writer), pulse }) })
+    let migrator = writer.connect_to_migrate().await.map_err(|error| unusable(url, &error))?;
+    let about = About { url: without_secrets(url), reader, can_migrate: true, pulse };
+    Ok((Db { read, write, about: Arc::new(about) }, migrator))
+}
+
+/// One process writes at a time anyhow, and a migration looks again once it has the lock.
+pub async fn try_lock(_connection: &mut SqliteConnection) -> Result<bool, sqlx::Error> {
+    Ok(true)
+}
+
+/// A step outside a transaction has no other bounds than one inside.
+pub async fn unbounded(_connection: &mut SqliteConnection) -> Result<(), sqlx::Error> {
+    Ok(())
+}
+
+/// Rows that refer to a row which does not exist.
+pub async fn flaws(
+    connection: &mut SqliteConnection,
+    _: &Step,
+    before: &Flaws,
+) -> Result<Flaws, sqlx::Error> {
+    let count: i64 = sqlx::query_scalar("SELECT count(*) FROM pragma_foreign_key_check")
+        .fetch_one(&mut *connection)
+        .await?;
+    if count == 0 {
+        return Ok(Flaws::default());
+    }
+    let first =
+        query("SELECT \"table\", rowid, parent FROM pragma_foreign_key_check LIMIT $1").bind(FLAWS_SHOWN);
+    let mut shown = Vec::new();
+    for row in first.fetch_all(connection).await? {
+        let (table, parent): (String, String) = (row.try_get(0)?, row.try_get(2)?);
+        let row = row.try_get::<Option<i64>, _>(1)?.map_or("a row".to_owned(), |row| format!("row {row}"));
+        shown.push(format!("{row} of {table} refers to a row of {parent} that does not exist"));
+    }
+    if before.count > 0
+        && let Some(first) = shown.first_mut()
+    {
+        first.insert_str(0, &format!("(before it there were {} such rows) ", before.count));
+    }
+    Ok(Flaws { count: usize::try_from(count).unwrap_or(usize::MAX), shown })
+}
+
+/// Ends the transaction that is open, if one is. `ours` is one that was begun here and not ended.
+pub async fn roll_back(connection: &mut SqliteConnection, _ours: bool) -> Result<bool, sqlx::Error> {
+    // The driver knows whether a transaction is open, and says so here alone.
+    match connection.begin_with("").await {
+        Ok(open) => open.rollback().await.map(|()| true),
+        Err(Error::BeginFailed) => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// After these errors SQLite has rolled the whole transaction back by itself
+/// (<https://www.sqlite.org/lang_transaction.html>), and what follows would be committed alone.
+pub fn ends_transaction(error: &sqlx::Error) -> bool {
+    const PRIMARY: [u32; 5] = [BUSY, NOMEM, INTERRUPT, IOERR, FULL];
+    let code = error.as_database_error().and_then(|error| error.code()?.parse::<u32>().ok());
+    code.is_some_and(|code| PRIMARY.contains(&(code & 0xff)))
 }
 
 /// Why the file cannot be used. Another process that holds its lock will let go of it.
@@ -104,16 +207,20 @@ pub fn silent(url: &str) -> Unusable {
     Unusable::new(url, &"the file is not opened in time", advice).passing()
 }
 
+const BUSY: u32 = 5;
+const LOCKED: u32 = 6;
+const NOMEM: u32 = 7;
+const INTERRUPT: u32 = 9;
+const IOERR: u32 = 10;
+const CORRUPT: u32 = 11;
+const FULL: u32 = 13;
+const CANTOPEN: u32 = 14;
+
 /// What a result code means (<https://www.sqlite.org/rescode.html>); the lowest byte is the primary code.
 pub fn trouble(code: &str) -> Trouble {
-    const BUSY: u32 = 5;
-    const LOCKED: u32 = 6;
-    const IOERR: u32 = 10;
-    const CORRUPT: u32 = 11;
-    const FULL: u32 = 13;
-    const CANTOPEN: u32 = 14;
     match code.parse::<u32>().map(|code| code & 0xff) {
         Ok(BUSY | LOCKED) => Trouble::Busy,
+        Ok(INTERRUPT) => Trouble::Slow,
         Ok(IOERR | CORRUPT | FULL | CANTOPEN) => Trouble::Away,
         _ => Trouble::Refused,
     }
@@ -134,7 +241,7 @@ pub fn no_such_table(error: &sqlx::Error) -> bool {
 /// There is none, or it does not answer.
 pub async fn look(config: &Config) -> Result<Vec<Note>, Unusable> {
     let connector = Connector::new(&config.database)?.read_only();
-    let asked = async { ask(&mut connector.connect().await?).await };
+    let asked = async { ask(&mut connector.connect().await?.raw).await };
     let advice = "If it does not exist yet, the start will make it";
     asked.await.map_err(|error| Unusable::new(&config.database.url, &error, advice))?;
     Ok(Vec::new())

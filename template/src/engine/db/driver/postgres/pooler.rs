@@ -5,14 +5,15 @@
 //! locks, and, unless the pooler keeps track of them, prepared statements. A service that starts all the same
 //! fails later, under load, when two clients meet at one server. So two connections find out before.
 
+use futures_util::future::try_join;
 use sqlx::postgres::PgConnection;
 use sqlx::{Row, query, query_scalar, raw_sql};
 
-use super::{Connector, code, discard};
+use super::{Connector, code};
 
 /// How often the two are compared. Higher: the start takes some round trips longer. Lower: a busy pooler that
 /// happens to hand out the same servers again is taken for none.
-const ROUNDS: usize = 3;
+const ROUNDS: usize = 2;
 
 /// What is between us and the server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,12 +24,15 @@ pub enum Way {
     Transactions { statements: bool },
 }
 
-pub async fn way(connector: &Connector) -> Result<Way, sqlx::Error> {
-    let (mut one, mut other) = (connector.connect().await?, connector.connect().await?);
-    let way = compare(&mut one, &mut other).await;
-    discard(one).await;
-    discard(other).await;
-    match way {
+/// Two connections at once, so that a far server costs no more time for two than for one.
+pub async fn open_two(connector: &Connector) -> Result<(PgConnection, PgConnection), sqlx::Error> {
+    let open = async || connector.connect().await.map(|session| session.raw);
+    try_join(open(), open()).await
+}
+
+/// Leaves both as they were opened where the way is straight.
+pub async fn way(one: &mut PgConnection, other: &mut PgConnection) -> Result<Way, sqlx::Error> {
+    match compare(one, other).await {
         Err(error) if is_lost_statement(&error) => Ok(Way::Transactions { statements: false }),
         way => way,
     }
@@ -40,8 +44,8 @@ async fn compare(one: &mut PgConnection, other: &mut PgConnection) -> Result<Way
         // Prepared, so this server now has the statement that the driver numbers first.
         let server: i32 = query_scalar("SELECT pg_backend_pid()").fetch_one(&mut *one).await?;
         // `other` keeps its server for the length of a transaction.
-        raw_sql("BEGIN").execute(&mut *other).await?;
-        if pid(other).await? == server {
+        let of_other = raw_sql("BEGIN; SELECT pg_backend_pid()").fetch_one(&mut *other).await?;
+        if of_other.try_get::<i32, _>(0)? == server {
             // Two living sessions at one server. Its first statement has the number of `one`'s.
             query("SELECT 1").execute(&mut *other).await?;
             return Ok(Way::Transactions { statements: true });

@@ -1,0 +1,98 @@
+//! What changes the schema, step by step?
+//!
+//! The owner lists the steps in `app::migrations`; [`migrate`](super::migrate) applies them. A step that was
+//! released is never edited, since databases remember its text.
+
+use std::borrow::Cow;
+
+use sqlx::migrate::{Migration, MigrationType, Migrator};
+use sqlx::{AssertSqlSafe, SqlSafeStr, SqlStr};
+
+/// All steps, in the order of their versions.
+#[derive(Clone, Debug, Default)]
+pub struct Migrations(pub(super) Vec<Step>);
+
+/// One change of the schema.
+#[derive(Clone, Debug)]
+pub struct Step {
+    pub(super) version: i64,
+    pub(super) name: Cow<'static, str>,
+    pub(super) sql: SqlStr,
+    /// Of the text with each kind of line end; the first is remembered.
+    checksums: Vec<Cow<'static, [u8]>>,
+    pub(super) is_outside: bool,
+}
+
+/// A step with its version, its name and its SQL. The step is applied whole or not at all, in a transaction of its
+/// own.
+///
+/// ```ignore
+/// step(2, "items_by_name", include_str!("../../migrations/0002_items_by_name.sql"))
+/// ```
+#[must_use]
+pub fn step(version: i64, name: &'static str, sql: &'static str) -> Step {
+    Step::new(version, name.into(), sql.into_sql_str(), false)
+}
+
+impl Step {
+    /// Runs the step outside a transaction, for what refuses to run inside: `CREATE INDEX CONCURRENTLY`, `VACUUM`.
+    /// On PostgreSQL the step must then be one statement, and waits for locks as long as it has to. A step that
+    /// fails half-way stays half done. So it is never repeated by itself: the error says what is left, and how to
+    /// go on.
+    #[must_use]
+    pub fn outside_transaction(self) -> Self {
+        Self { is_outside: true, ..self }
+    }
+
+    fn new(version: i64, name: Cow<'static, str>, sql: SqlStr, is_outside: bool) -> Self {
+        let checksum = |sql: SqlStr| {
+            Migration::new(version, name.clone(), MigrationType::Simple, sql, is_outside).checksum
+        };
+        // A checkout may change the line ends. The text is the same all the same.
+        let unix = sql.as_str().replace("\r\n", "\n");
+        let windows = AssertSqlSafe(unix.replace('\n', "\r\n")).into_sql_str();
+        let unix = AssertSqlSafe(unix).into_sql_str();
+        let checksums = vec![checksum(unix.clone()), checksum(windows), checksum(sql)];
+        Self { version, name, sql: unix, checksums, is_outside }
+    }
+
+    /// What the database remembers of the step.
+    pub(super) fn checksum(&self) -> &[u8] {
+        self.checksums.first().map_or(&[], |checksum| checksum)
+    }
+
+    /// Whether the text is the one that was applied.
+    pub(super) fn was(&self, checksum: &[u8]) -> bool {
+        self.checksums.iter().any(|known| **known == *checksum)
+    }
+}
+
+impl Migrations {
+    /// The steps may stand in any order; their versions decide.
+    pub fn new(steps: impl IntoIterator<Item = Step>) -> Self {
+        let mut steps: Vec<_> = steps.into_iter().collect();
+        steps.sort_by_key(|step| step.version);
+        Self(steps)
+    }
+
+    /// A version that two steps have.
+    pub(super) fn twice(&self) -> Option<i64> {
+        let pair = self.0.windows(2).find(|pair| pair[0].version == pair[1].version)?;
+        Some(pair[0].version)
+    }
+
+    pub(super) fn knows(&self, version: i64) -> bool {
+        self.0.iter().any(|step| step.version == version)
+    }
+}
+
+/// The steps of sqlx's own list; those that lead back are left out.
+impl From<Migrator> for Migrations {
+    fn from(migrator: Migrator) -> Self {
+        let forth = migrator.iter().filter(|migration| !migration.migration_type.is_down_migration());
+        Self::new(forth.map(|migration| {
+            let Migration { version, description, sql, no_tx, .. } = migration.clone();
+            Step::new(version, description, sql, no_tx)
+        }))
+    }
+}
