@@ -64,6 +64,8 @@ pub(super) fn routes(links: &Links) -> Router {
         .route("/drill/hold-places/{ms}", get(hold_places))
         .route("/drill/hold/{ms}", get(hold_writer))
         .route("/drill/insert", get(insert))
+        .route("/drill/leave-open", get(leave_open))
+        .route("/drill/run-away", get(run_away))
         .route("/drill/hold-read/{ms}", get(hold_reader))
         .route("/drill/hold-all/{ms}", get(hold_all))
         .route(
@@ -161,6 +163,21 @@ async fn hold_places(State(links): State<Links>, Path(ms): Path<u64>) {
 /// Into a table that the test has made.
 async fn insert(State(links): State<Links>) -> Result<(), Problem> {
     sqlx::query("INSERT INTO drill VALUES (1)").execute(&links.db.write).await?;
+    Ok(())
+}
+
+/// A transaction that nobody ends.
+async fn leave_open(State(links): State<Links>) -> Result<(), Problem> {
+    sqlx::query("BEGIN").execute(&links.db.write).await?;
+    Ok(())
+}
+
+/// One statement that writes for minutes, into a table that the test has made.
+async fn run_away(State(links): State<Links>) -> Result<(), Problem> {
+    let endless = "INSERT INTO drill WITH RECURSIVE n(i) AS (
+        SELECT CAST(1 AS BIGINT) UNION ALL SELECT i + 1 FROM n WHERE i < 1000000000
+    ) SELECT count(*) FROM n";
+    sqlx::query(endless).execute(&links.db.write).await?;
     Ok(())
 }
 

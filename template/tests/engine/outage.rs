@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use std::{env, thread};
 
 use crate::common::database::postgres::Server;
-use crate::common::database::proxy::Proxy;
+use crate::common::proxy::Proxy;
 use crate::common::{Database, Service, eventually, setup};
 
 const CONNECTIONS: usize = 4;

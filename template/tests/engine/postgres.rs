@@ -11,7 +11,7 @@ use sqlx::{query, query_scalar, raw_sql};
 
 use super::blame::{blames, header, line_and_metric_blame, small};
 use super::database::{open, open_with, rows};
-use crate::common::database::proxy::Proxy;
+use crate::common::proxy::Proxy;
 use crate::common::{Database, eventually};
 
 /// Asserts what a client sees of it, and that nothing internal is in there.

@@ -47,17 +47,13 @@ impl Pool {
     }
 
     async fn connect(&self) -> Result<Session, sqlx::Error> {
-        let begun = Instant::now();
         let connecting = timeout(self.0.connect_timeout, self.0.connector.connect());
         let Some(connected) = self.0.closing.run_until_cancelled(connecting).await else {
             return Err(sqlx::Error::PoolClosed);
         };
         let connected = connected.unwrap_or_else(|_| Err(unreached("database.connect_timeout")));
         match &connected {
-            Ok(_) => {
-                self.0.pulse.answered();
-                self.0.pulse.opened(begun.elapsed());
-            }
+            Ok(_) => self.0.pulse.answered(),
             Err(error) if Trouble::is_of_connection(error) => self.0.pulse.lost(), // perhaps the idle ones, too
             Err(_) => {}
         }

@@ -213,8 +213,13 @@ impl Pool {
         }
     }
 
-    /// A connection that is open already.
-    pub(super) fn put(&self, session: Session) {
+    /// A connection that is open already, and took so long to open.
+    pub(super) fn adopt(&self, session: Session, opening: Duration) {
+        self.0.meters.connect.record(opening);
+        self.put(session);
+    }
+
+    fn put(&self, session: Session) {
         self.change_idle(|idle| idle.push(Idle { session, since: Instant::now() }));
     }
 

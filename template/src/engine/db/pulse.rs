@@ -5,7 +5,7 @@
 //! wait for an answer that will not come, and over connections that were idle meanwhile.
 //!
 //! How long an answer may take depends on how far away the database is. Nobody can know that beforehand, so the
-//! time that opening the last connection took is the measure: an answer is a part of it.
+//! last answers to the probe are the measure.
 
 use std::pin::pin;
 use std::sync::atomic::Ordering::Relaxed;
@@ -30,6 +30,10 @@ const PROBE_EVERY: Duration = Duration::from_millis(500);
 /// are given up while it is only slow.
 const PROBE_PATIENCE: Duration = Duration::from_millis(650);
 
+/// Opening a connection takes so many round trips, TLS and log-in included. Higher: the silence of a far database is
+/// noticed late. Lower: it is never ready.
+pub(super) const ROUND_TRIPS: u32 = 8;
+
 /// What is known of the database without asking it. Clones share it.
 #[derive(Clone, Debug)]
 pub struct Pulse {
@@ -43,8 +47,9 @@ struct State {
     answered: AtomicU64,
     lost: AtomicU64,
     away: AtomicBool,
-    /// How long it took to open the last connection.
-    opening: AtomicU64,
+    /// How long the last two answers to the probe took, in microseconds. The shorter one counts: one answer may
+    /// be slow because the database was.
+    round_trips: [AtomicU64; 2],
     /// What it said when it refused us.
     refusal: Mutex<Option<String>>,
 }
@@ -64,9 +69,12 @@ impl Pulse {
         }
     }
 
-    /// A connection was opened, and that took so long.
-    pub(super) fn opened(&self, took: Duration) {
-        self.state.opening.store(took.as_millis() as u64, Relaxed);
+    /// The database answered a short question, and that took so long.
+    pub(super) fn round_trip(&self, took: Duration) {
+        let [last, before] = &self.state.round_trips;
+        let took = took.as_micros() as u64;
+        let last = last.swap(took, Relaxed);
+        before.store(if last == 0 { took } else { last }, Relaxed);
     }
 
     /// How long to wait for a short answer: `near`, or longer for a database that is farther away.
@@ -74,8 +82,8 @@ impl Pulse {
         near.max(self.opening())
     }
 
-    /// After this long without an answer the replica is not ready. A lost connection must not be enough: to find
-    /// that out, and to open another one, takes three times as long as opening one.
+    /// After this long without an answer the replica is not ready. That one connection was lost must not be
+    /// enough: to find that out, and to open another one, takes three times as long as opening one.
     #[must_use]
     pub fn unready_after(&self) -> Duration {
         UNREADY_AFTER.max(PROBE_EVERY + 3 * self.opening())
@@ -91,8 +99,10 @@ impl Pulse {
         *self.state.refusal.lock().unwrap_or_else(PoisonError::into_inner) = why;
     }
 
+    /// How long it takes to open a connection to a database so far away.
     fn opening(&self) -> Duration {
-        Duration::from_millis(self.state.opening.load(Relaxed))
+        let shorter = self.state.round_trips.iter().map(|took| took.load(Relaxed)).min();
+        ROUND_TRIPS * Duration::from_micros(shorter.unwrap_or_default())
     }
 
     /// A connection was lost.
@@ -165,10 +175,10 @@ impl Db {
     async fn ask_anew(&self, pulse: &Pulse) -> Option<Session> {
         let asked = Instant::now();
         let mut asking = pin!(timeout(self.read.0.connect_timeout, async {
-            let opened = Instant::now();
             let mut session = self.about.reader.connect().await?;
-            pulse.opened(opened.elapsed());
+            let asked = Instant::now();
             driver::ask(&mut session.raw).await?;
+            pulse.round_trip(asked.elapsed());
             Ok(session)
         }));
         let mut outcome = timeout(pulse.patience(PROBE_PATIENCE), &mut asking).await;
@@ -228,6 +238,10 @@ async fn still_there(mut open: Session, pulse: &Pulse) -> Option<Session> {
         driver::discard(open.raw).await;
         return None;
     }
+    let asked = Instant::now();
     let answer = timeout(pulse.patience(PROBE_PATIENCE), driver::ask(&mut open.raw)).await;
-    matches!(answer, Ok(Ok(()))).then_some(open)
+    matches!(answer, Ok(Ok(()))).then(|| {
+        pulse.round_trip(asked.elapsed());
+        open
+    })
 }

@@ -83,6 +83,19 @@ impl Database {
         sqlx::raw_sql(AssertSqlSafe(statements)).execute(&mut connection).await.unwrap();
         connection.close().await.unwrap();
     }
+
+    /// The same for tests without a runtime.
+    pub fn execute_sync(&self, statement: &str) {
+        runtime().block_on(self.execute(statement));
+    }
+
+    /// Asks past the service for a number.
+    pub fn count_sync(&self, question: &str) -> i64 {
+        runtime().block_on(async {
+            let mut connection = self.connect().await;
+            sqlx::query_scalar(AssertSqlSafe(question)).fetch_one(&mut connection).await.unwrap()
+        })
+    }
 }
 
 impl Drop for Database {
@@ -153,7 +166,6 @@ fn create(server_url: &str) -> String {
 /// On a thread of its own, for the test may be inside a runtime.
 fn run(url: &str, statement: String) {
     let url = url.to_owned();
-    let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let statement = move || {
         runtime().block_on(async {
             let mut connection = PgConnection::connect(&url).await.unwrap();
@@ -162,4 +174,8 @@ fn run(url: &str, statement: String) {
         });
     };
     thread::spawn(statement).join().unwrap();
+}
+
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
 }

@@ -41,4 +41,21 @@ impl Database {
         sqlx::raw_sql(AssertSqlSafe(statement)).execute(&mut connection).await.unwrap();
         connection.close().await.unwrap();
     }
+
+    /// The same for tests without a runtime.
+    pub fn execute_sync(&self, statement: &str) {
+        runtime().block_on(self.execute(statement));
+    }
+
+    /// Asks past the service for a number.
+    pub fn count_sync(&self, question: &str) -> i64 {
+        runtime().block_on(async {
+            let mut connection = self.connect().await;
+            sqlx::query_scalar(AssertSqlSafe(question)).fetch_one(&mut connection).await.unwrap()
+        })
+    }
+}
+
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
 }

@@ -21,6 +21,7 @@ use tokio::time::{Instant, timeout};
 use self::pooler::Way;
 use super::super::migrate::Flaws;
 use super::super::pool::Pool;
+use super::super::pulse::ROUND_TRIPS;
 use super::super::session::Session;
 use super::super::steps::Step;
 use super::super::{About, Db, Pulse, Trouble, Unusable};
@@ -234,10 +235,10 @@ pub async fn open(config: &Config) -> Result<(Db, PgConnection), Unusable> {
         Way::Transactions { statements: false } => return Err(loses_statements(url)),
     };
     let pulse = Pulse::now();
-    pulse.opened(opening);
+    pulse.round_trip(opening / ROUND_TRIPS);
     let first = connector.session(first);
     let main = Pool::new("main", config.max_connections, "BEGIN", config, connector.clone(), pulse.clone());
-    main.put(first);
+    main.adopt(first, opening);
     let about = About { url: without_secrets(url), reader: connector, can_migrate, pulse };
     // One pool: the server has no single writer. The two names keep the queries the same for every database.
     Ok((Db { read: main.clone(), write: main, about: Arc::new(about) }, migrator))

@@ -8,7 +8,7 @@
 use std::path::Path;
 use std::str::FromStr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteSynchronous};
 use sqlx::{ConnectOptions, Connection as _, Error, Row, query};
@@ -131,8 +131,10 @@ pub async fn open(config: &Config) -> Result<(Db, SqliteConnection), Unusable> {
     let write = Pool::new("write", 1, "BEGIN IMMEDIATE", config, writer.clone(), pulse.clone());
     let reader = writer.read_only();
     let read = Pool::new("read", config.max_connections, "BEGIN", config, reader.clone(), pulse.clone());
-    for pool in [&write, &read] {
-        pool.acquire().await.map_err(|error| unusable(url, &error))?;
+    for (pool, connector) in [(&write, &writer), (&read, &reader)] {
+        let begun = Instant::now();
+        let first = connector.connect().await.map_err(|error| unusable(url, &error))?;
+        pool.adopt(first, begun.elapsed());
     }
     let migrator = writer.connect_to_migrate().await.map_err(|error| unusable(url, &error))?;
     let about = About { url: without_secrets(url), reader, can_migrate: true, pulse };

@@ -1,12 +1,12 @@
-//! A network between the service and its database that can fail without a word, and counts.
+//! A network between the service and another program that is far away, falls silent, breaks off, and counts.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::Ordering::SeqCst;
 use std::sync::atomic::{AtomicU64, AtomicUsize};
-use std::sync::{Arc, Condvar, Mutex};
+use std::sync::{Arc, Condvar, Mutex, mpsc};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Forwards each connection to `to`.
 pub struct Proxy {
@@ -18,9 +18,12 @@ pub struct Proxy {
 struct State {
     /// Milliseconds that each new connection waits first.
     delay: AtomicU64,
+    /// Milliseconds that each byte is under way, in each direction.
+    latency: AtomicU64,
     frozen: Mutex<bool>,
     thawed: Condvar,
     turns: AtomicUsize,
+    open: Mutex<Vec<TcpStream>>,
 }
 
 impl Proxy {
@@ -43,6 +46,11 @@ impl Proxy {
         self.state.delay.store(delay.as_millis() as u64, SeqCst);
     }
 
+    /// From now on both are so far from each other: a question and its answer take this together.
+    pub fn round_trip(&self, takes: Duration) {
+        self.state.latency.store(takes.as_millis() as u64 / 2, SeqCst);
+    }
+
     /// From now on connections are accepted and nothing is forwarded, in either direction.
     pub fn freeze(&self) {
         *self.state.frozen.lock().unwrap() = true;
@@ -53,7 +61,14 @@ impl Proxy {
         self.state.thawed.notify_all();
     }
 
-    /// How often the service began to speak after the database had spoken: the round trips.
+    /// Closes all connections.
+    pub fn cut(&self) {
+        for stream in self.state.open.lock().unwrap().drain(..) {
+            let _ = stream.shutdown(Shutdown::Both);
+        }
+    }
+
+    /// How often the service began to speak after the other had spoken: the round trips.
     pub fn round_trips(&self) -> usize {
         self.state.turns.load(SeqCst)
     }
@@ -68,16 +83,16 @@ fn connect(client: &TcpStream, to: SocketAddr, state: &Arc<State>) {
     };
     for stream in [client, &server] {
         stream.set_nodelay(true).unwrap();
+        state.open.lock().unwrap().push(stream.try_clone().unwrap());
     }
     // Whether the client was the last to speak on this connection.
     let asking = Arc::new(Mutex::new(false));
     let (from, into) = (server.try_clone().unwrap(), client.try_clone().unwrap());
-    let (state, other) = (Arc::clone(state), Arc::clone(&asking));
-    let back = Arc::clone(&state);
+    let (other, back) = (Arc::clone(&asking), Arc::clone(state));
     let answers = thread::spawn(move || {
         forward(from, into, &back, || *other.lock().unwrap() = false);
     });
-    forward(client.try_clone().unwrap(), server, &state, || {
+    forward(client.try_clone().unwrap(), server, state, || {
         let mut asking = asking.lock().unwrap();
         if !*asking {
             state.turns.fetch_add(1, SeqCst);
@@ -87,17 +102,31 @@ fn connect(client: &TcpStream, to: SocketAddr, state: &Arc<State>) {
     answers.join().unwrap();
 }
 
+/// Reads on while what was read before is still under way.
 fn forward(mut from: TcpStream, mut into: TcpStream, state: &State, spoken: impl Fn()) {
-    let mut bytes = [0; 16 * 1024];
-    while let Ok(length @ 1..) = from.read(&mut bytes) {
-        state.wait_while_frozen();
-        spoken();
-        if into.write_all(&bytes[..length]).is_err() {
-            break;
+    let (under_way, arriving) = mpsc::channel::<(Instant, Vec<u8>)>();
+    thread::scope(|scope| {
+        scope.spawn(move || {
+            for (arrives, bytes) in arriving {
+                thread::sleep(arrives.saturating_duration_since(Instant::now()));
+                state.wait_while_frozen();
+                if into.write_all(&bytes).is_err() {
+                    break;
+                }
+            }
+            state.wait_while_frozen();
+            let _ = into.shutdown(Shutdown::Write);
+        });
+        let mut bytes = [0; 16 * 1024];
+        while let Ok(length @ 1..) = from.read(&mut bytes) {
+            spoken();
+            let latency = Duration::from_millis(state.latency.load(SeqCst));
+            if under_way.send((Instant::now() + latency, bytes[..length].to_vec())).is_err() {
+                break;
+            }
         }
-    }
-    state.wait_while_frozen();
-    let _ = into.shutdown(Shutdown::Write);
+        drop(under_way);
+    });
 }
 
 impl State {
