@@ -18,7 +18,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use tokio::runtime::Runtime;
-use tracing::{error, info, warn};
+use tracing::{error, info};
 
 use super::config::Config;
 use super::context::REQUEST;
@@ -100,7 +100,8 @@ pub fn run(
     if within(&runtime, at_least(deadline), async move { db.close().await }) {
         info!("shutdown: database closed");
     } else {
-        warn!("shutdown: database did not close in time");
+        exit = Exit::Aborted;
+        error!("shutdown: database did not close in time, its work is cut off");
     }
     info!(exit = ?exit, took_ms = millis(signal.at.elapsed()), "shutdown: done");
     runtime.shutdown_background();

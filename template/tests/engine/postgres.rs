@@ -301,3 +301,54 @@ async fn the_password_is_in_no_debug_output() {
 
     assert!(shown.contains("Connector(") && !shown.contains(password), "{shown}");
 }
+
+#[tokio::test]
+async fn what_a_user_changes_for_good_in_its_session_is_taken_back() {
+    let (db, _database) = open_with(|config| config.database.max_connections = 1).await;
+    let state = "SELECT concat_ws(' ', current_setting('search_path'), current_setting('statement_timeout'), \
+        coalesce(current_setting('a.b', true), ''), current_setting('application_name'), current_user, \
+        (SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid()), \
+        (SELECT count(*) FROM pg_listening_channels()), (SELECT count(*) FROM pg_cursors), \
+        (SELECT count(*) FROM pg_prepared_statements WHERE from_sql), to_regclass('scratch'))";
+    let state = async || query_scalar::<_, String>(state).fetch_one(&db.read).await.unwrap();
+    let before = state().await;
+    for change in [
+        "SET search_path = pg_catalog",
+        "SET SESSION statement_timeout = 0",
+        "SELECT set_config('a.b', 'c', false)",
+        "SET ROLE pg_monitor",
+        "SELECT pg_advisory_lock(1)",
+        "LISTEN news",
+        "BEGIN; DECLARE c CURSOR WITH HOLD FOR SELECT 1; COMMIT",
+        "PREPARE p AS SELECT 1",
+        "CREATE TEMP TABLE scratch (n int)",
+        "CREATE TEMP TABLE scratch (n int); BEGIN; SET search_path = pg_catalog; LISTEN news",
+    ] {
+        let mut connection = db.read.acquire().await.unwrap();
+        raw_sql(change).execute(&mut connection).await.unwrap();
+        drop(connection);
+        assert_eq!(state().await, before, "{change}");
+    }
+}
+
+#[tokio::test]
+async fn what_lasts_for_a_transaction_alone_costs_no_round_trip() {
+    let database = Database::new();
+    let proxy = Proxy::to(database.addr());
+    let (db, _database) = open_with(|config| {
+        config.database.max_connections = 1;
+        config.database.url = database.url_by(proxy.addr);
+    })
+    .await;
+    let run = async || {
+        let mut transaction = db.write.begin().await.unwrap();
+        raw_sql("SET LOCAL search_path = pg_catalog").execute(&mut *transaction).await.unwrap();
+        raw_sql("SAVEPOINT here").execute(&mut *transaction).await.unwrap();
+        raw_sql("SELECT pg_advisory_xact_lock(1)").execute(&mut *transaction).await.unwrap();
+        transaction.commit().await.unwrap();
+    };
+    run().await;
+    let before = proxy.round_trips();
+    run().await;
+    assert_eq!(proxy.round_trips() - before, 5, "begin, three statements, commit");
+}

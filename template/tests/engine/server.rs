@@ -6,6 +6,7 @@ use service::engine::config::Config;
 use service::engine::db::{self, Migrations, step};
 use sqlx::{query_scalar, raw_sql};
 
+use super::migrations::{count, migrate, migrate_with, says};
 use super::start::refuses;
 use crate::common::database::postgres::Server;
 use crate::common::{Database, Setup, eventually, setup};
@@ -145,11 +146,8 @@ async fn check_holds_the_replicas_against_the_limits_of_server_role_and_database
     }
 }
 
-#[tokio::test]
-async fn tls_is_verified_as_far_as_the_url_says() {
-    let server = Server::start();
-    let database = Database::on(&server);
-    let mut admin = database.connect().await;
+/// From now on the server speaks TLS, with a certificate of an authority of its own.
+pub async fn speak_tls(admin: &mut sqlx::PgConnection) {
     // Inside the server's own folder, by its own user, who must own the key.
     let certificates = "openssl req -x509 -newkey rsa:2048 -nodes -days 1 -subj /CN=test-ca -keyout ca.key -out ca.crt \
         && openssl req -newkey rsa:2048 -nodes -subj /CN=localhost -keyout server.key -out server.csr \
@@ -157,9 +155,17 @@ async fn tls_is_verified_as_far_as_the_url_says() {
         && openssl x509 -req -in server.csr -CA ca.crt -CAkey ca.key -CAcreateserial -days 1 -extfile san -out server.crt \
         && chmod 600 server.key";
     let make = format!("COPY (SELECT 1) TO PROGRAM '({certificates}) 2>/dev/null'");
-    raw_sql(sqlx::AssertSqlSafe(make)).execute(&mut admin).await.unwrap();
-    raw_sql("ALTER SYSTEM SET ssl = on").execute(&mut admin).await.unwrap();
-    raw_sql("SELECT pg_reload_conf()").execute(&mut admin).await.unwrap();
+    raw_sql(sqlx::AssertSqlSafe(make)).execute(&mut *admin).await.unwrap();
+    raw_sql("ALTER SYSTEM SET ssl = on").execute(&mut *admin).await.unwrap();
+    raw_sql("SELECT pg_reload_conf()").execute(&mut *admin).await.unwrap();
+}
+
+#[tokio::test]
+async fn tls_is_verified_as_far_as_the_url_says() {
+    let server = Server::start();
+    let database = Database::on(&server);
+    let mut admin = database.connect().await;
+    speak_tls(&mut admin).await;
     let read = |file: &'static str| query_scalar::<_, String>("SELECT pg_read_file($1)").bind(file);
     let ca = read("ca.crt").fetch_one(&mut admin).await.unwrap();
     let of_nobody = read("server.crt").fetch_one(&mut admin).await.unwrap();
@@ -183,4 +189,118 @@ async fn tls_is_verified_as_far_as_the_url_says() {
         assert_eq!(report.ends_with("database  ok\n"), is_good, "{parameters}: {report}");
         assert!(is_good || report.contains("Check sslmode, sslrootcert"), "{parameters}: {report}");
     }
+}
+
+const CONCURRENTLY: &str = "CREATE INDEX CONCURRENTLY items_name ON items (name)";
+const ITEMS: &str = "CREATE TABLE items (id int, name text); INSERT INTO items SELECT n, n::text FROM generate_series(1, 1000) n";
+const VALID: &str = "SELECT count(*) FROM pg_index WHERE indexrelid = 'items_name'::regclass AND indisvalid";
+
+fn steps(index: &'static str) -> [db::Step; 2] {
+    [step(1, "items", ITEMS), step(2, "items_name", index).outside_transaction()]
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn replicas_that_start_at_once_build_an_index_beside_the_requests() {
+    let database = Database::new();
+    drop(migrate(&database, [step(1, "items", ITEMS)]).await.unwrap());
+    // A report's snapshot, which the build waits for, longer than anything of the service may wait.
+    let mut report = database.connect().await;
+    raw_sql("BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM items")
+        .execute(&mut report)
+        .await
+        .unwrap();
+    let replica = || {
+        migrate_with(&database, steps(CONCURRENTLY), |config| {
+            config.database.lock_timeout = Duration::from_millis(100);
+            config.database.statement_timeout = Duration::from_millis(200);
+        })
+    };
+    let ends = async {
+        let waits = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'CREATE INDEX%' AND wait_event_type = 'Lock'
+            AND datname = current_database() AND now() - query_start > '400ms'";
+        let mut admin = database.connect().await;
+        while query_scalar::<_, i64>(waits).fetch_one(&mut admin).await.unwrap() == 0 {
+            tokio::task::yield_now().await;
+        }
+        raw_sql("COMMIT").execute(&mut report).await.unwrap();
+    };
+
+    let (one, other, ()) = tokio::join!(replica(), replica(), ends);
+
+    assert_eq!(count(&one.unwrap(), VALID).await, 1);
+    drop(other.unwrap());
+    let once: i64 = query_scalar("SELECT count(*) FROM _sqlx_migrations WHERE version = 2 AND success")
+        .fetch_one(&mut database.connect().await)
+        .await
+        .unwrap();
+    assert_eq!(once, 1);
+}
+
+#[tokio::test]
+async fn an_index_that_was_not_built_to_its_end_is_named_and_never_counts_as_done() {
+    let unique = "CREATE UNIQUE INDEX CONCURRENTLY items_name ON items (name)";
+    let leaves_it = async |database: &Database| {
+        // Two rows of one name: the build fails, and leaves its index behind.
+        drop(migrate(database, [step(1, "items", ITEMS)]).await.unwrap());
+        database.execute("INSERT INTO items VALUES (0, '1')").await;
+    };
+    let cure = "DROP INDEX CONCURRENTLY public.items_name";
+    let database = Database::new();
+    leaves_it(&database).await;
+    says(
+        migrate(&database, steps(unique)).await,
+        &["migration 2", "half done", "could not create unique", cure],
+    );
+    says(
+        migrate(&database, steps(unique)).await,
+        &["migration 2", "half done", cure, "DELETE FROM _sqlx_migrations"],
+    );
+    // As the message says.
+    for mends in ["DELETE FROM items WHERE id = 0", cure, "DELETE FROM _sqlx_migrations WHERE version = 2"] {
+        database.execute(mends).await;
+    }
+    assert_eq!(count(&migrate(&database, steps(unique)).await.unwrap(), VALID).await, 1);
+
+    // Left behind by somebody else, and taken for a good one by `IF NOT EXISTS`.
+    let database = Database::new();
+    leaves_it(&database).await;
+    let mut by_hand = database.connect().await;
+    raw_sql(unique).execute(&mut by_hand).await.unwrap_err();
+    let if_not_exists = "CREATE INDEX CONCURRENTLY IF NOT EXISTS items_name ON items (name)";
+    says(migrate(&database, steps(if_not_exists)).await, &["migration 2", "half done", cure]);
+    // Another step has nothing to do with it.
+    database.execute("DELETE FROM _sqlx_migrations WHERE version = 2").await;
+    let other = [step(1, "items", ITEMS), step(3, "column", "ALTER TABLE items ADD COLUMN n int")];
+    drop(migrate(&database, other).await.unwrap());
+}
+
+#[tokio::test]
+async fn the_lock_is_the_one_that_sqlx_takes() {
+    use sqlx::migrate::Migrate;
+    let database = Database::new();
+    let mut other = database.connect().await;
+    other.lock().await.unwrap();
+    let waits = |config: &mut Config| config.database.startup_timeout = Duration::from_millis(1200);
+    says(
+        migrate_with(&database, [step(1, "items", ITEMS)], waits).await,
+        &["another replica applies migrations", "startup_timeout"],
+    );
+    other.unlock().await.unwrap();
+    drop(migrate_with(&database, [step(1, "items", ITEMS)], waits).await.unwrap());
+}
+
+#[tokio::test]
+async fn a_lock_that_somebody_holds_is_not_called_a_network() {
+    let database = Database::new();
+    drop(migrate(&database, [step(1, "items", ITEMS)]).await.unwrap());
+    let mut holder = database.connect().await;
+    raw_sql("BEGIN; LOCK TABLE items").execute(&mut holder).await.unwrap();
+    let column = step(2, "column", "ALTER TABLE items ADD COLUMN n int");
+    let refused = migrate_with(&database, [step(1, "items", ITEMS), column], |config| {
+        config.database.lock_timeout = Duration::from_millis(50);
+        config.database.startup_timeout = Duration::from_millis(500);
+    });
+    let text = refused.await.unwrap_err().to_string();
+    assert!(text.contains("migration 2 (column)") && text.contains("holds a lock"), "{text}");
+    assert!(!text.contains("reached from here"), "{text}");
 }

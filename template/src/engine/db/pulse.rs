@@ -30,9 +30,10 @@ const PROBE_EVERY: Duration = Duration::from_millis(500);
 /// are given up while it is only slow.
 const PROBE_PATIENCE: Duration = Duration::from_millis(650);
 
-/// Opening a connection takes so many round trips, TLS and log-in included. Higher: the silence of a far database is
-/// noticed late. Lower: it is never ready.
-pub(super) const ROUND_TRIPS: u32 = 8;
+/// In round trips: how long a short answer may take, and how long opening a connection may, which takes some ten with
+/// TLS, log-in and settings. Higher: the silence of a far database is noticed late. Lower: it is never ready.
+const ANSWER: u32 = 4;
+const OPENING: u32 = 14;
 
 /// What is known of the database without asking it. Clones share it.
 #[derive(Clone, Debug)]
@@ -77,16 +78,16 @@ impl Pulse {
         before.store(if last == 0 { took } else { last }, Relaxed);
     }
 
-    /// How long to wait for a short answer: `near`, or longer for a database that is farther away.
+    /// How long to wait for a short answer: `near`, or longer where the database is farther away.
     pub(super) fn patience(&self, near: Duration) -> Duration {
-        near.max(self.opening())
+        near.max(ANSWER * self.distance())
     }
 
     /// After this long without an answer the replica is not ready. That one connection was lost must not be
-    /// enough: to find that out, and to open another one, takes three times as long as opening one.
+    /// enough: it has to be found out, and another one to be opened.
     #[must_use]
     pub fn unready_after(&self) -> Duration {
-        UNREADY_AFTER.max(PROBE_EVERY + 3 * self.opening())
+        UNREADY_AFTER.max(PROBE_EVERY + (ANSWER + OPENING) * self.distance())
     }
 
     /// What the database said, if it answers only to refuse us.
@@ -99,10 +100,10 @@ impl Pulse {
         *self.state.refusal.lock().unwrap_or_else(PoisonError::into_inner) = why;
     }
 
-    /// How long it takes to open a connection to a database so far away.
-    fn opening(&self) -> Duration {
+    /// A round trip.
+    fn distance(&self) -> Duration {
         let shorter = self.state.round_trips.iter().map(|took| took.load(Relaxed)).min();
-        ROUND_TRIPS * Duration::from_micros(shorter.unwrap_or_default())
+        Duration::from_micros(shorter.unwrap_or_default())
     }
 
     /// A connection was lost.
@@ -181,7 +182,7 @@ impl Db {
             pulse.round_trip(asked.elapsed());
             Ok(session)
         }));
-        let mut outcome = timeout(pulse.patience(PROBE_PATIENCE), &mut asking).await;
+        let mut outcome = timeout(PROBE_PATIENCE.max(OPENING * pulse.distance()), &mut asking).await;
         if outcome.is_err() {
             self.missed(asked, &Silence::NoAnswer);
             outcome = Ok(asking.await);

@@ -21,7 +21,6 @@ use tokio::time::{Instant, timeout};
 use self::pooler::Way;
 use super::super::migrate::Flaws;
 use super::super::pool::Pool;
-use super::super::pulse::ROUND_TRIPS;
 use super::super::session::Session;
 use super::super::steps::Step;
 use super::super::{About, Db, Pulse, Trouble, Unusable};
@@ -219,23 +218,26 @@ pub async fn open(config: &Config) -> Result<(Db, PgConnection), Unusable> {
     let opening = begun.elapsed();
     let way = timeout(LOOK, pooler::way(&mut first, &mut migrator)).await.map_err(|_| silent(url))?;
     let way = way.map_err(|error| unusable(url, &error))?;
+    let pulse = Pulse::now();
     let (connector, can_migrate) = match way {
         Way::Straight => {
             let connector = plain.bounded(config, config.statement_timeout);
             // A migration takes the time it takes. For a lock it waits no longer than others; then the start
             // tries again.
             let without_limit = plain.bounded(config, Duration::ZERO);
-            let set_up =
-                futures_util::future::try_join(connector.set_up(&mut first), without_limit.set_up(&mut migrator));
+            let set_up = futures_util::future::try_join(
+                connector.set_up(&mut first),
+                without_limit.set_up(&mut migrator),
+            );
+            let begun = Instant::now();
             let set_up = timeout(LOOK, set_up).await.map_err(|_| silent(url))?;
             set_up.map_err(|error| unusable(url, &error))?;
+            pulse.round_trip(begun.elapsed());
             (connector, true)
         }
         Way::Transactions { statements: true } => (plain, false),
         Way::Transactions { statements: false } => return Err(loses_statements(url)),
     };
-    let pulse = Pulse::now();
-    pulse.round_trip(opening / ROUND_TRIPS);
     let first = connector.session(first);
     let main = Pool::new("main", config.max_connections, "BEGIN", config, connector.clone(), pulse.clone());
     main.adopt(first, opening);
