@@ -173,7 +173,6 @@ fn every_setting_is_in_the_file_with_its_default(service: &Path, program: &Path)
     let of_the_machine = [
         "server.worker_threads",
         "admission.max_in_flight",
-        "admission.max_queue",
         "database.max_connections",
         "offload.threads",
         "offload.max_queue",

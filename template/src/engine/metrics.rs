@@ -47,7 +47,7 @@ pub const HISTOGRAMS: [(&str, &[f64], &str); 10] = [
 ];
 
 pub const COUNTERS: [(&str, &str); 10] = [
-    ("http_requests_shed_total", "Requests that were not let in: queue_full, max_wait."),
+    ("http_requests_shed_total", "Requests that were not let in: expected_wait, max_wait, queue_full."),
     ("event_loop_long_polls_total", "Polls longer than watchdog.stall_warn."),
     (
         "http_connection_errors_total",

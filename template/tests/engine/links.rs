@@ -46,6 +46,39 @@ fn who_does_not_fit_is_refused_at_once_and_who_waits_too_long_later() {
 }
 
 #[test]
+fn who_would_wait_too_long_is_refused_at_once_as_soon_as_the_pace_is_known() {
+    let service = setup().set("admission.max_in_flight", "1").set("admission.max_wait", "300ms").start();
+    let _inside = service.begin("/drill/sleep/60000");
+    service.await_in_flight(1.0);
+    let shed = |reason| service.metric("http_requests_shed_total", &[("reason", reason)]);
+
+    // A queue without a break, from which nobody is let in.
+    let mut waiting = Vec::new();
+    eventually("early refusals", || {
+        waiting.push(service.begin("/drill/sleep/0"));
+        (shed("expected_wait") >= 3.0).then_some(())
+    });
+
+    assert!(shed("max_wait") >= 1.0, "the first could not know");
+    let answers: Vec<_> = waiting.into_iter().filter_map(|mut one| client::read(&mut one)).collect();
+    assert!(answers.iter().all(|answer| answer.status == 503));
+    assert_eq!(shed("queue_full"), 0.0);
+}
+
+#[test]
+fn a_burst_that_can_be_served_in_time_is_served_whole() {
+    // 300 at once where four are served at a time: 75 rounds of some 2 ms, well within the wait.
+    let service = setup().set("admission.max_in_flight", "4").set("admission.max_wait", "9s").start();
+    for _ in 0..3 {
+        let burst: Vec<_> = (0..300).map(|_| service.begin("/drill/sleep/2")).collect();
+        let statuses: Vec<_> =
+            burst.into_iter().map(|mut one| client::read(&mut one).unwrap().status).collect();
+        assert_eq!(statuses, vec![200; 300]);
+    }
+    assert_eq!(service.metric("http_requests_shed_total", &[]), 0.0);
+}
+
+#[test]
 fn a_place_is_held_to_the_last_byte_except_by_a_stream() {
     for (path, keeps) in [("/drill/bytes/20000000", true), ("/drill/stream/60000", false)] {
         let service = setup().set("admission.max_in_flight", "1").set("admission.max_wait", "200ms").start();

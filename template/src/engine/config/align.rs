@@ -206,7 +206,6 @@ fn derive(figment: Figment, set: &Origins) -> Figment {
     };
     let figment =
         derive(figment, "admission.max_in_flight", &|c| 64.max(8 * c.database.max_connections as usize));
-    let figment = derive(figment, "admission.max_queue", &|c| c.admission.max_in_flight);
     derive(figment, "offload.max_queue", &|c| 64 * c.offload.threads)
 }
 

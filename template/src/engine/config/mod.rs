@@ -75,10 +75,12 @@ pub struct Admission {
     /// requests wait although everything behind is idle. Slow clients hold places, too: put a proxy before the
     /// service that takes in whole requests and answers.
     pub max_in_flight: usize,
-    /// Requests that may wait to be let in; more are refused with 503. The default is `max_in_flight`. Too high:
-    /// answers come after the client has left. Too low: short bursts are refused.
+    /// Requests that may wait to be let in, some 20 KB each; more are refused with 503. This bounds memory alone:
+    /// `max_wait` is what bounds the queue. Too high: a flood fills the memory. Too low: bursts are refused that
+    /// would have been served in time.
     pub max_queue: usize,
-    /// Longest wait to be let in; then 503. Too high: clients wait for a refusal. Too low: as above.
+    /// Longest wait to be let in; then 503. Who would wait for longer is refused at once. Too high: clients wait for
+    /// an answer that comes late. Too low: short bursts are refused.
     #[serde(with = "humantime_serde")]
     pub max_wait: Duration,
 }
@@ -227,7 +229,7 @@ impl Default for Server {
 impl Default for Admission {
     fn default() -> Self {
         // What follows from other values is put right once they are known: see `align`.
-        Self { max_in_flight: 64, max_queue: 64, max_wait: Duration::from_millis(500) }
+        Self { max_in_flight: 64, max_queue: 10_000, max_wait: Duration::from_millis(500) }
     }
 }
 

@@ -1,16 +1,20 @@
 //! Who is let in, and for how long may others wait?
 //!
 //! A service that takes in more than it can serve serves nobody in time. So requests beyond
-//! `admission.max_in_flight` wait in a queue, bounded in length and in time, and what does not fit is refused
-//! at once: a client that learns so early can go elsewhere. `http_requests_shed_total` says how many.
+//! `admission.max_in_flight` wait in a queue. Whoever would wait there for longer than `admission.max_wait`, as far as
+//! the [pace] of late tells, is refused at once: a client that learns so early can go elsewhere.
+//! `http_requests_shed_total` says how many, and why.
 
-use std::sync::Arc;
-use std::time::Duration;
+mod pace;
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use metrics::{Counter, Gauge, counter, gauge};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
+use self::pace::Pace;
 use super::config;
 use super::ledger::{self, Phase};
 use super::metrics::Counted;
@@ -22,11 +26,15 @@ pub struct Admission(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     places: Arc<Semaphore>,
+    /// Bounds the memory of those who wait, no more.
     queue: Semaphore,
+    max_queue: usize,
+    pace: Mutex<Pace>,
     max_wait: Duration,
     admitted: Gauge,
     queued: Gauge,
     queue_full: Counter,
+    expected_wait: Counter,
     waited_too_long: Counter,
 }
 
@@ -47,10 +55,13 @@ impl Admission {
         Self(Arc::new(Inner {
             places: Arc::new(Semaphore::new(config.max_in_flight)),
             queue: Semaphore::new(config.max_queue),
+            max_queue: config.max_queue,
+            pace: Mutex::new(Pace::new(config.max_wait, config.max_in_flight)),
             max_wait: config.max_wait,
             admitted: gauge!("http_requests_admitted"),
             queued: gauge!("http_requests_queued"),
             queue_full: counter!("http_requests_shed_total", "reason" => "queue_full"),
+            expected_wait: counter!("http_requests_shed_total", "reason" => "expected_wait"),
             waited_too_long: counter!("http_requests_shed_total", "reason" => "max_wait"),
         }))
     }
@@ -58,7 +69,7 @@ impl Admission {
     /// Waits for a place, in the order of arrival. It is free again when that is dropped.
     ///
     /// # Errors
-    /// The queue is full, or `admission.max_wait` has passed.
+    /// `admission.max_wait` has passed, or would pass, or the queue is full.
     pub async fn enter(&self) -> Result<Place, Shed> {
         let door = &*self.0;
         let place = |permit| Place { _permit: permit, _counted: Counted::enter(&door.admitted) };
@@ -69,14 +80,39 @@ impl Admission {
             door.queue_full.increment(1);
             return Err(Shed);
         };
+        if !door.may_wait() {
+            door.expected_wait.increment(1);
+            return Err(Shed);
+        }
         let _queued = Counted::enter(&door.queued);
         let permit = timeout(door.max_wait, Arc::clone(&door.places).acquire_owned());
         match ledger::wait(Phase::Admission, permit).await {
-            Ok(Ok(permit)) => Ok(place(permit)),
+            Ok(Ok(permit)) => {
+                door.pace(|pace| pace.let_in(Instant::now()));
+                Ok(place(permit))
+            }
             _ => {
                 door.waited_too_long.increment(1);
                 Err(Shed)
             }
         }
+    }
+}
+
+impl Inner {
+    /// Whether the one who has just joined the queue may stay.
+    fn may_wait(&self) -> bool {
+        let ahead = self.max_queue.saturating_sub(self.queue.available_permits() + 1);
+        let now = Instant::now();
+        self.pace(|pace| {
+            if ahead == 0 {
+                pace.queue_begins(now);
+            }
+            ahead < pace.may_wait(now)
+        })
+    }
+
+    fn pace<T>(&self, with: impl FnOnce(&mut Pace) -> T) -> T {
+        with(&mut self.pace.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }

@@ -1,0 +1,123 @@
+//! Would whoever comes now be let in within `admission.max_wait`?
+//!
+//! By Little's law as many may wait as are let in during `max_wait`. How many that will be, nobody knows; how many it
+//! were, the door counts while somebody waits. After a quiet time that says nothing yet, so everybody may wait until
+//! there has been a queue for as long as `max_wait`.
+
+use std::time::{Duration, Instant};
+
+/// `max_wait` is counted in so many slices. Higher: a change of the pace is noticed more evenly. Lower: less to add up.
+const SLICES: usize = 10;
+/// More may wait than were let in lately, by one in so many: the pace wavers. Higher: some are refused who would have
+/// been let in. Lower: some wait in vain.
+const MARGIN: usize = 8;
+
+/// How many were let in from the queue lately.
+#[derive(Debug)]
+pub(super) struct Pace {
+    slice: Duration,
+    /// As many may always wait: all places may become free at once.
+    at_least: usize,
+    /// Since when there has been a queue without a break.
+    since: Instant,
+    /// The newest slice, counted from `since`.
+    newest: u64,
+    let_in: [usize; SLICES],
+}
+
+impl Pace {
+    pub fn new(max_wait: Duration, at_least: usize) -> Self {
+        let slice = (max_wait / SLICES as u32).max(Duration::from_micros(1));
+        Self { slice, at_least, since: Instant::now(), newest: 0, let_in: [0; SLICES] }
+    }
+
+    /// The first one begins to wait.
+    pub fn queue_begins(&mut self, now: Instant) {
+        (self.since, self.newest, self.let_in) = (now, 0, [0; SLICES]);
+    }
+
+    /// One who has waited is let in.
+    pub fn let_in(&mut self, now: Instant) {
+        self.turn_to(now);
+        self.let_in[(self.newest % SLICES as u64) as usize] += 1;
+    }
+
+    /// How many may wait at most.
+    pub fn may_wait(&mut self, now: Instant) -> usize {
+        self.turn_to(now);
+        if self.newest < SLICES as u64 {
+            return usize::MAX; // nobody can know yet
+        }
+        let lately: usize = self.let_in.iter().sum();
+        (lately + lately / MARGIN).max(self.at_least)
+    }
+
+    /// Empties the slices that lie too far back.
+    fn turn_to(&mut self, now: Instant) {
+        let newest = (now.saturating_duration_since(self.since).as_nanos() / self.slice.as_nanos()) as u64;
+        let passed = newest.saturating_sub(self.newest).min(SLICES as u64);
+        for slice in 0..passed {
+            self.let_in[((newest - slice) % SLICES as u64) as usize] = 0;
+        }
+        self.newest = newest.max(self.newest);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MAX_WAIT: Duration = Duration::from_millis(500);
+
+    /// A queue into which somebody is let each `pause` for `time`.
+    fn after(pace: &mut Pace, from: Instant, time: Duration, pause: Duration) -> Instant {
+        let mut now = from;
+        while now < from + time {
+            now += pause;
+            pace.let_in(now);
+        }
+        now
+    }
+
+    fn begun() -> (Pace, Instant) {
+        let (mut pace, now) = (Pace::new(MAX_WAIT, 64), Instant::now());
+        pace.queue_begins(now);
+        (pace, now)
+    }
+
+    #[test]
+    fn at_first_everybody_may_wait() {
+        let (mut pace, now) = begun();
+        assert_eq!(pace.may_wait(now), usize::MAX);
+        assert_eq!(pace.may_wait(now + MAX_WAIT - Duration::from_millis(1)), usize::MAX);
+        assert_eq!(pace.may_wait(now + MAX_WAIT), 64, "nobody was let in");
+    }
+
+    #[test]
+    fn then_as_many_as_are_let_in_during_the_longest_wait() {
+        let (mut pace, now) = begun();
+        let now = after(&mut pace, now, 3 * MAX_WAIT, Duration::from_micros(50));
+        let may_wait = pace.may_wait(now);
+        assert!((9_000..=11_300).contains(&may_wait), "20,000 a second: {may_wait}");
+    }
+
+    #[test]
+    fn a_pace_that_drops_is_noticed_within_the_longest_wait() {
+        let (mut pace, now) = begun();
+        let now = after(&mut pace, now, 2 * MAX_WAIT, Duration::from_micros(50));
+        let now = after(&mut pace, now, MAX_WAIT, Duration::from_millis(2));
+        let may_wait = pace.may_wait(now);
+        assert!((250..=1_500).contains(&may_wait), "500 a second: {may_wait}");
+        assert_eq!(pace.may_wait(now + MAX_WAIT), 64);
+        assert_eq!(pace.may_wait(now + 100 * MAX_WAIT), 64);
+    }
+
+    #[test]
+    fn after_a_quiet_time_it_begins_anew() {
+        let (mut pace, now) = begun();
+        let now = after(&mut pace, now, 2 * MAX_WAIT, Duration::from_millis(100));
+        assert_eq!(pace.may_wait(now), 64);
+        pace.queue_begins(now);
+        assert_eq!(pace.may_wait(now), usize::MAX);
+    }
+}
