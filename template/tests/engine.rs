@@ -16,6 +16,7 @@ mod engine {
     mod migrations;
     mod requests;
     mod secrets;
+    mod sequences;
     mod shutdown;
     mod sqlite;
     mod start;

@@ -65,6 +65,7 @@ pub(super) fn routes(links: &Links) -> Router {
         .route("/drill/hold/{ms}", get(hold_writer))
         .route("/drill/insert", get(insert))
         .route("/drill/leave-open", get(leave_open))
+        .route("/drill/write/{how}/{n}", get(write_two))
         .route("/drill/run-away", get(run_away))
         .route("/drill/hold-read/{ms}", get(hold_reader))
         .route("/drill/hold-all/{ms}", get(hold_all))
@@ -169,6 +170,33 @@ async fn insert(State(links): State<Links>) -> Result<(), Problem> {
 /// A transaction that nobody ends.
 async fn leave_open(State(links): State<Links>) -> Result<(), Problem> {
     sqlx::query("BEGIN").execute(&links.db.write).await?;
+    Ok(())
+}
+
+/// Two rows, `n` and the next, into a table that the test has made.
+async fn write_two(State(links): State<Links>, Path((how, n)): Path<(String, i64)>) -> Result<(), Problem> {
+    let insert = |n: i64| sqlx::query("INSERT INTO drill VALUES ($1)").bind(n);
+    match how.as_str() {
+        "plain" => {
+            let both = sqlx::query("INSERT INTO drill VALUES ($1), ($2)").bind(n).bind(n + 1);
+            both.execute(&links.db.write).await?;
+        }
+        "transaction" => {
+            let mut transaction = links.db.write.begin().await?;
+            insert(n).execute(&mut *transaction).await?;
+            insert(n + 1).execute(&mut *transaction).await?;
+            transaction.commit().await?;
+        }
+        _ => {
+            let mut connection = links.db.write.acquire().await?;
+            sqlx::query("BEGIN").execute(&mut connection).await?;
+            insert(n).execute(&mut connection).await?;
+            insert(n + 1).execute(&mut connection).await?;
+            if how == "by-hand" {
+                sqlx::query("COMMIT").execute(&mut connection).await?;
+            }
+        }
+    }
     Ok(())
 }
 

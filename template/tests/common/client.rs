@@ -61,6 +61,14 @@ pub fn open(to: SocketAddr, bytes: &[u8]) -> TcpStream {
     stream
 }
 
+/// The same; None if nobody is there any more.
+pub fn try_open(to: SocketAddr, bytes: &[u8]) -> Option<TcpStream> {
+    let mut stream = TcpStream::connect(to).ok()?;
+    stream.set_read_timeout(Some(PATIENCE)).ok()?;
+    stream.write_all(bytes).ok()?;
+    Some(stream)
+}
+
 /// Sends the bytes and reads the answer to the connection's end.
 pub fn send(to: SocketAddr, bytes: &[u8]) -> Response {
     read(&mut open(to, bytes)).unwrap_or_else(|| panic!("no answer to {:?}", String::from_utf8_lossy(bytes)))

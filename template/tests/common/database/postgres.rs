@@ -91,9 +91,14 @@ impl Database {
 
     /// Asks past the service for a number.
     pub fn count_sync(&self, question: &str) -> i64 {
+        self.numbers_sync(question)[0]
+    }
+
+    /// Asks past the service for numbers.
+    pub fn numbers_sync(&self, question: &str) -> Vec<i64> {
         runtime().block_on(async {
             let mut connection = self.connect().await;
-            sqlx::query_scalar(AssertSqlSafe(question)).fetch_one(&mut connection).await.unwrap()
+            sqlx::query_scalar(AssertSqlSafe(question)).fetch_all(&mut connection).await.unwrap()
         })
     }
 }
