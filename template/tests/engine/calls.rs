@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::pin::Pin;
+use std::sync::Barrier;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
@@ -10,7 +11,7 @@ use service::engine::config::Config;
 use service::engine::http_client::{CallError, HttpClient};
 
 use crate::common::upstream::{Answer, End, Upstream};
-use crate::common::{Response, Service, Setup, setup};
+use crate::common::{Response, Service, Setup, client, setup};
 
 /// The next call to a service that behaves finds a connection that was used.
 fn warm(service: &Service, upstream: &Upstream) {
@@ -120,18 +121,19 @@ fn nothing_is_sent_again_on_a_new_connection_after_a_part_of_the_answer_or_a_sec
 #[test]
 fn many_calls_that_meet_closing_connections_each_get_a_new_one() {
     let service = setup().set("http_client.idle_timeout", "60s").start();
-    let upstream = Upstream::start(|it| match (it.nth, it.target.as_str()) {
-        (1, "/warm") => Answer::new(200, "").after(Duration::from_millis(200)), // so that none finds a free one
+    let all = Barrier::new(8);
+    let upstream = Upstream::start(move |it| match (it.nth, it.target.as_str()) {
+        (1, "/warm") => {
+            all.wait(); // so that none finds a free connection
+            Answer::new(200, "")
+        }
         (1, _) => Answer::new(200, ""),
         _ => Answer::new(200, "").ending(End::Nothing),
     });
     let together = |path: &str| {
         let path = format!("/drill/fetch?url={}", upstream.url(path));
         let calls: Vec<_> = (0..8).map(|_| service.begin(&path)).collect();
-        calls
-            .into_iter()
-            .map(|mut it| crate::common::client::read(&mut it).unwrap().status)
-            .collect::<Vec<_>>()
+        calls.into_iter().map(|mut it| client::read(&mut it).unwrap().status).collect::<Vec<_>>()
     };
     assert_eq!(together("/warm"), [200; 8]);
     assert_eq!(upstream.connections(), 8);
@@ -149,13 +151,13 @@ fn many_calls_that_meet_closing_connections_each_get_a_new_one() {
 fn what_is_sent_once_more_has_what_is_left_of_the_time() {
     let service = one_place()
         .set("http_client.idle_timeout", "60s")
-        .set("http_client.timeout", "1500ms")
-        .set("http_client.read_timeout", "1400ms")
+        .set("http_client.timeout", "2s")
+        .set("http_client.read_timeout", "1900ms")
         .start();
     let upstream = Upstream::start(|it| match (it.nth, it.target.as_str()) {
         (_, "/warm") => Answer::new(200, ""),
         (1, _) => Answer::new(200, "").after(Duration::from_secs(30)),
-        _ => Answer::new(200, "").after(Duration::from_millis(800)).ending(End::Nothing),
+        _ => Answer::new(200, "").after(Duration::from_millis(1500)).ending(End::Nothing),
     });
     warm(&service, &upstream);
     let begun = Instant::now();
@@ -163,7 +165,7 @@ fn what_is_sent_once_more_has_what_is_left_of_the_time() {
     call(&service, "GET", &upstream.url("/it"), &[]).problem(504);
 
     let taken = begun.elapsed();
-    assert!((Duration::from_millis(1400)..Duration::from_millis(2100)).contains(&taken), "{taken:?}");
+    assert!((Duration::from_millis(1900)..Duration::from_millis(3000)).contains(&taken), "{taken:?}");
     assert_eq!(upstream.received().len(), 3);
 }
 
@@ -227,4 +229,82 @@ async fn a_body_that_is_a_stream_is_not_sent_twice() {
 
     assert!(matches!(outcome, Err(CallError::Closed(_))), "{:?}", outcome.err());
     assert_eq!(upstream.count("PUT"), 1);
+}
+
+#[test]
+fn a_redirect_is_an_answer_and_nobody_follows_it() {
+    let service = setup().set("http_client.max_per_host", "2").start();
+    let elsewhere = Upstream::start(|_| Answer::new(200, "").after(Duration::from_millis(300)));
+    let to = elsewhere.url("/there");
+    let upstream = Upstream::start(move |it| match it.target.strip_prefix('/').unwrap().split_once('/') {
+        Some((status, "here")) => Answer::new(status.parse().unwrap(), "").header("location", "/it"),
+        Some((status, "tls")) => {
+            Answer::new(status.parse().unwrap(), "").header("location", "https://other/")
+        }
+        Some((status, _)) => {
+            Answer::new(status.parse().unwrap(), "moved").header("location", &to).header("refresh", &to)
+        }
+        None => Answer::new(200, "followed"),
+    });
+    let secret = [("authorization", "Bearer hunter2")];
+    let mut asked = 0;
+    for status in [301, 302, 303, 307, 308] {
+        for (method, place) in [("GET", "there"), ("POST", "there"), ("GET", "here"), ("GET", "tls")] {
+            let answer = call(&service, method, &upstream.url(&format!("/{status}/{place}")), &secret);
+
+            assert_eq!(answer.status, status, "{method} {place}");
+            assert!(answer.header("location").is_some(), "the owner can follow it: {answer:?}");
+            asked += 1;
+        }
+    }
+    assert_eq!(upstream.received().len(), asked, "nor on the same host");
+    assert_eq!(elsewhere.connections(), 0);
+
+    let path = format!("/drill/fetch?url={}", upstream.url("/302/there"));
+    let calls: Vec<_> = (0..4).map(|_| service.begin(&path)).collect();
+    for mut it in calls {
+        assert_eq!(client::read(&mut it).unwrap().status, 302);
+    }
+    assert_eq!(elsewhere.connections(), 0, "what is bound for one host does not run on another");
+    let host = upstream.addr.to_string();
+    let labels = [("host", host.as_str()), ("status", "302")];
+    assert_eq!(service.metric("http_client_request_seconds_count", &labels), 8.0);
+}
+
+#[test]
+fn a_proxy_of_the_environment_is_used_and_said_and_the_host_of_the_url_is_counted() {
+    let proxy = Upstream::start(|_| Answer::new(200, "by the proxy"));
+    let direct = Upstream::start(|_| Answer::new(200, "direct"));
+    let service = setup()
+        .variable("http_proxy", &format!("http://user:hunter2@{}", proxy.addr))
+        .variable("NO_PROXY", "127.0.0.1")
+        .start();
+
+    let answer = call(&service, "GET", "http://elsewhere.invalid/it", &[]);
+
+    assert_eq!(answer.text(), "by the proxy");
+    let [received] = &proxy.received()[..] else { panic!("{:?}", proxy.received()) };
+    assert_eq!(received.target, "http://elsewhere.invalid/it");
+    let host = [("host", "elsewhere.invalid")];
+    assert_eq!(service.metric("http_client_request_seconds_count", &host), 1.0);
+    let line = service.await_line("the proxy", |line| line["variables"].is_string());
+    assert!(line.to_string().contains("http_proxy") && !line.to_string().contains("hunter2"), "{line}");
+    assert_eq!(call(&service, "GET", &direct.url("/it"), &[]).text(), "direct");
+    assert_eq!(proxy.connections(), 1);
+}
+
+#[test]
+fn a_host_that_makes_up_statuses_makes_up_few_series() {
+    let service = setup().start();
+    let upstream = Upstream::start(|it| Answer::new(it.target[1..].parse().unwrap(), ""));
+    for status in 200..300 {
+        let _ = call(&service, "GET", &upstream.url(&format!("/{status}")), &[]);
+    }
+    let host = upstream.addr.to_string();
+    let count = |status| {
+        let labels = [("host", host.as_str()), ("status", status)];
+        service.metric("http_client_request_seconds_count", &labels)
+    };
+    assert_eq!((count("200"), count("231"), count("232")), (1.0, 1.0, 0.0));
+    assert_eq!(count("_OTHER"), 68.0);
 }
