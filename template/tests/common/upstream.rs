@@ -102,7 +102,7 @@ impl Upstream {
         Self::closing_after(PATIENCE, script)
     }
 
-    /// Closes a connection on which nothing came for this long.
+    /// Closes a connection on which nothing came for this long after an answer.
     pub fn closing_after(
         idle: Duration,
         script: impl Fn(&Received) -> Answer + Send + Sync + 'static,
@@ -172,7 +172,8 @@ impl State {
         stream.set_nodelay(true)?;
         let mut reader = BufReader::new(stream);
         for nth in 1.. {
-            stream.set_read_timeout(Some(self.idle))?;
+            // A new connection is not idle, however long its first request takes on a busy machine.
+            stream.set_read_timeout(Some(if nth == 1 { PATIENCE } else { self.idle }))?;
             let Some(received) = receive(&mut reader, nth)? else { return Ok(End::Whole) };
             let answer = (self.script)(&received);
             let of_head = received.method == "HEAD";

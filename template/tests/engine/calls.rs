@@ -88,7 +88,7 @@ fn a_call_that_must_not_be_sent_twice_is_not_and_its_line_names_the_cause() {
                 line["request_id"] == *id && line["level"] == "WARN" && line["message"] != "request"
             });
             let message = line["message"].as_str().unwrap();
-            assert!(message.contains("closed an idle connection"), "{line}");
+            assert!(message.contains("closed a connection that had been idle"), "{line}");
             assert!(message.contains("http_client.idle_timeout"), "{line}");
         }
     }

@@ -58,7 +58,8 @@ impl HttpClient {
     pub fn new(config: &config::HttpClient) -> Result<Self, String> {
         // Once for the process; a second service in it finds the first one's.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let proxies: Vec<_> = PROXIES.into_iter().filter(|name| env::var_os(name).is_some()).collect();
+        let is_set = |name: &&str| env::var_os(name).is_some_and(|value| !value.is_empty());
+        let proxies: Vec<_> = PROXIES.into_iter().filter(is_set).collect();
         if !proxies.is_empty() {
             tracing::info!(variables = ?proxies, "the environment sends calls to other services through a proxy");
         }

@@ -96,8 +96,8 @@ impl From<CallError> for Problem {
             CallError::Closed(error) => {
                 tracing::warn!(
                     error = ?error,
-                    "another service closed an idle connection just when a request was sent on it, which must \
-                     not be sent twice: lower http_client.idle_timeout, or send an idempotency-key"
+                    "another service closed a connection that had been idle instead of answering, and the request \
+                     must not be sent twice: lower http_client.idle_timeout, or send an idempotency-key"
                 );
                 Self::new(StatusCode::BAD_GATEWAY, "Another service does not answer as it should.")
             }
