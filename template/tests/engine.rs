@@ -6,6 +6,7 @@ mod common;
 
 mod engine {
     mod blame;
+    mod calls;
     mod config;
     mod database;
     mod faults;

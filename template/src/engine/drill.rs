@@ -26,13 +26,15 @@ use std::time::{Duration, Instant};
 use std::{io, thread};
 
 use axum::body::Bytes;
-use axum::extract::{Path, State};
-use axum::http::{HeaderMap, HeaderName, HeaderValue};
-use axum::routing::{get, post};
+use axum::extract::{Path, Query, State};
+use axum::http::header::LOCATION;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+use axum::routing::{any, get, post};
 use axum::{Extension, Router};
 use futures_util::future::join;
 use futures_util::{FutureExt, stream};
 use metrics::{describe_histogram, histogram};
+use serde::Deserialize;
 use tokio::net::TcpListener;
 use tokio::runtime::Handle;
 use tokio::sync::OnceCell;
@@ -78,6 +80,7 @@ pub(super) fn routes(links: &Links) -> Router {
         .route("/drill/query/{ms}", get(query))
         .route("/drill/spawned-query/{ms}", get(spawned_query))
         .route("/drill/call/{ms}", get(call))
+        .route("/drill/fetch", any(fetch))
         .route("/drill/both/{query}/{call}", get(both))
         .route("/drill/offload/{ms}", get(offload))
         .route("/drill/offload-panic", get(offload_panic))
@@ -249,6 +252,33 @@ async fn spawned_query(links: State<Links>, ms: Path<u64>) -> Result<(), Problem
 async fn call(State(links): State<Links>, Path(ms): Path<u64>) -> Result<Bytes, Problem> {
     let url = format!("http://{}/{ms}", upstream().await);
     Ok(links.http.send(links.http.get(url)).await?.bytes().await?)
+}
+
+#[derive(Deserialize)]
+struct Fetch {
+    url: String,
+}
+
+/// Calls `?url=` with the method, the body and some headers of the request, and answers what it was answered.
+async fn fetch(
+    State(links): State<Links>,
+    Query(Fetch { url }): Query<Fetch>,
+    method: Method,
+    headers: HeaderMap,
+    Body(body): Body,
+) -> Result<(StatusCode, HeaderMap, Bytes), Problem> {
+    let mut call = links.http.request(method, url);
+    for name in ["authorization", "idempotency-key"] {
+        if let Some(value) = headers.get(name) {
+            call = call.header(name, value);
+        }
+    }
+    if !body.is_empty() {
+        call = call.body(body);
+    }
+    let reply = links.http.send(call).await?;
+    let location = reply.headers().get(LOCATION).map(|location| (LOCATION, location.clone()));
+    Ok((reply.status(), location.into_iter().collect(), reply.bytes().await?))
 }
 
 /// A query and a call side by side.

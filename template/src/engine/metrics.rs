@@ -5,7 +5,7 @@
 //! with `metrics::counter!` and friends, and describe them, or `promtool check metrics` complains.
 
 use std::sync::atomic::Ordering::Relaxed;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use metrics::{Gauge, Histogram, counter, describe_counter, describe_gauge, describe_histogram, gauge};
@@ -46,8 +46,12 @@ pub const HISTOGRAMS: [(&str, &[f64], &str); 10] = [
     ("event_loop_delay_seconds", &LINK_BUCKETS, "Time the main runtime took to run the watchdog's beat."),
 ];
 
-pub const COUNTERS: [(&str, &str); 10] = [
+pub const COUNTERS: [(&str, &str); 11] = [
     ("http_requests_shed_total", "Requests that were not let in: expected_wait, max_wait, queue_full."),
+    (
+        "http_client_retries_total",
+        "Calls to other services that were sent once more, since an idle connection was being closed.",
+    ),
     ("event_loop_long_polls_total", "Polls longer than watchdog.stall_warn."),
     (
         "http_connection_errors_total",
@@ -169,6 +173,34 @@ impl Metrics {
             // A worker tells its busy time when it parks, so the last scrape's may be in this one.
             gauge!("tokio_worker_busy_ratio").set(share.min(1.0));
         }
+    }
+}
+
+/// Handles of series that differ in one label with few values, such as a status.
+#[derive(Debug)]
+pub struct Handles<K, H>(RwLock<Vec<(K, H)>>);
+
+impl<K: Copy + PartialEq, H: Clone> Handles<K, H> {
+    /// The handle for this key. It is registered at first; `register` is told how many there are already.
+    pub fn get(&self, key: K, register: impl FnOnce(usize) -> H) -> H {
+        let find = |handles: &[(K, H)]| {
+            handles.iter().find(|(known, _)| *known == key).map(|(_, handle)| handle.clone())
+        };
+        if let Some(known) = find(&self.0.read().unwrap_or_else(PoisonError::into_inner)) {
+            return known;
+        }
+        let mut handles = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        find(&handles).unwrap_or_else(|| {
+            let handle = register(handles.len());
+            handles.push((key, handle.clone()));
+            handle
+        })
+    }
+}
+
+impl<K, H> Default for Handles<K, H> {
+    fn default() -> Self {
+        Self(RwLock::default())
     }
 }
 

@@ -7,6 +7,7 @@
 pub mod client;
 pub mod database;
 pub mod proxy;
+pub mod upstream;
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -51,6 +51,7 @@ pub(super) fn in_range(c: &Config, key: &str) -> Result<(), String> {
         "http_client.max_per_host" => count(c.http_client.max_per_host, 1, 100_000),
         "http_client.connect_timeout" => time(c.http_client.connect_timeout, MILLISECOND, DAY),
         "http_client.read_timeout" => time(c.http_client.read_timeout, MILLISECOND, DAY),
+        "http_client.idle_timeout" => time(c.http_client.idle_timeout, MILLISECOND, DAY),
         "http_client.body_limit" => count(c.http_client.body_limit.as_u64(), 1, 1 << 32),
         "http_client.timeout" => time(c.http_client.timeout, MILLISECOND, DAY),
         "offload.max_queue" => count(c.offload.max_queue, 0, 1_000_000),

@@ -101,6 +101,12 @@ pub struct HttpClient {
     /// but good answers break off.
     #[serde(with = "humantime_serde")]
     pub read_timeout: Duration,
+    /// A connection on which nothing happened for so long is not used again. It must be lower than the other
+    /// service's own idle timeout (gunicorn closes after 2s, Node and uvicorn after 5s, nginx after 75s). Too high:
+    /// requests are sent on connections that the other service is closing; those that must not be sent twice become
+    /// 502. Too low: more calls wait for a new connection.
+    #[serde(with = "humantime_serde")]
+    pub idle_timeout: Duration,
     /// From the sending to the last byte of the answer, where the call sets none of its own; then 504. Too high: the
     /// request's own timeout comes first, and nobody learns the cause. Too low: slow but good answers are given up.
     #[serde(with = "humantime_serde")]
@@ -240,6 +246,7 @@ impl Default for HttpClient {
             max_per_host: 20,
             connect_timeout: Duration::from_secs(1),
             read_timeout: Duration::from_secs(3),
+            idle_timeout: Duration::from_secs(1),
             timeout: Duration::from_secs(5),
             body_limit: ByteSize::mib(8),
             example_url: "http://127.0.0.1:8080/hello".to_owned(),

@@ -11,6 +11,7 @@ use axum::http::StatusCode;
 use metrics::{Counter, Histogram, counter, histogram};
 
 use crate::engine::ledger::{PHASES, Phase, Phases};
+use crate::engine::metrics::Handles;
 
 /// The meters of all routes. One per service.
 #[derive(Default)]
@@ -24,7 +25,7 @@ pub struct Meters {
     pub route: Arc<str>,
     pub(in crate::engine) long_polls: Counter,
     /// By status; few.
-    durations: RwLock<Vec<(StatusCode, Histogram)>>,
+    durations: Handles<StatusCode, Histogram>,
     /// Registered with the first request that spends time there.
     phases: [OnceLock<Histogram>; PHASES],
 }
@@ -51,7 +52,7 @@ impl Routes {
 impl Meters {
     fn new(method: &'static str, route: Arc<str>) -> Self {
         let long_polls = counter!("event_loop_long_polls_total", "route" => route.to_string());
-        Self { method, route, long_polls, durations: RwLock::default(), phases: Default::default() }
+        Self { method, route, long_polls, durations: Handles::default(), phases: Default::default() }
     }
 
     /// A request has ended.
@@ -68,17 +69,9 @@ impl Meters {
     }
 
     fn duration(&self, status: StatusCode) -> Histogram {
-        let find = |durations: &[(StatusCode, Histogram)]| {
-            durations.iter().find(|(known, _)| *known == status).map(|(_, histogram)| histogram.clone())
-        };
-        if let Some(known) = find(&self.durations.read().unwrap_or_else(PoisonError::into_inner)) {
-            return known;
-        }
-        let histogram = histogram!("http_request_duration_seconds",
-            "method" => self.method, "route" => self.route.to_string(), "status" => status.as_str().to_owned());
-        let mut durations = self.durations.write().unwrap_or_else(PoisonError::into_inner);
-        // Another request may have been first: both handles are of the same series.
-        durations.push((status, histogram.clone()));
-        histogram
+        self.durations.get(status, |_| {
+            histogram!("http_request_duration_seconds",
+                "method" => self.method, "route" => self.route.to_string(), "status" => status.as_str().to_owned())
+        })
     }
 }
