@@ -34,8 +34,8 @@ impl Leftovers {
             let mut words = statement.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
             let (first, second) = (words.next().unwrap_or_default(), words.find(|word| !word.is_empty()));
             let is = |known: &&str| first.eq_ignore_ascii_case(known);
-            self.transaction |= OPENS_TRANSACTION.iter().any(|known| is(known));
-            self.beyond_repair |= BEYOND_REPAIR.iter().any(|known| is(known));
+            self.transaction |= OPENS_TRANSACTION.iter().any(is);
+            self.beyond_repair |= BEYOND_REPAIR.iter().any(is);
             self.session |= CHANGES_SESSION.iter().any(|(known, but_not)| {
                 is(known) && !but_not.iter().any(|not| second.is_some_and(|it| it.eq_ignore_ascii_case(not)))
             }) || is(&"CREATE")
