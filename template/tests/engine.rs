@@ -9,6 +9,7 @@ mod engine {
     mod config;
     mod database;
     mod faults;
+    mod lines;
     mod links;
     mod log;
     mod metrics;
@@ -17,4 +18,5 @@ mod engine {
     mod shutdown;
     mod sqlite;
     mod start;
+    mod stderr;
 }

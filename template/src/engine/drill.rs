@@ -1,5 +1,5 @@
-//! Bottlenecks on demand, to see what the service says about each. Only with the cargo feature `drill`,
-//! which no release enables: these routes do on purpose what the engine exists to prevent.
+//! Bottlenecks on demand, to see what the service says about each. Only with the cargo feature `drill`, with
+//! which a release refuses to start: these routes do on purpose what the engine exists to prevent.
 //!
 //! One for each phase; some need a second request that gets in the way:
 //!
@@ -60,6 +60,7 @@ pub(super) fn routes(links: &Links) -> Router {
         .route("/drill/stream/{ms}", get(async |Path(ms)| (Extension(Stream), slow_stream(ms))))
         .route("/drill/broken-stream", get(async || axum::body::Body::from_stream(broken_stream())))
         .route("/drill/panic", get(panics))
+        .route("/drill/log-crate", get(async || log_as_others_do()))
         .route("/drill/log/{lines}", get(log))
         .route("/drill/hold-places/{ms}", get(hold_places))
         .route("/drill/hold/{ms}", get(hold_writer))
@@ -142,6 +143,15 @@ async fn log(Path(lines): Path<u64>) {
     for task in tasks.collect::<Vec<_>>() {
         let _ = task.await;
     }
+}
+
+/// As a crate does that knows nothing of tracing.
+fn log_as_others_do() {
+    use tracing_log::log;
+    log::warn!("drill: a record");
+    log::info!(target: "drill::other", "drill: a record of another target");
+    log::debug!(target: "drill::fine", "drill: a fine record");
+    log::error!(target: "drill::\"odd\"\n", "drill: a record\nof two lines");
 }
 
 async fn hold_writer(State(links): State<Links>, Path(ms): Path<u64>) -> Result<(), Problem> {

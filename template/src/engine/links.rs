@@ -31,7 +31,7 @@ impl Links {
     /// # Errors
     /// The database cannot be opened or does not fit the `migrations`, or there are no certificates to check other
     /// services with.
-    pub async fn open(config: &Config, migrations: Migrator) -> Result<Self, Box<dyn Error>> {
+    pub async fn open(config: &Config, migrations: Migrator) -> Result<Self, Box<dyn Error + Send + Sync>> {
         let db = db::open(config, migrations, config.database.migrate_on_start).await?;
         match db::look(config).await {
             Ok(notes) => notes.iter().for_each(Note::log),
