@@ -6,6 +6,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 use std::{env, panic};
 
 use clap::{Parser, Subcommand};
@@ -41,6 +42,11 @@ enum Command {
     /// Apply pending database migrations and exit
     Migrate,
 }
+
+/// When the signal comes while routes and background work are being put together, they have this long to be whole, so
+/// that what has begun is told to end. Higher: a start that hangs there is given up late. Lower: its temporary
+/// files stay.
+const BEGUN: Duration = Duration::from_millis(500);
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
@@ -97,14 +103,14 @@ fn serve(loaded: &Loaded<Settings>, logs: &mut Logs) -> Result<Exit, Failure> {
     let control = Control::start(loaded, metrics)?;
     let main = Main::start(config.server.worker_threads)?;
 
-    let Some(links) = control.unless_stopped(&main.handle, open(config.clone())) else {
+    let Some(links) = control.unless_stopped(&main.handle, Duration::ZERO, open(config.clone())) else {
         return Ok(Exit::Clean);
     };
     let links = links?;
     let edge = Edge::new(config, &links);
     control.watch(&main.handle, &links.ledger);
     let listening = listen(config.clone(), loaded.app.clone(), links.clone(), Arc::clone(&edge));
-    let Some(server) = control.unless_stopped(&main.handle, listening) else {
+    let Some(server) = control.unless_stopped(&main.handle, BEGUN, listening) else {
         return Ok(Exit::Clean);
     };
     let server = server?;

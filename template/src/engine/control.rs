@@ -13,6 +13,7 @@ use std::{io, panic, process, thread};
 use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Handle};
 use tokio::signal::unix::{Signal as Signals, SignalKind, signal};
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
@@ -100,19 +101,27 @@ impl Control {
         self.thread.spawn(watchdog.watch());
     }
 
-    /// Runs a step of start-up; None if a signal came first. The step runs on the main runtime while this thread
-    /// waits, so that a step that hangs is given up, even where it blocks its thread.
+    /// Runs a step of start-up; None if a signal came, and the step did not end within `patience` after it. The step
+    /// runs on the main runtime while this thread waits, so that a step that hangs is given up, even where it
+    /// blocks its thread.
     #[expect(clippy::disallowed_methods, reason = "serves the process, not a request")]
     pub fn unless_stopped<T>(
         &self,
         main: &Handle,
+        patience: Duration,
         step: impl Future<Output = T> + Send + 'static,
     ) -> Option<T>
     where
         T: Send + 'static,
     {
-        let step = main.spawn(step);
-        match self.thread.block_on(self.stop.run_until_cancelled(step))? {
+        let mut step = main.spawn(step);
+        let ended = self.thread.block_on(async {
+            tokio::select! {
+                outcome = &mut step => Some(outcome),
+                () = self.stop.cancelled() => timeout(patience, &mut step).await.ok(),
+            }
+        });
+        match ended? {
             Ok(outcome) => Some(outcome),
             Err(panicked) => panic::resume_unwind(panicked.into_panic()),
         }
@@ -146,7 +155,7 @@ async fn receive_signals(
         };
         if stop.is_cancelled() {
             terminal::say("second signal: exiting at once");
-            terminal::finish();
+            terminal::finish(); // unblock: allow(the process ends here)
             process::exit(128 + number);
         }
         health.draining();

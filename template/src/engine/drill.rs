@@ -23,7 +23,7 @@ use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::{Arc, Barrier};
 use std::time::{Duration, Instant};
-use std::{io, thread};
+use std::{fmt, io, thread};
 
 use axum::body::Bytes;
 use axum::extract::{Path, State};
@@ -60,6 +60,7 @@ pub(super) fn routes(links: &Links) -> Router {
         .route("/drill/stream/{ms}", get(async |Path(ms)| (Extension(Stream), slow_stream(ms))))
         .route("/drill/broken-stream", get(async || axum::body::Body::from_stream(broken_stream())))
         .route("/drill/panic", get(panics))
+        .route("/drill/log-moody", get(async || log_what_panics()))
         .route("/drill/log-crate", get(async || log_as_others_do()))
         .route("/drill/log/{lines}", get(log))
         .route("/drill/hold-places/{ms}", get(hold_places))
@@ -143,6 +144,21 @@ async fn log(Path(lines): Path<u64>) {
     for task in tasks.collect::<Vec<_>>() {
         let _ = task.await;
     }
+}
+
+/// Values that panic when they are logged.
+fn log_what_panics() {
+    struct Moody;
+    #[expect(clippy::panic, reason = "the drill")]
+    impl fmt::Debug for Moody {
+        fn fmt(&self, _: &mut fmt::Formatter<'_>) -> fmt::Result {
+            panic!("drill: a mood")
+        }
+    }
+    let span = tracing::info_span!("drill", first = ?Moody, second = tracing::field::Empty);
+    let _entered = span.enter();
+    span.record("second", tracing::field::debug(Moody));
+    tracing::info!(third = ?Moody, "drill: moody");
 }
 
 /// As a crate does that knows nothing of tracing.

@@ -143,6 +143,22 @@ impl Error for Circular {
     }
 }
 
+/// An error that panics when it is asked for its source.
+#[derive(Debug)]
+struct Moody;
+
+impl Display for Moody {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a mood")
+    }
+}
+
+impl Error for Moody {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        panic!("no source")
+    }
+}
+
 #[test]
 fn milliseconds_are_decimals_with_three_places() {
     for (value, wanted) in [
@@ -245,7 +261,9 @@ fn a_value_that_fails_or_panics_leaves_a_whole_line() {
         assert!(line["value"].starts_with("\"half a \\"), "{}", line["value"]);
         assert!(line_as(LogFormat::Text, act).ends_with(" after=2"));
     }
-    assert!(line(|| info!("{Panics}"))["message"].contains("panic"));
+    let error: &(dyn Error + 'static) = &Moody;
+    assert!(line(|| info!(error, after = 2))["error"].starts_with("\"a mood… (a panic"));
+    assert!(line(|| info!("{Panics}"))["message"].contains("was formatted: a panic in Debug)"));
     assert!(line(|| info!("{Fails}"))["message"].contains("could not be formatted"));
 }
 

@@ -66,6 +66,22 @@ fn records_of_crates_that_use_log_are_lines_as_any() {
 }
 
 #[test]
+fn values_that_panic_cost_neither_the_answer_nor_the_log() {
+    let service = setup().start();
+
+    assert_eq!(service.get("/drill/log-moody").status, 200);
+
+    let line = service.await_line("the line", |line| line["message"] == "drill: moody");
+    for value in [&line["third"], &line["spans"][0]["first"], &line["spans"][0]["second"]] {
+        assert!(
+            value.as_str().unwrap().contains("a panic while the value was formatted: drill: a mood"),
+            "{line}"
+        );
+    }
+    assert_eq!(service.stderr().matches("drill: a mood").count(), 3);
+}
+
+#[test]
 fn the_level_chooses_among_records_of_log_as_well() {
     // `service` tells the test where it listens.
     let level = "warn,drill::other=off,drill::fine=debug,service=info,service::engine::drill=error";

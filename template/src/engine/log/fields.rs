@@ -3,6 +3,7 @@
 //! A line must be whole and must be one line, for every value: one that is no number, a name with a quote in it,
 //! a `Debug` that fails or panics, text that would move the cursor or begin another line.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::fmt::{self, Debug, Write};
@@ -288,18 +289,41 @@ fn moves(c: char) -> bool {
 
 /// Somebody else's `Debug` or `Display` may fail or panic. The line goes on behind what it wrote before that.
 fn push_guarded(to: &mut impl Write, value: &dyn Debug) {
-    let outcome = panic::catch_unwind(AssertUnwindSafe(|| write!(to, "{value:?}")));
-    let _ = match outcome {
+    if let Err(why) = guarded(|| write!(to, "{value:?}")) {
+        let _ = write!(to, "… ({why})");
+    }
+}
+
+/// Why it did not write all, if so.
+fn guarded(write: impl FnOnce() -> fmt::Result) -> Result<(), String> {
+    let was = FORMATTING.replace(true);
+    let outcome = panic::catch_unwind(AssertUnwindSafe(write));
+    FORMATTING.set(was);
+    match outcome {
         Ok(Ok(())) => Ok(()),
-        Ok(Err(_)) => to.write_str("… (the value could not be formatted)"),
-        Err(_) => to.write_str("… (a panic while the value was formatted)"),
-    };
+        Ok(Err(_)) => Err("the value could not be formatted".to_owned()),
+        Err(panic) => {
+            let message = panic.downcast_ref::<&str>().copied();
+            let message = message.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+            Err(format!("a panic while the value was formatted: {}", message.unwrap_or("no message")))
+        }
+    }
+}
+
+thread_local! {
+    static FORMATTING: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Whether this thread is writing a value. It may hold a lock of a span meanwhile, so a panic must not be logged from
+/// there: the line tells of it.
+pub(super) fn is_formatting() -> bool {
+    FORMATTING.try_with(Cell::get).unwrap_or_default()
 }
 
 /// An error and its sources, as `outer: inner`. A source that the outer text ends with already is left out.
 fn with_sources(error: &(dyn Error + 'static)) -> String {
     let mut text = String::new();
-    let told = panic::catch_unwind(AssertUnwindSafe(|| {
+    let told = guarded(|| {
         let mut next = Some(error);
         for _ in 0..=SOURCES {
             let Some(error) = next else { break };
@@ -311,12 +335,10 @@ fn with_sources(error: &(dyn Error + 'static)) -> String {
             outcome?;
             next = error.source();
         }
-        Ok::<_, fmt::Error>(())
-    }));
-    match told {
-        Ok(Ok(())) => {}
-        Ok(Err(_)) => text.push_str("… (the error could not be formatted)"),
-        Err(_) => text.push_str("… (a panic while the error was formatted)"),
+        Ok(())
+    });
+    if let Err(why) = told {
+        text.push_str(&format!("… ({why})"));
     }
     text
 }

@@ -78,8 +78,8 @@ pub fn start(config: &Log) -> Result<Logs, String> {
 fn tell(panic: &panic::PanicHookInfo<'_>) {
     terminal::say(panic);
     let thread = thread::current();
-    if thread.name() == Some(WRITER) {
-        return; // its line would come back to it, and make it panic again
+    if fields::is_formatting() || thread.name() == Some(WRITER) {
+        return; // the line that is being written tells of it; the writer's would come back to it
     }
     tracing::error!(
         location = panic.location().map(tracing::field::display),
