@@ -1,11 +1,17 @@
 //! The life of the process, from top to bottom.
 
+// They panic when nobody reads what they print. Use `terminal`.
+#![warn(clippy::print_stdout, clippy::print_stderr)]
+
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
 use std::{env, panic};
 
 use clap::{Parser, Subcommand};
 use service::app::{self, Settings};
+use service::engine::config::Config;
 use service::engine::config::align::TAIL;
 use service::engine::config::load::{self, Loaded};
 use service::engine::control::Control;
@@ -13,8 +19,9 @@ use service::engine::http::edge::Edge;
 use service::engine::http::server::Server;
 use service::engine::links::Links;
 use service::engine::log::{self, Logs};
-use service::engine::shutdown::{self, Exit};
-use service::engine::{commands, metrics};
+use service::engine::shutdown::{self, Exit, Main};
+use service::engine::terminal::{self, LAST_WORDS};
+use service::engine::{commands, metrics, release};
 
 /// Serves until SIGTERM or SIGINT. Exit codes: 0 drained in time, 1 failed, 2 bad arguments or
 /// configuration, 3 work was cut off at the shutdown deadline, 128+n second signal.
@@ -36,15 +43,26 @@ enum Command {
     Migrate,
 }
 
-type Failure = Box<dyn std::error::Error>;
+/// When the signal comes while routes and background work are being put together, they have this long to be whole, so
+/// that what has begun is told to end. Higher: a start that hangs there is given up late. Lower: its temporary
+/// files stay.
+const BEGUN: Duration = Duration::from_millis(500);
+
+type Failure = Box<dyn std::error::Error + Send + Sync>;
 
 fn main() -> ExitCode {
     let args = Args::parse(); // exits 2 on bad arguments
-    let loaded = match load::load(args.config.as_deref(), env::vars_os()) {
+    let exit = run(&args);
+    terminal::finish();
+    exit.into()
+}
+
+fn run(args: &Args) -> Exit {
+    let loaded = match load(args) {
         Ok(loaded) => loaded,
         Err(faults) => {
-            faults.iter().for_each(|fault| eprintln!("error: {fault}"));
-            return Exit::Usage.into();
+            faults.iter().for_each(|fault| terminal::say(format_args!("error: {fault}")));
+            return Exit::Usage;
         }
     };
     let outcome = panic::catch_unwind(|| match args.command {
@@ -52,13 +70,20 @@ fn main() -> ExitCode {
         Some(Command::Check) => commands::check(&loaded),
         Some(Command::Migrate) => commands::migrate(&loaded, app::migrations()),
     });
-    outcome
-        .unwrap_or_else(|_| Err("a panic, see above".into()))
-        .unwrap_or_else(|failure| {
-            eprintln!("error: {failure}");
-            Exit::Failed
-        })
-        .into()
+    outcome.unwrap_or_else(|_| Err("a panic, see above".into())).unwrap_or_else(|failure| {
+        terminal::say(format_args!("error: {failure}"));
+        Exit::Failed
+    })
+}
+
+fn load(args: &Args) -> Result<Loaded<Settings>, Vec<String>> {
+    let advice = release::advice(env::var_os(release::MEANT).as_deref()).map_err(|fault| vec![fault])?;
+    let mut loaded = load::load(args.config.as_deref(), env::vars_os())?;
+    if let Some(advice) = advice {
+        terminal::say(format_args!("warning: {advice}"));
+        loaded.advise(advice);
+    }
+    Ok(loaded)
 }
 
 fn start(loaded: &Loaded<Settings>) -> Result<Exit, Failure> {
@@ -76,24 +101,31 @@ fn serve(loaded: &Loaded<Settings>, logs: &mut Logs) -> Result<Exit, Failure> {
     loaded.log();
     let metrics = metrics::install(logs.counts())?;
     let control = Control::start(loaded, metrics)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(config.server.worker_threads)
-        .enable_all()
-        .build()?;
+    let main = Main::start(config.server.worker_threads)?;
 
-    let Some(links) = control.unless_stopped(&runtime, Links::open(config, app::migrations())) else {
+    let Some(links) = control.unless_stopped(&main.handle, Duration::ZERO, open(config.clone())) else {
         return Ok(Exit::Clean);
     };
     let links = links?;
     let edge = Edge::new(config, &links);
-    control.watch(runtime.handle(), &links.ledger);
-    let server = runtime.block_on(async {
-        let routes = edge.wrap(app::start(&links, &loaded.app));
-        Server::start(&config.server, routes).await
-    })?;
+    control.watch(&main.handle, &links.ledger);
+    let listening = listen(config.clone(), loaded.app.clone(), links.clone(), Arc::clone(&edge));
+    let Some(server) = control.unless_stopped(&main.handle, BEGUN, listening) else {
+        return Ok(Exit::Clean);
+    };
+    let server = server?;
     control.serving(server.addr(), links.db.pulse());
 
     let signal = control.wait_for_signal();
-    logs.drain_before(shutdown::deadline(&signal, config) + TAIL);
-    Ok(shutdown::run(&signal, config, runtime, &server, &edge, &links))
+    logs.drain_before(shutdown::deadline(&signal, config) + TAIL - LAST_WORDS);
+    Ok(shutdown::run(&signal, config, &main.handle, &server, &edge, &links))
+}
+
+async fn open(config: Config) -> Result<Links, Failure> {
+    Links::open(&config, app::migrations()).await
+}
+
+async fn listen(config: Config, settings: Settings, links: Links, edge: Arc<Edge>) -> Result<Server, String> {
+    let routes = edge.wrap(app::start(&links, &settings));
+    Server::start(&config.server, routes).await
 }

@@ -11,6 +11,7 @@ mod engine {
     mod database;
     mod faults;
     mod leftovers;
+    mod lines;
     mod links;
     mod log;
     mod metrics;
@@ -21,4 +22,5 @@ mod engine {
     mod shutdown;
     mod sqlite;
     mod start;
+    mod stderr;
 }

@@ -39,7 +39,40 @@ fn the_default() {
     every_setting_is_in_the_file_with_its_default(&service, &program);
 
     stores_an_item(start(&program, &[]));
+    a_release_with_the_drill_must_be_meant(&service, &program);
     the_status_page_names_every_phase(&service, &[]);
+}
+
+/// What makes a release is the absence of debug assertions; the optimizer takes its time and changes nothing here.
+fn a_release_with_the_drill_must_be_meant(service: &Path, program: &Path) {
+    let name = service.file_name().unwrap().to_str().unwrap();
+    let release = format!("profile.dev.package.{name}.debug-assertions=false");
+    run(cargo(service).args(["build", "--locked", "--all-features", "--config", &release]));
+    let ended = |arguments: &[&str], meant: &str| {
+        let dir = tempfile::tempdir().unwrap();
+        let mut command = Command::new(program);
+        let ended =
+            command.args(arguments).current_dir(dir.path()).env("LONGPOLE_DRILL", meant).output().unwrap();
+        (ended.status.code(), String::from_utf8([ended.stdout, ended.stderr].concat()).unwrap())
+    };
+
+    for arguments in [&[][..], &["check"], &["migrate"]] {
+        let (code, said) = ended(arguments, "yes");
+        assert_eq!(code, Some(2), "{said}");
+        assert!(said.starts_with("error: this release has the cargo feature `drill`"), "{said}");
+        assert!(said.contains("set LONGPOLE_DRILL=1"), "{said}");
+    }
+    let (code, said) = ended(&["check"], "1");
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("\n  advice   this release has the cargo feature `drill`"), "{said}");
+    assert!(said.contains("\nwarning: this release has the cargo feature `drill`"), "{said}");
+    let running = start(program, &[("LONGPOLE_DRILL", "1")]);
+    let is_warning = |line: &serde_json::Value| {
+        line["level"] == "WARN"
+            && line["message"].as_str().unwrap().contains("this release has the cargo feature `drill`")
+    };
+    assert!(running.log().iter().any(is_warning), "{:?}", running.log());
+    assert_eq!(running.stop().code(), Some(0));
 }
 
 /// With the drill built in, which replaces the program.

@@ -8,11 +8,12 @@ use std::future::pending;
 use std::net::SocketAddr;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
-use std::{io, process, thread};
+use std::{io, panic, process, thread};
 
 use tokio::net::TcpListener;
-use tokio::runtime::{Builder, Handle, Runtime};
+use tokio::runtime::{Builder, Handle};
 use tokio::signal::unix::{Signal as Signals, SignalKind, signal};
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
@@ -23,6 +24,7 @@ use super::db::Pulse;
 use super::health::Health;
 use super::ledger::Ledger;
 use super::metrics::Metrics;
+use super::terminal;
 use super::watchdog::Watchdog;
 
 /// Samples of histograms are sorted into their buckets this often. Higher: memory. Lower: wake-ups.
@@ -99,9 +101,30 @@ impl Control {
         self.thread.spawn(watchdog.watch());
     }
 
-    /// Runs a step of start-up; None if a signal came first.
-    pub fn unless_stopped<T>(&self, main: &Runtime, step: impl Future<Output = T>) -> Option<T> {
-        main.block_on(self.stop.run_until_cancelled(step))
+    /// Runs a step of start-up; None if a signal came, and the step did not end within `patience` after it. The step
+    /// runs on the main runtime while this thread waits, so that a step that hangs is given up, even where it
+    /// blocks its thread.
+    #[expect(clippy::disallowed_methods, reason = "serves the process, not a request")]
+    pub fn unless_stopped<T>(
+        &self,
+        main: &Handle,
+        patience: Duration,
+        step: impl Future<Output = T> + Send + 'static,
+    ) -> Option<T>
+    where
+        T: Send + 'static,
+    {
+        let mut step = main.spawn(step);
+        let ended = self.thread.block_on(async {
+            tokio::select! {
+                outcome = &mut step => Some(outcome),
+                () = self.stop.cancelled() => timeout(patience, &mut step).await.ok(),
+            }
+        });
+        match ended? {
+            Ok(outcome) => Some(outcome),
+            Err(panicked) => panic::resume_unwind(panicked.into_panic()),
+        }
     }
 
     /// From now on `/readyz` is 200.
@@ -131,7 +154,8 @@ async fn receive_signals(
             _ = interrupt.recv() => ("SIGINT", 2),
         };
         if stop.is_cancelled() {
-            eprintln!("second signal: exiting at once");
+            terminal::say("second signal: exiting at once");
+            terminal::finish(); // unblock: allow(the process ends here)
             process::exit(128 + number);
         }
         health.draining();

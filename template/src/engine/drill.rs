@@ -1,5 +1,5 @@
-//! Bottlenecks on demand, to see what the service says about each. Only with the cargo feature `drill`,
-//! which no release enables: these routes do on purpose what the engine exists to prevent.
+//! Bottlenecks on demand, to see what the service says about each. Only with the cargo feature `drill`, with
+//! which a release refuses to start: these routes do on purpose what the engine exists to prevent.
 //!
 //! One for each phase; some need a second request that gets in the way:
 //!
@@ -23,7 +23,7 @@ use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::{Arc, Barrier};
 use std::time::{Duration, Instant};
-use std::{io, thread};
+use std::{fmt, io, thread};
 
 use axum::body::Bytes;
 use axum::extract::{Path, Query, State};
@@ -62,6 +62,8 @@ pub(super) fn routes(links: &Links) -> Router {
         .route("/drill/stream/{ms}", get(async |Path(ms)| (Extension(Stream), slow_stream(ms))))
         .route("/drill/broken-stream", get(async || axum::body::Body::from_stream(broken_stream())))
         .route("/drill/panic", get(panics))
+        .route("/drill/log-moody", get(async || log_what_panics()))
+        .route("/drill/log-crate", get(async || log_as_others_do()))
         .route("/drill/log/{lines}", get(log))
         .route("/drill/hold-places/{ms}", get(hold_places))
         .route("/drill/hold/{ms}", get(hold_writer))
@@ -148,6 +150,30 @@ async fn log(Path(lines): Path<u64>) {
     for task in tasks.collect::<Vec<_>>() {
         let _ = task.await;
     }
+}
+
+/// Values that panic when they are logged.
+fn log_what_panics() {
+    struct Moody;
+    #[expect(clippy::panic, reason = "the drill")]
+    impl fmt::Debug for Moody {
+        fn fmt(&self, _: &mut fmt::Formatter<'_>) -> fmt::Result {
+            panic!("drill: a mood")
+        }
+    }
+    let span = tracing::info_span!("drill", first = ?Moody, second = tracing::field::Empty);
+    let _entered = span.enter();
+    span.record("second", tracing::field::debug(Moody));
+    tracing::info!(third = ?Moody, "drill: moody");
+}
+
+/// As a crate does that knows nothing of tracing.
+fn log_as_others_do() {
+    use tracing_log::log;
+    log::warn!("drill: a record");
+    log::info!(target: "drill::other", "drill: a record of another target");
+    log::debug!(target: "drill::fine", "drill: a fine record");
+    log::error!(target: "drill::\"odd\"\n", "drill: a record\nof two lines");
 }
 
 async fn hold_writer(State(links): State<Links>, Path(ms): Path<u64>) -> Result<(), Problem> {

@@ -29,7 +29,10 @@ impl Links {
     /// # Errors
     /// The database cannot be opened or does not fit the `migrations`, or there are no certificates to check other
     /// services with.
-    pub async fn open(config: &Config, migrations: impl Into<Migrations>) -> Result<Self, Box<dyn Error>> {
+    pub async fn open(
+        config: &Config,
+        migrations: impl Into<Migrations>,
+    ) -> Result<Self, Box<dyn Error + Send + Sync>> {
         let db = db::open(config, migrations, config.database.migrate_on_start).await?;
         let ledger = Ledger::new(config);
         let background = Background::new(&ledger);

@@ -4,8 +4,9 @@
 //! once and keeps it, since looking one up by name costs ten times as much as moving it. Add your own
 //! with `metrics::counter!` and friends, and describe them, or `promtool check metrics` complains.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use metrics::{Gauge, Histogram, counter, describe_counter, describe_gauge, describe_histogram, gauge};
@@ -46,7 +47,7 @@ pub const HISTOGRAMS: [(&str, &[f64], &str); 10] = [
     ("event_loop_delay_seconds", &LINK_BUCKETS, "Time the main runtime took to run the watchdog's beat."),
 ];
 
-pub const COUNTERS: [(&str, &str); 11] = [
+pub const COUNTERS: [(&str, &str); 12] = [
     ("http_requests_shed_total", "Requests that were not let in: expected_wait, max_wait, queue_full."),
     (
         "http_client_retries_total",
@@ -64,9 +65,16 @@ pub const COUNTERS: [(&str, &str); 11] = [
     ("log_lines_dropped_total", "Log lines dropped because log.queue_size was reached."),
     ("log_lines_failed_total", "Log lines that the disk refused."),
     ("log_write_errors_total", "Failed writes to the log file."),
+    BUSY,
 ];
 
-pub const GAUGES: [(&str, &str); 18] = [
+/// Its rate, divided by `tokio_workers`, is the share of their time that they were busy.
+const BUSY: (&str, &str) = (
+    "tokio_worker_busy_seconds_total",
+    "Time that the main runtime's workers, all together, were not parked.",
+);
+
+pub const GAUGES: [(&str, &str); 17] = [
     ("http_requests_admitted", "Requests that hold one of admission.max_in_flight places."),
     ("http_requests_queued", "Requests that wait to be let in."),
     ("http_client_in_flight", "Calls to other services that are not finished."),
@@ -83,10 +91,6 @@ pub const GAUGES: [(&str, &str); 18] = [
     ("tokio_workers", "Worker threads of the main runtime."),
     ("tokio_alive_tasks", "Tasks of the main runtime that have not ended."),
     ("tokio_global_queue_depth", "Tasks of the main runtime that wait in its global queue."),
-    (
-        "tokio_worker_busy_ratio",
-        "Share of the workers' time since the last scrape that they were not parked.",
-    ),
     ("background_tasks", "Background tasks that are running."),
 ];
 
@@ -96,7 +100,6 @@ pub struct Metrics {
     handle: PrometheusHandle,
     process: metrics_process::Collector,
     log: Arc<Counts>,
-    busy: Arc<Mutex<Option<(Instant, Duration)>>>,
 }
 
 /// Makes this the recorder of the process. To be called before anything registers a metric.
@@ -117,7 +120,7 @@ pub fn install(log: Arc<Counts>) -> Result<Metrics, String> {
     let process = metrics_process::Collector::default();
     process.describe();
     gauge!("build_info", "name" => env!("CARGO_PKG_NAME"), "version" => env!("CARGO_PKG_VERSION")).set(1);
-    Ok(Metrics { handle, process, log, busy: Arc::default() })
+    Ok(Metrics { handle, process, log })
 }
 
 fn build() -> Result<PrometheusHandle, BuildError> {
@@ -136,10 +139,14 @@ impl Metrics {
     pub fn render(&self, main: Option<&Handle>) -> String {
         self.process.collect();
         self.publish_log();
-        if let Some(main) = main {
-            self.publish_runtime(main);
-        }
-        self.handle.render()
+        let Some(main) = main else { return self.handle.render() };
+        publish_runtime(main);
+        let mut text = self.handle.render();
+        // Written here, since a counter of the registry has whole numbers only.
+        let (name, help) = BUSY;
+        let busy = busy(main).as_secs_f64();
+        text.push_str(&format!("\n# HELP {name} {help}\n# TYPE {name} counter\n{name} {busy}\n"));
+        text
     }
 
     /// Moves recorded samples into their buckets. Without it they pile up between scrapes.
@@ -156,24 +163,19 @@ impl Metrics {
         counter!("log_write_errors_total").absolute(log.write_errors.load(Relaxed));
         gauge!("log_queue_bytes").set(log.queued_bytes() as f64);
     }
+}
 
-    fn publish_runtime(&self, main: &Handle) {
-        let runtime = main.metrics();
-        let workers = runtime.num_workers();
-        gauge!("tokio_workers").set(workers as f64);
-        gauge!("tokio_alive_tasks").set(runtime.num_alive_tasks() as f64);
-        gauge!("tokio_global_queue_depth").set(runtime.global_queue_depth() as f64);
+fn publish_runtime(main: &Handle) {
+    let runtime = main.metrics();
+    gauge!("tokio_workers").set(runtime.num_workers() as f64);
+    gauge!("tokio_alive_tasks").set(runtime.num_alive_tasks() as f64);
+    gauge!("tokio_global_queue_depth").set(runtime.global_queue_depth() as f64);
+}
 
-        let busy: Duration = (0..workers).map(|worker| runtime.worker_total_busy_duration(worker)).sum();
-        let now = Instant::now();
-        let before = self.busy.lock().unwrap_or_else(PoisonError::into_inner).replace((now, busy));
-        if let Some((then, earlier)) = before {
-            let available = (now - then).as_secs_f64() * workers as f64;
-            let share = busy.saturating_sub(earlier).as_secs_f64() / available.max(1e-9);
-            // A worker tells its busy time when it parks, so the last scrape's may be in this one.
-            gauge!("tokio_worker_busy_ratio").set(share.min(1.0));
-        }
-    }
+/// A worker tells its busy time when it parks.
+fn busy(main: &Handle) -> Duration {
+    let runtime = main.metrics();
+    (0..runtime.num_workers()).map(|worker| runtime.worker_total_busy_duration(worker)).sum()
 }
 
 /// Handles of series that differ in one label with few values, such as a status.

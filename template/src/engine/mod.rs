@@ -23,6 +23,8 @@ pub mod links;
 pub mod log;
 pub mod metrics;
 pub mod offload;
+pub mod release;
 pub mod shutdown;
 mod status;
+pub mod terminal;
 mod watchdog;

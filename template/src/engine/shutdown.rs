@@ -14,10 +14,10 @@
 
 use std::process::ExitCode;
 use std::sync::{Arc, mpsc};
-use std::thread;
 use std::time::{Duration, Instant};
+use std::{io, thread};
 
-use tokio::runtime::Runtime;
+use tokio::runtime::{Builder, Handle, Runtime};
 use tracing::{error, info};
 
 use super::config::Config;
@@ -59,12 +59,41 @@ impl From<Exit> for ExitCode {
     }
 }
 
-/// Ends everything but the log. Consumes the runtime: what is still blocked on it dies with the process.
+/// The main runtime. What is still blocked on it when this is dropped dies with the process: tokio's own drop
+/// would wait for it without a bound.
+pub struct Main {
+    pub handle: Handle,
+    runtime: Option<Runtime>,
+}
+
+impl Main {
+    /// # Errors
+    /// The system refuses threads.
+    pub fn start(worker_threads: usize) -> io::Result<Self> {
+        Builder::new_multi_thread().worker_threads(worker_threads).enable_all().build().map(Self::from)
+    }
+}
+
+impl From<Runtime> for Main {
+    fn from(runtime: Runtime) -> Self {
+        Self { handle: runtime.handle().clone(), runtime: Some(runtime) }
+    }
+}
+
+impl Drop for Main {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+/// Ends everything but the log and the runtime.
 #[must_use]
 pub fn run(
     signal: &Signal,
     config: &Config,
-    runtime: Runtime,
+    main: &Handle,
     server: &Server,
     edge: &Edge,
     links: &Links,
@@ -79,36 +108,35 @@ pub fn run(
     info!(requests, "shutdown: no new connections");
     server.stop();
     let connections = server.connections();
-    let drained = within(&runtime, deadline, async move { connections.wait().await });
+    let drained = within(main, deadline, async move { connections.wait().await });
     let mut exit = Exit::Clean;
     if drained {
         info!(requests, "shutdown: requests finished");
     } else {
         exit = Exit::Aborted;
-        cut_off(&runtime, server, edge, &links.ledger);
+        cut_off(main, server, edge, &links.ledger);
     }
 
     let tasks = links.background.running();
     let background = links.background.clone();
-    if within(&runtime, at_least(deadline), background.stop()) {
+    if within(main, at_least(deadline), background.stop()) {
         info!(tasks, "shutdown: background tasks stopped");
     } else {
         exit = Exit::Aborted;
         error!(tasks = links.background.running(), "shutdown: background tasks did not stop in time");
     }
     let db = links.db.clone();
-    if within(&runtime, at_least(deadline), async move { db.close().await }) {
+    if within(main, at_least(deadline), async move { db.close().await }) {
         info!("shutdown: database closed");
     } else {
         exit = Exit::Aborted;
         error!("shutdown: database did not close in time, its work is cut off");
     }
     info!(exit = ?exit, took_ms = millis(signal.at.elapsed()), "shutdown: done");
-    runtime.shutdown_background();
     exit
 }
 
-fn cut_off(runtime: &Runtime, server: &Server, edge: &Edge, ledger: &Ledger) {
+fn cut_off(main: &Handle, server: &Server, edge: &Edge, ledger: &Ledger) {
     for request in ledger.list() {
         REQUEST.sync_scope(Arc::clone(&request), || {
             error!(
@@ -123,7 +151,7 @@ fn cut_off(runtime: &Runtime, server: &Server, edge: &Edge, ledger: &Ledger) {
     edge.exchanges.abort();
     server.abort();
     let connections = server.connections();
-    within(runtime, Instant::now() + ABORT, async move { connections.wait().await });
+    within(main, Instant::now() + ABORT, async move { connections.wait().await });
 }
 
 /// When unfinished requests are cut off.
@@ -133,10 +161,10 @@ pub fn deadline(signal: &Signal, config: &Config) -> Instant {
 }
 
 /// Waits for a future of the main runtime without relying on it: false if it did not end in time.
-fn within(runtime: &Runtime, deadline: Instant, work: impl Future<Output = ()> + Send + 'static) -> bool {
+fn within(main: &Handle, deadline: Instant, work: impl Future<Output = ()> + Send + 'static) -> bool {
     let (done, wait) = mpsc::channel();
     #[expect(clippy::disallowed_methods, reason = "serves the process, not a request")]
-    runtime.spawn(async move {
+    main.spawn(async move {
         work.await;
         let _ = done.send(());
     });

@@ -12,6 +12,7 @@ pub mod upstream;
 use std::collections::BTreeMap;
 use std::fs;
 use std::net::{SocketAddr, TcpStream};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 use std::thread::sleep;
@@ -35,6 +36,8 @@ pub struct Setup {
     variables: BTreeMap<String, String>,
     /// What the shell sets before it: `ulimit`s.
     limits: Vec<String>,
+    /// Where its stderr goes, if not into a file.
+    stderr: Option<Stdio>,
 }
 
 /// A running service; killed when dropped.
@@ -60,7 +63,8 @@ pub fn setup() -> Setup {
     let database = Database::new();
     let url = database.url();
     let dir = tempfile::tempdir().unwrap();
-    let setup = Setup { dir, database, variables: BTreeMap::new(), limits: Vec::new() };
+    let setup = Setup { dir, database, variables: BTreeMap::new(), limits: Vec::new(), stderr: None };
+    let setup = setup.variable("LONGPOLE_DRILL", "1"); // for tests of a release
     setup.set("server.addr", "127.0.0.1:0").set("admin.addr", "127.0.0.1:0").set("database.url", &url)
 }
 
@@ -83,6 +87,12 @@ impl Setup {
         self
     }
 
+    /// A named pipe: see [`hold`].
+    pub fn pipe(self, path: &str) -> Self {
+        assert!(Command::new("mkfifo").arg(self.dir.path().join(path)).status().unwrap().success());
+        self
+    }
+
     /// No file can grow beyond this, as on a full disk.
     pub fn disk(mut self, kilobytes: u32) -> Self {
         self.limits.push(format!("trap '' XFSZ; ulimit -f {kilobytes}"));
@@ -95,7 +105,29 @@ impl Setup {
         self
     }
 
-    fn command(&self) -> Command {
+    /// It asks this resolver and no other. None where this user may not arrange that.
+    pub fn resolver(mut self, addr: &str) -> Option<Self> {
+        let enter =
+            "exec unshare -rm sh -c 'mount --bind resolv.conf /etc/resolv.conf && exec \"$0\"' \"$0\"";
+        self = self.file("resolv.conf", &format!("nameserver {addr}\noptions timeout:30 attempts:5\n"));
+        self.limits.push(enter.to_owned());
+        let may = Command::new("unshare")
+            .args(["-rm", "mount", "--bind", "/etc/hosts", "/etc/resolv.conf"])
+            .output();
+        may.is_ok_and(|ended| ended.status.success()).then_some(self)
+    }
+
+    pub fn without_stderr(mut self) -> Self {
+        self.limits.push("exec 2>&-".to_owned());
+        self
+    }
+
+    pub fn stderr(mut self, to: impl Into<Stdio>) -> Self {
+        self.stderr = Some(to.into());
+        self
+    }
+
+    pub fn command(&self) -> Command {
         let mut command = match self.limits.is_empty() {
             true => Command::new(BINARY),
             false => {
@@ -125,13 +157,20 @@ impl Setup {
         self.start()
     }
 
-    /// Starts it, and waits for its admin listener alone.
-    pub fn start_admin(self) -> Service {
-        let stderr = fs::File::create(self.dir.path().join("stderr")).unwrap();
+    /// Starts it, and waits for nothing.
+    pub fn spawn(mut self) -> Service {
+        let stderr = self.stderr.take();
+        let stderr =
+            stderr.unwrap_or_else(|| fs::File::create(self.dir.path().join("stderr")).unwrap().into());
         let child = Killed(self.command().stderr(stderr).spawn().unwrap());
         let nowhere = SocketAddr::from(([0, 0, 0, 0], 0));
         let (dir, database) = (self.dir, self.database);
-        let mut service = Service { dir, database, public: nowhere, admin: nowhere, child };
+        Service { dir, database, public: nowhere, admin: nowhere, child }
+    }
+
+    /// Starts it, and waits for its admin listener alone.
+    pub fn start_admin(self) -> Service {
+        let mut service = self.spawn();
         service.admin = service.address_in("admin listener ready");
         service
     }
@@ -225,8 +264,13 @@ impl Service {
     }
 
     pub fn stderr(&self) -> String {
-        fs::read_to_string(self.dir.path().join("stderr")).unwrap()
+        without_drill(&fs::read_to_string(self.dir.path().join("stderr")).unwrap())
     }
+}
+
+/// Tests of a release have the drill in it, and stderr says so.
+pub fn without_drill(stderr: &str) -> String {
+    stderr.split_inclusive('\n').filter(|line| !line.contains("LONGPOLE_DRILL")).collect()
 }
 
 pub fn read_log(dir: &Path) -> Vec<Value> {
@@ -240,6 +284,14 @@ pub fn read_log(dir: &Path) -> Vec<Value> {
         }));
     }
     lines
+}
+
+/// Waits until somebody reads a named pipe. Whoever does waits until this is dropped.
+pub fn hold(pipe: &Path) -> fs::File {
+    const O_NONBLOCK: i32 = 0o4000; // of Linux: fails while nobody reads
+    eventually("a reader of the pipe", || {
+        fs::File::options().write(true).custom_flags(O_NONBLOCK).open(pipe).ok()
+    })
 }
 
 /// Polls until there is something, or fails after [`PATIENCE`].

@@ -44,6 +44,58 @@ fn text_is_for_people_and_keeps_to_its_line() {
     assert!(line.contains("nonsense://a\\n2026"), "{line}");
 }
 
+#[test]
+fn records_of_crates_that_use_log_are_lines_as_any() {
+    let service = setup().start();
+
+    service.call("GET", "/drill/log-crate", &[("x-request-id", "others")], b"");
+
+    let found = |message: &str| service.log().into_iter().find(|line| line["message"] == message);
+    let odd = service.await_line("the last", |line| line["message"] == "drill: a record\nof two lines");
+    assert_eq!((&odd["level"], &odd["target"]), (&"ERROR".into(), &"drill::\"odd\"\n".into()));
+    let own = found("drill: a record").unwrap();
+    assert_eq!((&own["level"], &own["target"]), (&"WARN".into(), &"service::engine::drill".into()));
+    let other = found("drill: a record of another target").unwrap();
+    assert_eq!((&other["level"], &other["target"]), (&"INFO".into(), &"drill::other".into()));
+    assert_eq!(found("drill: a fine record"), None, "the level is info");
+    for line in [own, other, odd] {
+        assert_eq!(line["request_id"], "others");
+        let keys: Vec<_> = line.as_object().unwrap().keys().map(String::as_str).collect();
+        assert_eq!(keys, ["level", "message", "request_id", "target", "timestamp", "trace_id"]);
+    }
+}
+
+#[test]
+fn values_that_panic_cost_neither_the_answer_nor_the_log() {
+    let service = setup().start();
+
+    assert_eq!(service.get("/drill/log-moody").status, 200);
+
+    let line = service.await_line("the line", |line| line["message"] == "drill: moody");
+    for value in [&line["third"], &line["spans"][0]["first"], &line["spans"][0]["second"]] {
+        assert!(
+            value.as_str().unwrap().contains("a panic while the value was formatted: drill: a mood"),
+            "{line}"
+        );
+    }
+    assert_eq!(service.stderr().matches("drill: a mood").count(), 3);
+}
+
+#[test]
+fn the_level_chooses_among_records_of_log_as_well() {
+    // `service` tells the test where it listens.
+    let level = "warn,drill::other=off,drill::fine=debug,service=info,service::engine::drill=error";
+    let service = setup().set("log.level", level).start();
+
+    service.get("/drill/log-crate");
+
+    service.await_line("the last", |line| line["message"] == "drill: a record\nof two lines");
+    let log = service.log();
+    let of_drill = |line: &&serde_json::Value| line["message"].as_str().unwrap().starts_with("drill: ");
+    let levels: Vec<_> = log.iter().filter(of_drill).map(|line| &line["level"]).collect();
+    assert_eq!(levels, ["DEBUG", "ERROR"]);
+}
+
 /// A disk that takes `room` bytes and then is full.
 #[derive(Clone, Default)]
 struct Disk(Arc<Mutex<(usize, Vec<u8>)>>);
@@ -109,4 +161,36 @@ fn a_drain_gives_up_at_its_deadline_when_the_disk_hangs() {
     logs.drain(Duration::from_millis(100));
 
     assert!(begun.elapsed() < Duration::from_secs(1), "{:?}", begun.elapsed());
+}
+
+#[test]
+fn a_writer_that_panics_costs_lines_and_not_the_log() {
+    #[derive(Clone, Default)]
+    struct Moody(Disk, Arc<Mutex<bool>>);
+    impl Write for Moody {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            assert!(!*self.1.lock().unwrap(), "a writer in a mood");
+            self.0.write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            panic!("another mood");
+        }
+    }
+    let moody = Moody::default();
+    moody.0.0.lock().unwrap().0 = 100;
+    let mood = |panics| *moody.1.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = panics;
+    mood(true);
+    let (logs, queue) = Logs::over(moody.clone(), 1024);
+    let counts = logs.counts();
+
+    (&queue).write_all(b"one\n").unwrap();
+    eventually("the panic", || (counts.failed.load(Relaxed) == 1).then_some(()));
+    mood(false);
+    moody.1.clear_poison();
+    (&queue).write_all(b"two\n").unwrap();
+    logs.drain(Duration::from_secs(30));
+
+    assert_eq!((counts.written.load(Relaxed), counts.failed.load(Relaxed)), (1, 1));
+    assert_eq!(moody.0.0.lock().unwrap().1, b"two\n");
 }

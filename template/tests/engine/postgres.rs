@@ -1,6 +1,9 @@
 //! What PostgreSQL's errors become, what each connection is told, and what a statement costs on the wire.
 
-use std::time::Duration;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener, UdpSocket};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use axum::body::to_bytes;
 use axum::response::IntoResponse;
@@ -12,7 +15,7 @@ use sqlx::{query, query_scalar, raw_sql};
 use super::blame::{blames, header, line_and_metric_blame, small};
 use super::database::{open, open_with, rows};
 use crate::common::proxy::Proxy;
-use crate::common::{Database, eventually};
+use crate::common::{Database, PATIENCE, Setup, eventually, hold, setup};
 
 /// Asserts what a client sees of it, and that nothing internal is in there.
 async fn becomes(error: sqlx::Error, trouble: Trouble, status: u16) {
@@ -351,4 +354,73 @@ async fn what_lasts_for_a_transaction_alone_costs_no_round_trip() {
     let before = proxy.round_trips();
     run().await;
     assert_eq!(proxy.round_trips() - before, 5, "begin, three statements, commit");
+}
+
+/// A server that offers encryption and then says nothing: its client reads the certificates for it.
+fn encrypting() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let addr = listener.local_addr().unwrap();
+    thread::spawn(move || {
+        let mut kept = Vec::new();
+        for mut client in listener.incoming().map_while(Result::ok) {
+            let mut request = [0; 8];
+            if client.read_exact(&mut request).is_ok() && client.write_all(b"S").is_ok() {
+                kept.push(client);
+            }
+        }
+    });
+    addr
+}
+
+/// Its certificates are in a pipe into which nobody writes, so the thread that reads them hangs.
+fn hanging() -> Setup {
+    let url = format!("postgres://app@{}/app?sslmode=verify-full&sslrootcert=root.crt", encrypting());
+    setup().set("database.url", &url).set("database.startup_timeout", "500ms").pipe("root.crt")
+}
+
+#[test]
+fn a_start_that_hangs_in_a_blocking_call_is_given_up() {
+    let setup = hanging().set("database.startup_timeout", "60s");
+    let pipe = setup.dir.path().join("root.crt");
+    let mut service = setup.start_admin();
+    let _held = hold(&pipe);
+
+    let begun = Instant::now();
+    service.signal("TERM");
+
+    assert_eq!(service.wait(), 0);
+    assert!(begun.elapsed() < Duration::from_secs(3), "{:?}", begun.elapsed());
+}
+
+#[test]
+fn an_end_does_not_wait_for_a_blocking_call_that_hangs() {
+    for (arguments, code) in [(&[][..], 1), (&["check"], 0), (&["migrate"], 1)] {
+        let ended = hanging().run(arguments);
+        assert_eq!(
+            ended.status.code(),
+            Some(code),
+            "{arguments:?}: {}",
+            String::from_utf8_lossy(&ended.stderr)
+        );
+    }
+}
+
+/// A resolver that is asked and never answers. The system's own waits for it, on a thread that nobody can end.
+#[test]
+fn a_start_that_hangs_in_the_resolver_is_given_up() {
+    let setup = setup().set("database.url", "postgres://app@database.example/app").resolver("127.0.0.9");
+    let (Some(setup), Ok(resolver)) = (setup, UdpSocket::bind("127.0.0.9:53")) else {
+        // Not silently: the two tests above hang as a resolver does.
+        println!("skipped: this user may not have a resolver of its own");
+        return;
+    };
+    resolver.set_read_timeout(Some(PATIENCE)).unwrap();
+    let mut service = setup.start_admin();
+    resolver.recv(&mut [0; 512]).expect("it is asked");
+
+    let begun = Instant::now();
+    service.signal("TERM");
+
+    assert_eq!(service.wait(), 0);
+    assert!(begun.elapsed() < Duration::from_secs(3), "{:?}", begun.elapsed());
 }

@@ -180,9 +180,11 @@ impl User {
             9 => drop((&mut *connection).prepare(sqlx::SqlStr::from_static("SELECT n FROM t")).await?),
             10 if self.rng.u8(..4) == 0 => panic!("on purpose"),
             10 if self.rng.u8(..4) == 0 && Database::WRITE == "main" => {
-                drop(raw_sql("SET search_path = pg_catalog, public").execute(&mut *connection).await?);
+                raw_sql("SET search_path = pg_catalog, public").execute(&mut *connection).await?;
             }
-            _ => drop(query("SELECT 1").execute(&mut *connection).await?),
+            _ => {
+                query("SELECT 1").execute(&mut *connection).await?;
+            }
         }
         Ok(())
     }

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::common::{client, eventually, request, setup};
+use crate::common::{client, eventually, hold, request, setup};
 
 #[test]
 fn a_request_in_flight_completes_and_the_last_lines_are_in_the_file() {
@@ -145,4 +145,19 @@ fn background_work_and_tasks_of_requests_are_awaited() {
     let at = |message: &str| log.iter().position(|line| line["message"] == message);
     assert!(at("drill: spawned task ended").unwrap() < at("shutdown: background tasks stopped").unwrap());
     assert!(at("background task stopped").unwrap() < at("shutdown: background tasks stopped").unwrap());
+}
+
+#[test]
+fn a_start_that_blocks_its_thread_is_given_up() {
+    let setup = setup().pipe("certificates").variable("SSL_CERT_FILE", "certificates");
+    let pipe = setup.dir.path().join("certificates");
+    let mut service = setup.start_admin();
+    // Held open, and nothing written: who reads it waits for ever.
+    let _held = hold(&pipe);
+
+    let begun = Instant::now();
+    service.signal("TERM");
+
+    assert_eq!(service.wait(), 0);
+    assert!(begun.elapsed() < Duration::from_secs(3), "{:?}", begun.elapsed());
 }

@@ -36,6 +36,11 @@ impl<A> Loaded<A> {
         self.notes.iter().map(|note| note.to_string().trim().to_owned()).collect()
     }
 
+    /// Adds what is unwise to the alignment report and to the log.
+    pub fn advise(&mut self, advice: String) {
+        self.notes.push(Note::Advice(advice));
+    }
+
     /// Puts into the log what an operator would not expect: clamped defaults and advice.
     pub fn log(&self) {
         self.notes.iter().for_each(Note::log);

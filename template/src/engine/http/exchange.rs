@@ -84,6 +84,9 @@ pub(super) struct Exchange {
     in_flight: Option<Counted>,
 }
 
+/// Where the line of a request comes from.
+pub(in crate::engine) const MODULE: &str = module_path!();
+
 /// nginx's status for a client that left; only metrics and log see it.
 const CLIENT_GONE: u16 = 499;
 

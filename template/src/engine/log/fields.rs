@@ -1,0 +1,368 @@
+//! How does a value stand in a line, whatever it is?
+//!
+//! A line must be whole and must be one line, for every value: one that is no number, a name with a quote in it,
+//! a `Debug` that fails or panics, text that would move the cursor or begin another line.
+
+use std::cell::Cell;
+use std::collections::BTreeMap;
+use std::error::Error;
+use std::fmt::{self, Debug, Write};
+use std::panic::{self, AssertUnwindSafe};
+
+use serde_json::value::RawValue;
+use tracing::field::{Field, Visit};
+use tracing::span::Record;
+use tracing_subscriber::field::RecordFields;
+use tracing_subscriber::fmt::format::Writer;
+use tracing_subscriber::fmt::{FormatFields, FormattedFields};
+
+/// Sources of an error that are told. An error may be its own source.
+const SOURCES: usize = 16;
+/// Below, a duration of milliseconds has exact microseconds in an `i64`, which is the faster way to write it.
+const LONGEST_MS: f64 = 1e12;
+
+/// Writes fields as the inside of a JSON object, each with a comma in front.
+pub(super) struct JsonFields<'a> {
+    pub line: &'a mut String,
+    /// Keys that the object has already.
+    pub own_keys: &'static [&'static str],
+    /// Fields that hold JSON objects already.
+    pub objects: &'static [&'static str],
+    /// A record of the crate `log`: `log.target` and the like are in the line already.
+    pub is_record: bool,
+    pub saw_message: bool,
+}
+
+impl JsonFields<'_> {
+    /// Writes the key; the value is to be pushed behind it.
+    fn key(&mut self, field: &Field) -> &mut String {
+        let name = plain(field.name());
+        self.saw_message |= name == "message";
+        self.line.push_str(",\"");
+        if self.own_keys.contains(&name) || names(field).take(field.index()).any(|other| other == name) {
+            push_escaped(self.line, &self.another_key(field));
+        } else {
+            push_escaped(self.line, name);
+        }
+        self.line.push_str("\":");
+        self.line
+    }
+
+    /// For a field whose key is taken: `field_` in front of it, until it is free.
+    fn another_key(&self, field: &Field) -> String {
+        let all: Vec<_> = names(field).collect();
+        let mut made: Vec<String> = Vec::new();
+        for (at, &name) in all.iter().enumerate().take(field.index() + 1) {
+            if self.own_keys.contains(&name) || all[..at].contains(&name) {
+                let mut key = format!("field_{name}");
+                while all.contains(&key.as_str()) || made.contains(&key) {
+                    key.insert_str(0, "field_");
+                }
+                made.push(key);
+            }
+        }
+        made.pop().unwrap_or_default()
+    }
+
+    // Writing to a `String` cannot fail, but `write!` must be able to say so.
+    fn put(&mut self, field: &Field, value: fmt::Arguments<'_>) {
+        let _ = self.key(field).write_fmt(value);
+    }
+
+    fn put_whole(&mut self, field: &Field, value: fmt::Arguments<'_>) {
+        let places = if is_millis(field) { ".000" } else { "" };
+        self.put(field, format_args!("{value}{places}"));
+    }
+
+    /// A number that readers of JSON would round stands as text.
+    fn put_large(&mut self, field: &Field, value: fmt::Arguments<'_>) {
+        if is_millis(field) {
+            self.put_whole(field, value)
+        } else {
+            self.put(field, format_args!("\"{value}\""))
+        }
+    }
+}
+
+impl Visit for JsonFields<'_> {
+    fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
+        if self.is_record && field.name().starts_with("log.") {
+            return;
+        }
+        let is_object = self.objects.contains(&field.name());
+        let line = self.key(field);
+        if is_object {
+            let _ = write!(line, "{value:?}");
+            return;
+        }
+        line.push('"');
+        push_guarded(&mut Escaped(line), value);
+        line.push('"');
+    }
+
+    fn record_str(&mut self, field: &Field, value: &str) {
+        if self.is_record && field.name().starts_with("log.") {
+            return;
+        }
+        let line = self.key(field);
+        line.push('"');
+        push_escaped(line, value);
+        line.push('"');
+    }
+
+    fn record_error(&mut self, field: &Field, value: &(dyn Error + 'static)) {
+        self.record_str(field, &with_sources(value));
+    }
+
+    fn record_f64(&mut self, field: &Field, value: f64) {
+        if !value.is_finite() {
+            self.key(field).push_str("null");
+        } else if is_millis(field) {
+            push_millis(self.key(field), value);
+        } else {
+            self.put(field, format_args!("{value}"));
+        }
+    }
+
+    fn record_i64(&mut self, field: &Field, value: i64) {
+        self.put_whole(field, format_args!("{value}"));
+    }
+
+    fn record_u64(&mut self, field: &Field, value: u64) {
+        if self.is_record && field.name().starts_with("log.") {
+            return;
+        }
+        self.put_whole(field, format_args!("{value}"));
+    }
+
+    fn record_i128(&mut self, field: &Field, value: i128) {
+        self.put_large(field, format_args!("{value}"));
+    }
+
+    fn record_u128(&mut self, field: &Field, value: u128) {
+        self.put_large(field, format_args!("{value}"));
+    }
+
+    fn record_bool(&mut self, field: &Field, value: bool) {
+        self.put(field, format_args!("{value}"));
+    }
+}
+
+/// Writes fields as ` key=value`, the message as itself.
+pub(super) struct TextFields<'a> {
+    pub line: &'a mut String,
+    /// A record of the crate `log`: `log.target` and the like are in the line already.
+    pub is_record: bool,
+}
+
+impl TextFields<'_> {
+    /// Writes the key; the value is to be pushed behind it.
+    fn key(&mut self, field: &Field) -> OnItsLine<'_> {
+        let mut line = OnItsLine(self.line);
+        let _ = match plain(field.name()) {
+            "message" => line.write_char(' '),
+            name => write!(line, " {name}="),
+        };
+        line
+    }
+}
+
+impl Visit for TextFields<'_> {
+    fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
+        if !(self.is_record && field.name().starts_with("log.")) {
+            push_guarded(&mut self.key(field), value);
+        }
+    }
+
+    fn record_str(&mut self, field: &Field, value: &str) {
+        match field.name() {
+            "message" => self.record_debug(field, &format_args!("{value}")),
+            _ => self.record_debug(field, &value),
+        }
+    }
+
+    fn record_error(&mut self, field: &Field, value: &(dyn Error + 'static)) {
+        self.record_debug(field, &format_args!("{}", with_sources(value)));
+    }
+
+    fn record_f64(&mut self, field: &Field, value: f64) {
+        if is_millis(field) && value.is_finite() {
+            push_millis(self.key(field).0, value);
+        } else {
+            self.record_debug(field, &value);
+        }
+    }
+}
+
+/// Spans keep their fields as the inside of a JSON object, written once, when the span is made.
+pub(super) struct JsonSpans;
+
+impl<'writer> FormatFields<'writer> for JsonSpans {
+    fn format_fields<R: RecordFields>(&self, mut to: Writer<'writer>, fields: R) -> fmt::Result {
+        let mut line = String::new();
+        let (own_keys, objects): (&[_], &[_]) = (&["name"], &[]);
+        fields.record(&mut JsonFields {
+            line: &mut line,
+            own_keys,
+            objects,
+            is_record: false,
+            saw_message: false,
+        });
+        to.write_str(&line)
+    }
+
+    /// The later value of a field takes the place of the earlier.
+    fn add_fields(&self, current: &'writer mut FormattedFields<Self>, fields: &Record<'_>) -> fmt::Result {
+        self.format_fields(current.as_writer(), fields)?;
+        let object = format!("{{{}}}", current.as_str().trim_start_matches(','));
+        let Ok(latest) = serde_json::from_str::<BTreeMap<String, Box<RawValue>>>(&object) else {
+            return Ok(());
+        };
+        current.fields.clear();
+        for (key, value) in latest {
+            current.fields.push_str(",\"");
+            push_escaped(&mut current.fields, &key);
+            current.fields.push_str("\":");
+            current.fields.push_str(value.get());
+        }
+        Ok(())
+    }
+}
+
+/// Text lines do not show spans.
+pub(super) struct NoSpans;
+
+impl<'writer> FormatFields<'writer> for NoSpans {
+    fn format_fields<R: RecordFields>(&self, _: Writer<'writer>, _: R) -> fmt::Result {
+        Ok(())
+    }
+}
+
+/// Writes text as the inside of a JSON string, and so that it stays on its line in every reader's eyes.
+struct Escaped<'a>(&'a mut String);
+
+impl Write for Escaped<'_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        push_escaped(self.0, text);
+        Ok(())
+    }
+}
+
+pub(super) fn push_escaped(line: &mut String, text: &str) {
+    // 0xC2 and 0xE2 begin the characters beyond ASCII that are escaped, among others.
+    let suspicious = |b: &u8| *b < b' ' || matches!(b, b'"' | b'\\' | 0x7f | 0xc2 | 0xe2);
+    let mut rest = text;
+    while let Some(at) = rest.as_bytes().iter().position(suspicious) {
+        let (plain, special) = rest.split_at(at);
+        line.push_str(plain);
+        let mut chars = special.chars();
+        match chars.next() {
+            Some(quoted @ ('"' | '\\')) => line.extend(['\\', quoted]),
+            Some('\n') => line.push_str("\\n"),
+            Some('\t') => line.push_str("\\t"),
+            Some(moving) if moves(moving) => {
+                let _ = write!(line, "\\u{:04x}", u32::from(moving));
+            }
+            harmless => line.extend(harmless),
+        }
+        rest = chars.as_str();
+    }
+    line.push_str(rest);
+}
+
+/// Writes text for people, so that it stays on its line.
+pub(super) struct OnItsLine<'a>(pub &'a mut String);
+
+impl Write for OnItsLine<'_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        for c in text.chars() {
+            if moves(c) { write!(self.0, "{}", c.escape_default())? } else { self.0.push(c) }
+        }
+        Ok(())
+    }
+}
+
+/// Whether a reader may take it for a new line, or move the cursor for it.
+fn moves(c: char) -> bool {
+    c.is_control() || matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// Somebody else's `Debug` or `Display` may fail or panic. The line goes on behind what it wrote before that.
+fn push_guarded(to: &mut impl Write, value: &dyn Debug) {
+    if let Err(why) = guarded(|| write!(to, "{value:?}")) {
+        let _ = write!(to, "… ({why})");
+    }
+}
+
+/// Why it did not write all, if so.
+fn guarded(write: impl FnOnce() -> fmt::Result) -> Result<(), String> {
+    let was = FORMATTING.replace(true);
+    let outcome = panic::catch_unwind(AssertUnwindSafe(write));
+    FORMATTING.set(was);
+    match outcome {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(_)) => Err("the value could not be formatted".to_owned()),
+        Err(panic) => {
+            let message = panic.downcast_ref::<&str>().copied();
+            let message = message.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+            Err(format!("a panic while the value was formatted: {}", message.unwrap_or("no message")))
+        }
+    }
+}
+
+thread_local! {
+    static FORMATTING: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Whether this thread is writing a value. It may hold a lock of a span meanwhile, so a panic must not be logged from
+/// there: the line tells of it.
+pub(super) fn is_formatting() -> bool {
+    FORMATTING.try_with(Cell::get).unwrap_or_default()
+}
+
+/// An error and its sources, as `outer: inner`. A source that the outer text ends with already is left out.
+fn with_sources(error: &(dyn Error + 'static)) -> String {
+    let mut text = String::new();
+    let told = guarded(|| {
+        let mut next = Some(error);
+        for _ in 0..=SOURCES {
+            let Some(error) = next else { break };
+            let before = text.len();
+            let outcome = write!(text, "{}{error}", if before == 0 { "" } else { ": " });
+            if before > 0 && text[..before].ends_with(text[before..].trim_start_matches(": ")) {
+                text.truncate(before);
+            }
+            outcome?;
+            next = error.source();
+        }
+        Ok(())
+    });
+    if let Err(why) = told {
+        text.push_str(&format!("… ({why})"));
+    }
+    text
+}
+
+fn is_millis(field: &Field) -> bool {
+    field.name().ends_with("_ms")
+}
+
+fn push_millis(line: &mut String, value: f64) {
+    let _ = if value.abs() < LONGEST_MS {
+        let micros = (value * 1e3).round() as i64;
+        let (sign, micros) = (if micros < 0 { "-" } else { "" }, micros.unsigned_abs());
+        write!(line, "{sign}{}.{:03}", micros / 1000, micros % 1000)
+    } else {
+        write!(line, "{value:.3}")
+    };
+}
+
+/// `r#type` is called `type`.
+fn plain(name: &'static str) -> &'static str {
+    name.strip_prefix("r#").unwrap_or(name)
+}
+
+/// The names of all fields of the event or span that this one belongs to.
+fn names(field: &Field) -> impl Iterator<Item = &'static str> {
+    field.callsite().0.metadata().fields().iter().map(|field| plain(field.name()))
+}

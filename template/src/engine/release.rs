@@ -1,0 +1,22 @@
+//! Was this program built to serve users?
+
+use std::ffi::OsStr;
+
+/// Where a release with the drill is meant, this variable is `1`.
+pub const MEANT: &str = "LONGPOLE_DRILL";
+
+const HAS_DRILL: bool = cfg!(all(feature = "drill", not(debug_assertions)));
+
+/// What an operator has to know about the build, if anything. `meant` is the value of [`MEANT`].
+///
+/// # Errors
+/// The drill is in a release, and nobody says that it is meant.
+pub fn advice(meant: Option<&OsStr>) -> Result<Option<String>, String> {
+    let what = "this release has the cargo feature `drill` (--all-features enables it): whoever reaches it can block \
+        its event loop, hold its connections and make it panic";
+    match meant {
+        _ if !HAS_DRILL => Ok(None),
+        Some(meant) if meant == "1" => Ok(Some(format!("{what}; {MEANT}=1 says that this is meant"))),
+        _ => Err(format!("{what}. Build it without, or set {MEANT}=1 if that is what you want")),
+    }
+}
