@@ -9,6 +9,7 @@ mod engine {
     mod config;
     mod database;
     mod faults;
+    mod finish;
     mod links;
     mod log;
     mod metrics;

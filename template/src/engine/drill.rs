@@ -64,6 +64,10 @@ pub(super) fn routes(links: &Links) -> Router {
         .route("/drill/hold-places/{ms}", get(hold_places))
         .route("/drill/hold/{ms}", get(hold_writer))
         .route("/drill/insert", get(insert))
+        .route("/drill/two-inserts/{ms}", get(two_inserts))
+        .route("/drill/two-inserts-finished/{ms}", get(two_inserts_finished))
+        .route("/drill/finish/{ms}", get(finish))
+        .route("/drill/given-up-commit", get(given_up_commit))
         .route("/drill/hold-read/{ms}", get(hold_reader))
         .route("/drill/hold-all/{ms}", get(hold_all))
         .route(
@@ -162,6 +166,39 @@ async fn hold_places(State(links): State<Links>, Path(ms): Path<u64>) {
 async fn insert(State(links): State<Links>) -> Result<(), Problem> {
     sqlx::query("INSERT INTO drill VALUES (1)").execute(&links.db.write).await?;
     Ok(())
+}
+
+/// A call between two inserts.
+async fn two_inserts(links: State<Links>, ms: Path<u64>) -> Result<(), Problem> {
+    insert(links.clone()).await?;
+    call(links.clone(), ms).await?;
+    insert(links).await?;
+    tracing::info!("drill: both inserted");
+    Ok(())
+}
+
+async fn two_inserts_finished(links: State<Links>, ms: Path<u64>) -> Result<(), Problem> {
+    context::finish(two_inserts(links, ms)).await
+}
+
+async fn finish(Path(ms): Path<u64>) -> Result<(), Problem> {
+    context::finish(async move {
+        tracing::info!("drill: begun");
+        sleep(Duration::from_millis(ms)).await;
+        Ok::<_, Problem>(())
+    })
+    .await
+}
+
+/// Drops a commit while it is on its way.
+async fn given_up_commit(State(links): State<Links>) -> Result<(), Problem> {
+    loop {
+        let mut transaction = links.db.write.begin().await?;
+        sqlx::query("INSERT INTO drill VALUES (1)").execute(&mut *transaction).await?;
+        if transaction.commit().now_or_never().is_none() {
+            return Ok(());
+        }
+    }
 }
 
 async fn hold_reader(State(links): State<Links>, Path(ms): Path<u64>) -> Result<(), Problem> {

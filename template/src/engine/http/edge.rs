@@ -17,7 +17,7 @@ use axum::extract::{DefaultBodyLimit, MatchedPath, Request};
 use axum::http::{HeaderName, HeaderValue, Method, StatusCode, Version, header};
 use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout_at};
 use tower_layer::layer_fn;
 use tower_service::Service;
 
@@ -28,6 +28,7 @@ use super::problem::Problem;
 use crate::engine::admission::Shed;
 use crate::engine::config::{self, Config};
 use crate::engine::context::{self, REQUEST, REQUEST_ID, RequestId, TRACEPARENT, Trace};
+use crate::engine::finish::Finishing;
 use crate::engine::ledger::{Followed, Phase};
 use crate::engine::links::Links;
 use crate::engine::log::millis;
@@ -50,7 +51,7 @@ impl Edge {
     pub fn new(config: &Config, links: &Links) -> Arc<Self> {
         let config::Server { request_timeout, body_limit, server_timing, .. } = config.server;
         Arc::new(Self {
-            exchanges: Exchanges::new(links.ledger.clone()),
+            exchanges: Exchanges::new(links.ledger.clone(), links.background.tasks()),
             request_timeout,
             body_limit: usize::try_from(body_limit.as_u64()).unwrap_or(usize::MAX),
             server_timing,
@@ -128,7 +129,9 @@ impl Edge {
             trace: Trace::from_headers(request.headers()),
             meters: self.exchanges.routes.meters(method(request.method()), template),
             tells: self.server_timing,
-            tasks: self.links.background.tasks(),
+            home: Arc::clone(&self.exchanges),
+            deadline: Instant::now() + self.request_timeout,
+            finishing: Finishing::default(),
         });
         let connection = request.extensions().get::<Activity>().cloned();
         let request = request.map(|body| Incoming::wrap(body, &context));
@@ -149,7 +152,7 @@ impl Edge {
             exchange.admitted(self.links.admission.enter().await?);
             Ok(handler.await)
         };
-        let (mut response, outcome) = match timeout(self.request_timeout, admitted).await {
+        let (mut response, outcome) = match timeout_at(context.deadline, admitted).await {
             Ok(Ok(Ok(Ok(response)))) => (response, None),
             Ok(Ok(Err(_panic))) => (Problem::internal().into_response(), None), // logged by the panic hook
             Ok(Err(Shed)) => {
