@@ -10,9 +10,11 @@ mod engine {
     mod database;
     mod faults;
     mod finish;
+    mod limit;
     mod links;
     mod log;
     mod metrics;
+    mod owner;
     mod requests;
     mod secrets;
     mod shutdown;

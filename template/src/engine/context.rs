@@ -5,6 +5,7 @@
 //! [`Offload::run`](crate::engine::offload::Offload::run) carry it along, and clippy bans the raw calls.
 
 use std::future::Future;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::http::{HeaderMap, HeaderValue};
@@ -27,6 +28,8 @@ tokio::task_local! {
 pub struct Request {
     pub id: RequestId,
     pub trace: Trace,
+    /// Who has sent it, as far as that can be believed: see `server.trusted_proxies`.
+    pub client: Option<IpAddr>,
     /// Its method and route, and what measures them.
     pub meters: Arc<Meters>,
     /// Where its time goes.

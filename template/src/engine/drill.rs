@@ -83,6 +83,7 @@ pub(super) fn routes(links: &Links) -> Router {
         .route("/drill/offload/{ms}", get(offload))
         .route("/drill/offload-panic", get(offload_panic))
         .route("/drill/read", post(async |Body(body)| body))
+        .route("/drill/collect", post(collect))
         .route("/drill/spawn/{ms}", get(spawn))
         .route("/drill/spawn-beside/{ms}", get(spawn_beside))
         .route("/drill/spawn-block/{ms}", get(spawn_block))
@@ -280,6 +281,12 @@ async fn offload(State(links): State<Links>, Path(ms): Path<u64>) -> Result<(), 
 #[expect(clippy::panic, reason = "the drill")]
 async fn offload_panic(State(links): State<Links>) -> Result<(), Problem> {
     links.offload.run(|| panic!("drill: panic")).await
+}
+
+/// Reads a body whole, and knows nothing of limits.
+async fn collect(body: axum::body::Body) -> Result<String, Problem> {
+    let bytes = axum::body::to_bytes(body, usize::MAX).await.map_err(|_| Problem::internal())?;
+    Ok(bytes.len().to_string())
 }
 
 /// A task that outlives its request.

@@ -1,8 +1,17 @@
 //! A client leaves while its handler is half-way: what is dropped, and what is finished all the same.
 
-use serde_json::Value;
-use sqlx::query_scalar;
+use std::time::Duration;
 
+use axum::Router;
+use axum::routing::get;
+use serde_json::Value;
+use service::engine::context;
+use service::engine::http::problem::Problem;
+use sqlx::query_scalar;
+use tokio::sync::mpsc;
+use tokio::time::{sleep, timeout};
+
+use super::owner::{owner, owner_with};
 use crate::common::{Database, Service, Setup, client, request, setup};
 
 /// A service with an empty table for the drill.
@@ -156,4 +165,61 @@ async fn a_commit_that_nobody_waited_for_is_told() {
     assert_eq!(service.get("/drill/two-inserts/1").status, 200);
     assert!(rows(&service.database).await >= 2);
     assert_eq!(service.log().iter().filter(|line| line["message"] == unknown).count(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[expect(clippy::disallowed_methods, reason = "a test's own")]
+async fn a_stream_that_is_reset_is_a_client_that_leaves() {
+    let service = with_table(setup()).await;
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let client = reqwest::Client::builder().http2_prior_knowledge().tls_certs_only([]).build().unwrap();
+    let url = |path: &str| format!("http://{}{path}", service.public);
+    let leaving = client.get(url("/drill/two-inserts-finished/1500")).header("x-request-id", "reset").send();
+
+    assert!(timeout(Duration::from_millis(500), leaving).await.is_err());
+    // The connection serves others meanwhile.
+    assert_eq!(client.get(url("/drill/sleep/0")).send().await.unwrap().status(), 200);
+
+    let line = service.request_line("reset");
+    assert_eq!((&line["outcome"], &line["finished"]), (&"client_gone".into(), &true.into()));
+    assert_eq!(rows(&service.database).await, 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_panic_in_what_is_finished_is_a_500() {
+    let panics = async || {
+        context::finish(async {
+            let missing = "no number".parse::<i64>().unwrap();
+            Ok::<_, Problem>(missing.to_string())
+        })
+        .await
+    };
+    let owner = owner(Router::new().route("/panic", get(panics))).await;
+
+    let answer = owner.get("/panic");
+
+    answer.problem(500);
+    assert_eq!(owner.line_of(&answer)["outcome"], "server_error");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn behind_the_end_of_its_request_it_has_no_deadline() {
+    let (tell, mut told) = mpsc::unbounded_channel();
+    let outlives = async move || {
+        context::spawn(async move {
+            sleep(Duration::from_millis(300)).await;
+            let finished = context::finish(async {
+                sleep(Duration::from_millis(10)).await;
+                Ok::<_, Problem>(())
+            });
+            let _ = tell.send(finished.await.is_ok());
+        });
+    };
+    let owner = owner_with(Router::new().route("/outlives", get(outlives)), |config| {
+        config.server.request_timeout = Duration::from_millis(200);
+    })
+    .await;
+
+    assert_eq!(owner.get("/outlives").status, 200);
+    assert_eq!(timeout(Duration::from_secs(20), told.recv()).await.unwrap(), Some(true));
 }

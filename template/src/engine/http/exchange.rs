@@ -27,6 +27,8 @@ pub struct Exchanges {
     pub ledger: Ledger,
     pub(super) routes: Routes,
     in_flight: Gauge,
+    /// `log.client_addr`.
+    logs_client: bool,
     /// Cancelled once what is dropped was cut off by us, not left by its client.
     pub(in crate::engine) aborting: CancellationToken,
     /// What requests have started beside themselves; shutdown waits for it with the background tasks.
@@ -42,12 +44,13 @@ impl fmt::Debug for Exchanges {
 }
 
 impl Exchanges {
-    pub(super) fn new(ledger: Ledger, tasks: TaskTracker) -> Arc<Self> {
+    pub(super) fn new(ledger: Ledger, tasks: TaskTracker, logs_client: bool) -> Arc<Self> {
         Arc::new(Self {
             ledger,
             routes: Routes::default(),
             in_flight: gauge!("http_requests_in_flight"),
             aborting: CancellationToken::default(),
+            logs_client,
             tasks,
             finishing: TaskTracker::default(),
         })
@@ -204,6 +207,7 @@ fn log(request: &Request, status: StatusCode, outcome: &str, statement: &Stateme
         phases = %shares,
         // Only where branches waited side by side.
         busy = statement.overlaps().then(|| display(busy)),
+        client_addr = request.client.filter(|_| request.home.logs_client).map(display),
         ended_in = gave_up_in.map(|phase| phase.name()),
         // Only where something went on without its client.
         finished,
