@@ -1,6 +1,6 @@
 //! `server.body_limit` holds for every body, whatever reads it.
 
-use std::io::Read;
+use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
@@ -15,7 +15,7 @@ use service::engine::http::extract;
 use service::engine::http::limit::BodyLimit;
 
 use super::owner::{Owner, owner_with};
-use crate::common::{Response, client, send, setup};
+use crate::common::{PATIENCE, Response, client, send, setup};
 
 const LIMIT: usize = 64 * 1024;
 
@@ -181,6 +181,13 @@ fn a_client_that_sends_everything_first_gets_its_answer_and_no_memory() {
     }
 
     assert!(memory() - before < 30e6, "{before} {}", memory());
+    for chunked in [false, true] {
+        let mut stream = TcpStream::connect(service.public).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        let sent = stream.write_all(&sized("/drill/collect", LARGE / 5, chunked));
+        assert!(sent.is_ok(), "many clients look for no answer once sending has failed: {sent:?}");
+        client::read(&mut stream).unwrap().problem(413);
+    }
     service.await_metric("http_connections", &[], |open| open == 0.0);
-    service.await_metric("http_request_duration_seconds_count", &[("status", "413")], |count| count == 2.0);
+    service.await_metric("http_request_duration_seconds_count", &[("status", "413")], |count| count == 4.0);
 }

@@ -3,7 +3,8 @@
 //! [`server`] accepts connections, [`edge`] opens the account of each request (id, deadline, metrics,
 //! one log line), your handler runs with the extractors of [`extract`], and whatever fails leaves as a
 //! [`problem`], what axum refuses by itself too (`refusal`). [`limit`] bounds the bodies that
-//! come in. [`body`], [`socket`] and [`activity`] watch what is received and sent, since a request ends with its last byte.
+//! come in. [`body`], [`socket`] and [`activity`] watch what is received and sent, since a request ends with its last
+//! byte.
 
 mod activity;
 pub mod body;
