@@ -10,12 +10,15 @@ mod engine {
     mod config;
     mod database;
     mod faults;
+    mod finish;
     mod leftovers;
+    mod limit;
     mod lines;
     mod links;
     mod log;
     mod metrics;
     mod migrations;
+    mod owner;
     mod requests;
     mod secrets;
     mod sequences;

@@ -5,13 +5,17 @@
 //! [`Offload::run`](crate::engine::offload::Offload::run) carry it along, and clippy bans the raw calls.
 
 use std::future::Future;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::http::{HeaderMap, HeaderValue};
 use tokio::task::JoinHandle;
-use tokio_util::task::TaskTracker;
+use tokio::time::Instant;
 use tracing::Instrument;
 
+use super::finish::Finishing;
+pub use super::finish::finish;
+use super::http::exchange::Exchanges;
 use super::http::meters::Meters;
 use super::ledger::{self, Account};
 
@@ -24,14 +28,19 @@ tokio::task_local! {
 pub struct Request {
     pub id: RequestId,
     pub trace: Trace,
+    /// Who has sent it, as far as that can be believed: see `server.trusted_proxies`.
+    pub client: Option<IpAddr>,
     /// Its method and route, and what measures them.
     pub meters: Arc<Meters>,
     /// Where its time goes.
     pub account: Account,
     /// Whether answers may say where the time went: `server.server_timing`.
     pub(super) tells: bool,
-    /// What [`spawn`] starts; shutdown waits for it.
-    pub(super) tasks: TaskTracker,
+    /// What all requests share.
+    pub(super) home: Arc<Exchanges>,
+    /// `server.request_timeout` after its head.
+    pub(super) deadline: Instant,
+    pub(super) finishing: Finishing,
 }
 
 /// The request that this task serves, if any.
@@ -47,7 +56,8 @@ pub fn with_current<R>(read: impl FnOnce(&Request) -> R) -> Option<R> {
 
 /// Starts a task that belongs to the current request: its log lines carry the request's id, what it waits for is
 /// in the request's account until that is closed, and shutdown waits for it until its deadline. It goes on when
-/// the client leaves.
+/// the client leaves. The answer does not wait for it; what the answer waits for, and must still be done when the
+/// client leaves, is for [`finish`].
 ///
 /// For work that lives as long as the process, see [`Background`](super::background::Background).
 pub fn spawn<F>(task: F) -> JoinHandle<F::Output>
@@ -57,8 +67,8 @@ where
     let task = task.in_current_span();
     match current() {
         Some(request) => {
-            let tasks = request.tasks.clone();
-            tasks.spawn(ledger::task(Arc::clone(&request), REQUEST.scope(request, task)))
+            let home = Arc::clone(&request.home);
+            home.tasks.spawn(ledger::task(Arc::clone(&request), REQUEST.scope(request, task)))
         }
         #[expect(clippy::disallowed_methods, reason = "there is no request to carry along")]
         None => tokio::spawn(task),

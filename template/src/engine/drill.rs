@@ -71,6 +71,10 @@ pub(super) fn routes(links: &Links) -> Router {
         .route("/drill/leave-open", get(leave_open))
         .route("/drill/write/{how}/{n}", get(write_two))
         .route("/drill/run-away", get(run_away))
+        .route("/drill/two-inserts/{ms}", get(two_inserts))
+        .route("/drill/two-inserts-finished/{ms}", get(two_inserts_finished))
+        .route("/drill/finish/{ms}", get(finish))
+        .route("/drill/given-up-commit", get(given_up_commit))
         .route("/drill/hold-read/{ms}", get(hold_reader))
         .route("/drill/hold-all/{ms}", get(hold_all))
         .route(
@@ -87,6 +91,7 @@ pub(super) fn routes(links: &Links) -> Router {
         .route("/drill/offload/{ms}", get(offload))
         .route("/drill/offload-panic", get(offload_panic))
         .route("/drill/read", post(async |Body(body)| body))
+        .route("/drill/collect", post(collect))
         .route("/drill/spawn/{ms}", get(spawn))
         .route("/drill/spawn-beside/{ms}", get(spawn_beside))
         .route("/drill/spawn-block/{ms}", get(spawn_block))
@@ -238,6 +243,39 @@ async fn run_away(State(links): State<Links>) -> Result<(), Problem> {
     Ok(())
 }
 
+/// A call between two inserts.
+async fn two_inserts(links: State<Links>, ms: Path<u64>) -> Result<(), Problem> {
+    insert(links.clone()).await?;
+    call(links.clone(), ms).await?;
+    insert(links).await?;
+    tracing::info!("drill: both inserted");
+    Ok(())
+}
+
+async fn two_inserts_finished(links: State<Links>, ms: Path<u64>) -> Result<(), Problem> {
+    context::finish(two_inserts(links, ms)).await
+}
+
+async fn finish(Path(ms): Path<u64>) -> Result<(), Problem> {
+    context::finish(async move {
+        tracing::info!("drill: begun");
+        sleep(Duration::from_millis(ms)).await;
+        Ok::<_, Problem>(())
+    })
+    .await
+}
+
+/// Drops a commit while it is on its way.
+async fn given_up_commit(State(links): State<Links>) -> Result<(), Problem> {
+    loop {
+        let mut transaction = links.db.write.begin().await?;
+        sqlx::query("INSERT INTO drill VALUES (1)").execute(&mut *transaction).await?;
+        if transaction.commit().now_or_never().is_none() {
+            return Ok(());
+        }
+    }
+}
+
 async fn hold_reader(State(links): State<Links>, Path(ms): Path<u64>) -> Result<(), Problem> {
     let _connection = links.db.read.acquire().await?;
     sleep(Duration::from_millis(ms)).await;
@@ -344,6 +382,12 @@ async fn offload(State(links): State<Links>, Path(ms): Path<u64>) -> Result<(), 
 #[expect(clippy::panic, reason = "the drill")]
 async fn offload_panic(State(links): State<Links>) -> Result<(), Problem> {
     links.offload.run(|| panic!("drill: panic")).await
+}
+
+/// Reads a body whole, and knows nothing of limits.
+async fn collect(body: axum::body::Body) -> Result<String, Problem> {
+    let bytes = axum::body::to_bytes(body, usize::MAX).await.map_err(|_| Problem::internal())?;
+    Ok(bytes.len().to_string())
 }
 
 /// A task that outlives its request.

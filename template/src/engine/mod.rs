@@ -3,7 +3,7 @@
 //! An upgrade may replace this folder whole, so keep your changes out of it. In reading order:
 //! [`config`] (every limit), [`log`] and [`metrics`] (what it says), [`control`] (signals and probes on
 //! a thread of their own), [`admission`], [`db`], [`http_client`] and [`offload`] (the links a request waits for),
-//! [`ledger`] (which of them held it up), [`http`] (a request's way in and out), [`context`] (what a request carries), [`background`] and [`shutdown`] (the end).
+//! [`ledger`] (which of them held it up), [`http`] (a request's way in and out), [`context`] (what a request carries), [`finish`] (what goes on without its client), [`background`] and [`shutdown`] (the end).
 
 mod admin;
 pub mod admission;
@@ -15,6 +15,7 @@ pub mod control;
 pub mod db;
 #[cfg(feature = "drill")]
 mod drill;
+pub mod finish;
 pub mod health;
 pub mod http;
 pub mod http_client;

@@ -6,7 +6,7 @@
 //! | step | bound |
 //! |---|---|
 //! | readiness 503, `connection: close`, still accepting | `shutdown.drain_delay` |
-//! | stop accepting, requests in flight finish | `shutdown.grace` |
+//! | stop accepting, requests in flight finish, those too that go on without their clients | `shutdown.grace` |
 //! | cut off what is left, naming each request | [`ABORT`] |
 //! | background tasks stop | the rest of the grace, at least [`CLEAN_UP`] |
 //! | pools close | the rest of the grace, at least [`CLEAN_UP`] |
@@ -108,7 +108,11 @@ pub fn run(
     info!(requests, "shutdown: no new connections");
     server.stop();
     let connections = server.connections();
-    let drained = within(main, deadline, async move { connections.wait().await });
+    let exchanges = Arc::clone(&edge.exchanges);
+    let drained = within(main, deadline, async move {
+        connections.wait().await;
+        exchanges.finish().await;
+    });
     let mut exit = Exit::Clean;
     if drained {
         info!(requests, "shutdown: requests finished");
@@ -151,7 +155,11 @@ fn cut_off(main: &Handle, server: &Server, edge: &Edge, ledger: &Ledger) {
     edge.exchanges.abort();
     server.abort();
     let connections = server.connections();
-    within(main, Instant::now() + ABORT, async move { connections.wait().await });
+    let exchanges = Arc::clone(&edge.exchanges);
+    within(main, Instant::now() + ABORT, async move {
+        connections.wait().await;
+        exchanges.finish().await;
+    });
 }
 
 /// When unfinished requests are cut off.

@@ -58,11 +58,17 @@ async fn create(
     State(app): State<App>,
     Json(draft): Json<Draft>,
 ) -> Result<(StatusCode, Head<2>, Json<Item>), Problem> {
-    let item = store::insert(&app.db, &draft.checked()?).await?;
-    let id = item.id;
-    // Work that the client need not wait for; its log lines carry the request's id all the same.
-    context::spawn(async move { tracing::info!(id, "item created") });
-    let location = HeaderValue::try_from(format!("/items/{id}")).map_err(|_| Problem::internal())?;
+    let name = draft.checked()?;
+    // Two steps that belong together: without `finish`, a client that leaves takes the second away.
+    let item = context::finish(async move {
+        let item = store::insert(&app.db, &name).await?;
+        let id = item.id;
+        // Work that the client need not wait for; its log lines carry the request's id all the same.
+        context::spawn(async move { tracing::info!(id, "item created") });
+        Ok::<_, Problem>(item)
+    })
+    .await?;
+    let location = HeaderValue::try_from(format!("/items/{}", item.id)).map_err(|_| Problem::internal())?;
     Ok((StatusCode::CREATED, [(header::LOCATION, location), etag(&item)?], Json(item)))
 }
 

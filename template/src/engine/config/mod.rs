@@ -7,6 +7,7 @@
 pub mod align;
 mod database;
 pub mod load;
+mod proxies;
 pub mod report;
 
 use std::net::SocketAddr;
@@ -19,6 +20,7 @@ use bytesize::ByteSize;
 use serde::{Deserialize, Serialize};
 
 pub use self::database::Database;
+pub use self::proxies::{ForwardedHeader, Network};
 
 /// The engine's settings. Durations are written `"250ms"`, `"30s"`, `"1m 15s"`; sizes `"64KiB"`, `"1MiB"`. Your own
 /// live in `src/app/settings.rs`, under the key `app`.
@@ -65,6 +67,12 @@ pub struct Server {
     /// Whether answers say where the time went: in the header `server-timing`, and in words where they are 503 or
     /// 504. On: whoever can ask learns about the inside. Off: only the log knows.
     pub server_timing: bool,
+    /// Proxies whose word is taken for who the client is: addresses and networks. Too many: whoever can reach the
+    /// service from there can claim any address. Too few: the client of every request is a proxy.
+    pub trusted_proxies: Vec<Network>,
+    /// The one header in which those proxies name the client. The wrong one: proxies hand through what they do not
+    /// write themselves, so clients can claim any address.
+    pub forwarded_header: ForwardedHeader,
 }
 
 /// How many requests are worked on at once. Probes and metrics are not among them.
@@ -196,6 +204,9 @@ pub struct Log {
     /// the last lines, the ones you will look for, are missing.
     #[serde(with = "humantime_serde")]
     pub drain_timeout: Duration,
+    /// Whether the line of a request has the client's address. On: the log holds data about people, which laws want
+    /// to be protected and deleted. Off: who floods the service is known to the proxy alone.
+    pub client_addr: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -228,6 +239,8 @@ impl Default for Server {
             body_limit: ByteSize::mib(1),
             max_connections: 10_000,
             server_timing: false,
+            trusted_proxies: Vec::new(),
+            forwarded_header: ForwardedHeader::XForwardedFor,
         }
     }
 }
@@ -298,6 +311,7 @@ impl Default for Log {
             max_files: 7,
             queue_size: ByteSize::mib(8),
             drain_timeout: Duration::from_secs(1),
+            client_addr: false,
         }
     }
 }

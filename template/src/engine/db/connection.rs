@@ -187,11 +187,28 @@ impl Transaction {
     /// Makes it all permanent.
     ///
     /// # Errors
-    /// The database refused, or a statement before had failed; nothing was changed.
+    /// The database refused, or a statement before had failed: nothing was changed. Or the answer did not come:
+    /// nobody knows, and the log says so. The same when this is dropped before it is done.
     pub async fn commit(mut self) -> Result<(), sqlx::Error> {
-        raw_sql(driver::COMMIT).execute(&mut self.0).await?;
+        let mut commit = Commit { is_answered: false };
+        let outcome = raw_sql(driver::COMMIT).execute(&mut self.0).await;
+        commit.is_answered = outcome.as_ref().err().is_none_or(|error| !Trouble::is_of_connection(error));
+        outcome?;
         self.0.in_transaction = false;
         Ok(())
+    }
+}
+
+/// A COMMIT on its way. The database may have done it although its answer never came.
+struct Commit {
+    is_answered: bool,
+}
+
+impl Drop for Commit {
+    fn drop(&mut self) {
+        if !self.is_answered {
+            tracing::warn!("commit: nobody knows whether it was done");
+        }
     }
 }
 

@@ -10,6 +10,7 @@ use http_body::{Body as _, Frame, SizeHint};
 
 use super::activity::Answer;
 use super::exchange::Exchange;
+use super::limit::{Limit, TooLarge, drain};
 use crate::engine::context::{REQUEST, Request};
 use crate::engine::ledger::{Entered, Phase, Polling};
 
@@ -27,19 +28,50 @@ const FRAME: usize = 16 * 1024;
 #[derive(Clone, Copy, Debug)]
 pub struct Stream;
 
-/// The request's body: while it is waited for, that is the client's time.
+/// The request's body: while it is waited for, that is the client's time. It ends with an error where it is larger
+/// than it may be.
 pub(super) struct Incoming {
     inner: Body,
     request: Arc<Request>,
     waiting: Option<Entered>,
+    limit: Arc<Limit>,
+    received: u64,
+    refused: bool,
+    /// Whether its client has to be listened to when it was refused.
+    drains: bool,
+    is_http1: bool,
 }
 
 impl Incoming {
-    pub(super) fn wrap(inner: Body, request: &Arc<Request>) -> Body {
-        match inner.is_end_stream() {
-            true => inner,
-            false => Body::new(Self { inner, request: Arc::clone(request), waiting: None }),
+    /// `waits`: the client sends it only once it is asked for (`expect: 100-continue`).
+    pub(super) fn wrap(
+        inner: Body,
+        request: &Arc<Request>,
+        limit: Arc<Limit>,
+        http2: bool,
+        waits: bool,
+    ) -> Body {
+        Body::new(Self {
+            inner,
+            request: Arc::clone(request),
+            waiting: None,
+            limit,
+            received: 0,
+            refused: false,
+            drains: !http2 && !waits,
+            is_http1: !http2,
+        })
+    }
+
+    fn refuse(&mut self) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        self.refused = true;
+        self.waiting = None;
+        let rest = std::mem::take(&mut self.inner);
+        // HTTP/2 tells the client to stop.
+        if self.drains {
+            self.request.home.tasks.spawn(drain(rest));
         }
+        Poll::Ready(Some(Err(axum::Error::new(TooLarge))))
     }
 }
 
@@ -51,7 +83,22 @@ impl http_body::Body for Incoming {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        if self.refused {
+            return Poll::Ready(None);
+        }
+        // What the client has announced: refused before it is asked for.
+        let announced = self.inner.size_hint().lower();
+        if self.limit.refuses(self.received + announced) {
+            return self.refuse();
+        }
         let polled = Pin::new(&mut self.inner).poll_frame(cx);
+        self.drains |= self.is_http1;
+        if let Poll::Ready(Some(Ok(frame))) = &polled {
+            self.received += frame.data_ref().map_or(0, |data| data.len() as u64);
+            if self.limit.refuses(self.received) {
+                return self.refuse();
+            }
+        }
         if polled.is_ready() {
             self.waiting = None;
         } else if self.waiting.is_none() {
@@ -61,7 +108,7 @@ impl http_body::Body for Incoming {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.inner.is_end_stream()
+        self.refused || self.inner.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {

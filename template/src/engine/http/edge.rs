@@ -4,6 +4,7 @@
 //! turns a panic into a 500. It runs after routing, so that it knows the route's template.
 
 use std::convert::Infallible;
+use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
 use std::pin::pin;
 use std::sync::Arc;
@@ -13,21 +14,26 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, MatchedPath, Request};
+use axum::extract::{ConnectInfo, DefaultBodyLimit, MatchedPath, Request};
 use axum::http::{HeaderName, HeaderValue, Method, StatusCode, Version, header};
 use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt;
-use tokio::time::timeout;
+use http_body::Body as _;
+use tokio::time::{Instant, timeout_at};
 use tower_layer::layer_fn;
 use tower_service::Service;
 
 use super::activity::Activity;
 use super::body::{Incoming, Outgoing, Stream};
+use super::client::Proxies;
 use super::exchange::{Exchange, Exchanges};
+use super::limit::{Limit, TooLarge};
 use super::problem::Problem;
+use super::refusal::{Target, reword};
 use crate::engine::admission::Shed;
 use crate::engine::config::{self, Config};
 use crate::engine::context::{self, REQUEST, REQUEST_ID, RequestId, TRACEPARENT, Trace};
+use crate::engine::finish::Finishing;
 use crate::engine::ledger::{Followed, Phase};
 use crate::engine::links::Links;
 use crate::engine::log::millis;
@@ -36,10 +42,18 @@ use crate::engine::log::millis;
 pub struct Edge {
     pub exchanges: Arc<Exchanges>,
     request_timeout: Duration,
-    body_limit: usize,
+    body_limit: u64,
     server_timing: bool,
+    proxies: Proxies,
     draining: AtomicBool,
     links: Links,
+}
+
+/// What of a request the edge has to know behind its handler.
+struct Asked {
+    target: Target,
+    /// None where there is no body.
+    limit: Option<Arc<Limit>>,
 }
 
 /// <https://www.w3.org/TR/server-timing/>; browsers draw it in their network panel.
@@ -50,10 +64,11 @@ impl Edge {
     pub fn new(config: &Config, links: &Links) -> Arc<Self> {
         let config::Server { request_timeout, body_limit, server_timing, .. } = config.server;
         Arc::new(Self {
-            exchanges: Exchanges::new(links.ledger.clone()),
+            exchanges: Exchanges::new(links.ledger.clone(), links.background.tasks(), config.log.client_addr),
             request_timeout,
-            body_limit: usize::try_from(body_limit.as_u64()).unwrap_or(usize::MAX),
+            body_limit: body_limit.as_u64(),
             server_timing,
+            proxies: Proxies::new(&config.server),
             draining: AtomicBool::new(false),
             links: links.clone(),
         })
@@ -64,18 +79,10 @@ impl Edge {
         #[cfg(feature = "drill")]
         let routes = routes.merge(crate::engine::drill::routes(&self.links));
         let edge = Arc::clone(self);
-        routes
-            .fallback(async || Problem::not_found())
-            .method_not_allowed_fallback(async || {
-                Problem::new(
-                    StatusCode::METHOD_NOT_ALLOWED,
-                    "This address does not support the method; see `allow`.",
-                )
-            })
-            .layer((
-                layer_fn(move |route| Serve { edge: Arc::clone(&edge), route }),
-                DefaultBodyLimit::max(self.body_limit),
-            ))
+        routes.layer((
+            layer_fn(move |route| Serve { edge: Arc::clone(&edge), route }),
+            DefaultBodyLimit::disable(), // ours holds for every reader
+        ))
     }
 
     /// From now on every response asks its client to connect anew, elsewhere.
@@ -105,12 +112,12 @@ where
 
     fn call(&mut self, request: Request) -> Self::Future {
         let http1 = request.version() <= Version::HTTP_11;
-        let (exchange, request) = self.edge.open(request, !http1);
+        let (exchange, request, asked) = self.edge.open(request, !http1);
         let handler = self.route.call(request);
         let request = exchange.request();
         // All of it within the scope, the end of a handler that is given up included.
         let answer =
-            REQUEST.scope(exchange.request(), Arc::clone(&self.edge).answer(exchange, http1, handler));
+            REQUEST.scope(exchange.request(), Arc::clone(&self.edge).answer(exchange, http1, asked, handler));
         let answer = Box::pin(answer);
         request.account.poll_ends(Some(Phase::LoopDelay)); // from here on it can go on
         Followed::new(request, answer)
@@ -119,26 +126,49 @@ where
 
 impl Edge {
     /// The head is parsed: the account of the request begins.
-    fn open(&self, request: Request, http2: bool) -> (Exchange, Request) {
+    fn open(&self, request: Request, http2: bool) -> (Exchange, Request, Asked) {
         // What matched no route shares one label, or scanners would make a series for each path they try.
-        let template = request.extensions().get::<MatchedPath>().map_or("_unmatched", MatchedPath::as_str);
+        let template = request.extensions().get::<MatchedPath>().map(MatchedPath::as_str);
+        let target = Target::of(&request, template.is_some());
+        let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
         let context = Arc::new(context::Request {
             account: self.links.ledger.account(), // first: it holds the time
             id: RequestId::from_headers(request.headers()),
             trace: Trace::from_headers(request.headers()),
-            meters: self.exchanges.routes.meters(method(request.method()), template),
+            meters: self.exchanges.routes.meters(method(request.method()), template.unwrap_or("_unmatched")),
+            client: peer.map(|peer| self.proxies.client(peer.0.ip(), request.headers())),
             tells: self.server_timing,
-            tasks: self.links.background.tasks(),
+            home: Arc::clone(&self.exchanges),
+            deadline: Instant::now() + self.request_timeout,
+            finishing: Finishing::default(),
         });
         let connection = request.extensions().get::<Activity>().cloned();
-        let request = request.map(|body| Incoming::wrap(body, &context));
-        (self.exchanges.open(context, connection, http2), request)
+        let (request, limit) = self.limit(request, &context, http2);
+        (self.exchanges.open(context, connection, http2), request, Asked { target, limit })
+    }
+
+    /// Counts what comes in, if there is a body.
+    fn limit(
+        &self,
+        mut request: Request,
+        context: &Arc<context::Request>,
+        http2: bool,
+    ) -> (Request, Option<Arc<Limit>>) {
+        if request.body().is_end_stream() {
+            return (request, None);
+        }
+        let limit = Limit::new(self.body_limit);
+        request.extensions_mut().insert(Arc::clone(&limit));
+        let waits = request.headers().contains_key(header::EXPECT);
+        let wrap = |body| Incoming::wrap(body, context, Arc::clone(&limit), http2, waits);
+        (request.map(wrap), Some(limit))
     }
 
     async fn answer(
         self: Arc<Self>,
         mut exchange: Exchange,
         http1: bool,
+        Asked { target, limit }: Asked,
         handler: impl Future<Output = Result<Response, Infallible>>,
     ) -> Result<Response, Infallible> {
         let context = exchange.request();
@@ -149,8 +179,9 @@ impl Edge {
             exchange.admitted(self.links.admission.enter().await?);
             Ok(handler.await)
         };
-        let (mut response, outcome) = match timeout(self.request_timeout, admitted).await {
-            Ok(Ok(Ok(Ok(response)))) => (response, None),
+        let (mut response, outcome) = match timeout_at(context.deadline, admitted).await {
+            Ok(Ok(Ok(Ok(response)))) if response.status().as_u16() < 400 => (response, None),
+            Ok(Ok(Ok(Ok(response)))) => (reword(response, target, context.meters.method), None),
             Ok(Ok(Err(_panic))) => (Problem::internal().into_response(), None), // logged by the panic hook
             Ok(Err(Shed)) => {
                 (Problem::overloaded("Too many requests are being served.").into_response(), None)
@@ -158,12 +189,16 @@ impl Edge {
             Err(_) => (too_late(&context).into_response(), Some("timeout")),
         };
 
+        let too_large = limit.is_some_and(|limit| limit.was_exceeded());
+        if too_large {
+            response = Problem::from(TooLarge).into_response(); // whatever the handler made of it
+        }
         let is_stream = response.extensions().get::<Stream>().is_some();
         exchange.answered(response.status(), outcome, is_stream);
         let headers = response.headers_mut();
         headers.insert(REQUEST_ID, context.id.header());
         headers.insert(TRACEPARENT, context.trace.header());
-        if http1 && self.draining.load(Relaxed) {
+        if http1 && (too_large || self.draining.load(Relaxed)) {
             headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
         if self.server_timing {

@@ -5,12 +5,13 @@
 //! writes the one log line of the request. The slowest requests are those that get dropped, so they
 //! must not be missing.
 
+use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
-use std::sync::atomic::Ordering::Relaxed;
 
 use axum::http::StatusCode;
 use metrics::{Gauge, gauge};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 use tracing::info;
 
 use super::activity::{Activity, Answer};
@@ -26,51 +27,67 @@ pub struct Exchanges {
     pub ledger: Ledger,
     pub(super) routes: Routes,
     in_flight: Gauge,
-    aborting: AtomicBool,
+    /// `log.client_addr`.
+    logs_client: bool,
+    /// Cancelled once what is dropped was cut off by us, not left by its client.
+    pub(in crate::engine) aborting: CancellationToken,
+    /// What requests have started beside themselves; shutdown waits for it with the background tasks.
+    pub(in crate::engine) tasks: TaskTracker,
+    /// What is done whether or not the client is still there; shutdown waits for it with the requests.
+    pub(in crate::engine) finishing: TaskTracker,
+}
+
+impl fmt::Debug for Exchanges {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Exchanges").finish_non_exhaustive()
+    }
 }
 
 impl Exchanges {
-    pub(super) fn new(ledger: Ledger) -> Arc<Self> {
+    pub(super) fn new(ledger: Ledger, tasks: TaskTracker, logs_client: bool) -> Arc<Self> {
         Arc::new(Self {
             ledger,
             routes: Routes::default(),
             in_flight: gauge!("http_requests_in_flight"),
-            aborting: AtomicBool::default(),
+            aborting: CancellationToken::default(),
+            logs_client,
+            tasks,
+            finishing: TaskTracker::default(),
         })
     }
 
-    pub(super) fn open(
-        self: &Arc<Self>,
-        request: Arc<Request>,
-        connection: Option<Activity>,
-        http2: bool,
-    ) -> Exchange {
+    pub(super) fn open(&self, request: Arc<Request>, connection: Option<Activity>, http2: bool) -> Exchange {
         let slot = self.ledger.open(Arc::clone(&request));
         if let Some(connection) = &connection {
             connection.begin_request(http2);
         }
         let in_flight = Counted::enter(&self.in_flight);
         Exchange {
-            exchanges: Arc::clone(self),
             request,
             connection,
             slot,
             place: None,
             status: None,
             until_head: None,
+            finished: None,
             in_flight: Some(in_flight),
         }
     }
 
     /// From now on a request that is dropped was cut off by us, not left by its client.
     pub(in crate::engine) fn abort(&self) {
-        self.aborting.store(true, Relaxed);
+        self.aborting.cancel();
+    }
+
+    /// Waits for what goes on without its client. For the shutdown: no request begins any more.
+    pub(in crate::engine) async fn finish(&self) {
+        self.finishing.close();
+        self.finishing.wait().await;
     }
 }
 
 /// One request between its head and its last byte.
-pub(super) struct Exchange {
-    exchanges: Arc<Exchanges>,
+pub(in crate::engine) struct Exchange {
     request: Arc<Request>,
     connection: Option<Activity>,
     /// Where the ledger has it.
@@ -80,6 +97,8 @@ pub(super) struct Exchange {
     status: Option<(StatusCode, &'static str)>,
     /// The phases of a stream that go into the metrics.
     until_head: Option<Phases>,
+    /// Whether what went on without its client has come to its end.
+    pub(in crate::engine) finished: Option<bool>,
     /// None once it is closed.
     in_flight: Option<Counted>,
 }
@@ -149,18 +168,36 @@ impl Exchange {
         }
         self.place = None;
         let statement = self.request.account.close();
-        self.exchanges.ledger.close(self.slot);
+        self.request.home.ledger.close(self.slot);
         if let Some(connection) = &self.connection {
             connection.end_request();
         }
         let phases = self.until_head.as_ref().unwrap_or(&statement.shares);
         self.request.meters.record(status, statement.duration, phases);
-        REQUEST.sync_scope(self.request(), || log(&self.request, status, outcome, &statement));
+        REQUEST.sync_scope(self.request(), || {
+            log(&self.request, status, outcome, &statement, self.finished);
+        });
+    }
+
+    /// Everything that is open of it. What stays behind is closed.
+    fn take(&mut self) -> Self {
+        // Its client is gone: for the connection, this is the end of the request.
+        self.connection.take().inspect(Activity::end_request);
+        Self {
+            request: Arc::clone(&self.request),
+            connection: None,
+            slot: self.slot,
+            place: self.place.take(),
+            status: self.status,
+            until_head: self.until_head.take(),
+            finished: self.finished,
+            in_flight: self.in_flight.take(),
+        }
     }
 }
 
 /// The one line of a request.
-fn log(request: &Request, status: StatusCode, outcome: &str, statement: &Statement) {
+fn log(request: &Request, status: StatusCode, outcome: &str, statement: &Statement, finished: Option<bool>) {
     let Statement { duration, shares, busy, gave_up_in } = statement;
     info!(
         target: "request",
@@ -173,17 +210,24 @@ fn log(request: &Request, status: StatusCode, outcome: &str, statement: &Stateme
         phases = %shares,
         // Only where branches waited side by side.
         busy = statement.overlaps().then(|| display(busy)),
+        client_addr = request.client.filter(|_| request.home.logs_client).map(display),
         ended_in = gave_up_in.map(|phase| phase.name()),
+        // Only where something went on without its client.
+        finished,
         "request"
     );
 }
 
 impl Drop for Exchange {
     fn drop(&mut self) {
-        let gone = StatusCode::from_u16(CLIENT_GONE).unwrap_or(StatusCode::BAD_REQUEST);
-        if self.exchanges.aborting.load(Relaxed) {
+        if self.in_flight.is_none() {
+            return;
+        }
+        let request = Arc::clone(&self.request);
+        if request.home.aborting.is_cancelled() {
             self.close(StatusCode::SERVICE_UNAVAILABLE, "aborted");
-        } else {
+        } else if !request.finishing.keep(|| self.take()) {
+            let gone = StatusCode::from_u16(CLIENT_GONE).unwrap_or(StatusCode::BAD_REQUEST);
             self.close(gone, "client_gone");
         }
     }

@@ -2,14 +2,19 @@
 //!
 //! [`server`] accepts connections, [`edge`] opens the account of each request (id, deadline, metrics,
 //! one log line), your handler runs with the extractors of [`extract`], and whatever fails leaves as a
-//! [`problem`]. [`body`], [`socket`] and [`activity`] watch what is received and sent, since a request ends with its last byte.
+//! [`problem`], what axum refuses by itself too (`refusal`). [`limit`] bounds the bodies that
+//! come in. [`body`], [`socket`] and [`activity`] watch what is received and sent, since a request ends with its last
+//! byte.
 
 mod activity;
 pub mod body;
+mod client;
 pub mod edge;
 pub mod exchange;
 pub mod extract;
+pub mod limit;
 pub mod meters;
 pub mod problem;
+mod refusal;
 pub mod server;
 mod socket;

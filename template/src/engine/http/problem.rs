@@ -113,6 +113,34 @@ impl IntoResponse for Problem {
     }
 }
 
+/// serde's words for a wrong value, without the names of Rust types.
+pub(super) fn without_types(text: &str) -> String {
+    /// What stands before the name of a type, and what clients know instead; longer ones first.
+    const TYPES: [(&str, &str); 10] = [
+        ("any variant of untagged enum ", "any of the known forms"),
+        ("internally tagged enum ", "an object"),
+        ("adjacently tagged enum ", "an object"),
+        ("tuple struct ", "an array"),
+        ("unit struct ", "null"),
+        ("struct variant ", "an object"),
+        ("tuple variant ", "an array"),
+        ("unit variant ", "null"),
+        ("struct ", "an object"),
+        ("enum ", "one of the known forms"),
+    ];
+    let is_of_name = |c: char| c.is_alphanumeric() || "_:<>".contains(c);
+    let mut text = text.to_owned();
+    for (words, known) in TYPES {
+        // Only where serde names what it has expected: a client's own text stands in quotes before that.
+        let begin = if known.starts_with("any ") { 0 } else { text.rfind("expected ").unwrap_or(text.len()) };
+        let Some(at) = text[begin..].find(words).map(|at| begin + at) else { continue };
+        let name = at + words.len();
+        let end = text[name..].find(|c| !is_of_name(c)).map_or(text.len(), |length| name + length);
+        text.replace_range(at..end, known);
+    }
+    text
+}
+
 /// Where the time went.
 fn spent(request: &context::Request) -> String {
     let (age, shares) = (request.account.age(), request.account.shares());

@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
+use axum::extract::ConnectInfo;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -146,7 +147,9 @@ impl Acceptor {
             loop {
                 let Ok(slot) = Arc::clone(&self.slots).acquire_owned().await else { return };
                 match listener.accept().await {
-                    Ok((stream, _)) => drop(self.connections.spawn(self.clone().connection(stream, slot))),
+                    Ok((stream, peer)) => {
+                        drop(self.connections.spawn(self.clone().connection(stream, peer, slot)));
+                    }
                     Err(error) if is_of_the_peer(&error) => {}
                     Err(error) => {
                         tracing::error!(error = %error, "cannot accept connections");
@@ -158,7 +161,7 @@ impl Acceptor {
         tokio::select! { _ = stopping => {}, () = accepting => {} }
     }
 
-    async fn connection(self, stream: TcpStream, _slot: OwnedSemaphorePermit) {
+    async fn connection(self, stream: TcpStream, peer: SocketAddr, _slot: OwnedSemaphorePermit) {
         let _open = Counted::enter(&self.open);
         // Answers are written whole; waiting for more to send along only delays them.
         let _ = stream.set_nodelay(true);
@@ -174,6 +177,7 @@ impl Acceptor {
         let service = service_fn(|request: hyper::Request<Incoming>| {
             let mut request = request.map(Body::new);
             request.extensions_mut().insert(activity.clone());
+            request.extensions_mut().insert(ConnectInfo(peer));
             self.router.clone().call(request)
         });
         let mut connection = pin!(self.http.serve_connection_with_upgrades(TokioIo::new(socket), service));

@@ -157,6 +157,10 @@ impl Account {
         Statement { duration, shares, busy, gave_up_in }
     }
 
+    pub(in crate::engine) fn is_closed(&self) -> bool {
+        self.lock().closed
+    }
+
     /// Books up to now. The clock is read under the lock, so that no piece is booked twice.
     fn booked(&self) -> (u64, MutexGuard<'_, State>) {
         let mut state = self.lock();

@@ -1,0 +1,337 @@
+//! What an owner of an axum router expects: their fallbacks, axum's own extractors, the client's address. The
+//! routes are the test's own, with the engine's edge and server around them.
+
+use std::io::Read;
+use std::net::SocketAddr;
+use std::sync::OnceLock;
+
+use axum::extract::{ConnectInfo, Extension, MatchedPath, Path, Query, RawQuery};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::IntoResponse;
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use service::engine::config::Config;
+use service::engine::http::edge::Edge;
+use service::engine::http::extract::{self, ClientAddr};
+use service::engine::http::server::Server;
+use service::engine::links::Links;
+use service::engine::log::{self, Logs};
+use sqlx::migrate::Migrator;
+use tempfile::TempDir;
+
+use crate::common::{Database, Response, client, eventually, read_log, request, send, setup};
+
+/// A service of these routes, in the process of the test.
+pub struct Owner {
+    pub addr: SocketAddr,
+    _server: Server,
+    _database: Database,
+}
+
+pub async fn owner(routes: Router) -> Owner {
+    owner_with(routes, |_| {}).await
+}
+
+pub async fn owner_with(routes: Router, change: impl FnOnce(&mut Config)) -> Owner {
+    logs(); // before the first line
+    let database = Database::new();
+    let mut config = Config::default();
+    config.database.url = database.url();
+    config.server.addr = SocketAddr::from(([127, 0, 0, 1], 0));
+    config.log.client_addr = true;
+    change(&mut config);
+    let links = Links::open(&config, Migrator::with_migrations(Vec::new())).await.unwrap();
+    let edge = Edge::new(&config, &links);
+    let server = Server::start(&config.server, edge.wrap(routes)).await.unwrap();
+    Owner { addr: server.addr(), _server: server, _database: database }
+}
+
+/// The folder of the log. One for the process, as in a service.
+fn logs() -> &'static TempDir {
+    static LOGS: OnceLock<(TempDir, Logs)> = OnceLock::new();
+    let (dir, _) = LOGS.get_or_init(|| {
+        let dir = tempfile::tempdir().unwrap();
+        let mut config = Config::default().log;
+        config.dir = dir.path().join("logs");
+        (dir, log::start(&config).unwrap())
+    });
+    dir
+}
+
+/// The first line that is wanted.
+fn line(what: &str, wanted: impl Fn(&Value) -> bool) -> Value {
+    eventually(what, || read_log(logs().path()).into_iter().find(&wanted))
+}
+
+impl Owner {
+    fn call(&self, method: &str, path: &str, headers: &[(&str, &str)]) -> Response {
+        send(self.addr, &request(method, path, headers, b""))
+    }
+
+    pub fn get(&self, path: &str) -> Response {
+        self.call("GET", path, &[])
+    }
+
+    fn post(&self, path: &str, kind: &str, body: &[u8]) -> Response {
+        send(self.addr, &request("POST", path, &[("content-type", kind)], body))
+    }
+
+    /// The line of the request that got this answer.
+    pub fn line_of(&self, answer: &Response) -> Value {
+        let id = answer.header("x-request-id").unwrap();
+        line("request line", |line| line["message"] == "request" && line["request_id"] == id)
+    }
+
+    /// Asserts a 500 that says nothing of the inside, and an error in the log that does.
+    fn mistake_of_ours(&self, answer: &Response, named: &str) {
+        let told = answer.problem(500).to_string();
+        assert!(!told.contains(named), "{told}");
+        let id = answer.header("x-request-id").unwrap();
+        let error = line("error", |line| line["level"] == "ERROR" && line["request_id"] == id);
+        assert!(error.to_string().contains(named), "{error}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_fallbacks_the_engine_answers() {
+    let owner = owner(Router::new().route("/a", get(async || "a"))).await;
+
+    let missing = owner.get("/b");
+    assert_eq!(missing.problem(404)["detail"], "There is nothing at this address.");
+    assert_eq!(owner.line_of(&missing)["route"], "_unmatched");
+    let refused = owner.call("DELETE", "/a", &[]);
+    refused.problem(405);
+    assert_eq!(refused.header("allow"), Some("GET,HEAD"));
+    assert_eq!(owner.line_of(&refused)["route"], "/a");
+    let mut head = String::new();
+    client::open(owner.addr, &request("HEAD", "/b", &[], b"")).read_to_string(&mut head).unwrap();
+    assert!(head.starts_with("HTTP/1.1 404") && head.ends_with("\r\n\r\n"), "{head}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_owners_fallbacks_win() {
+    let inner =
+        Router::new().route("/x", get(async || "x")).fallback(async || (StatusCode::NOT_FOUND, "inner"));
+    let routes = Router::new()
+        .route("/a", get(async || "a"))
+        .nest("/inner", inner)
+        .fallback(async || (StatusCode::GONE, "outer"))
+        .method_not_allowed_fallback(async || (StatusCode::METHOD_NOT_ALLOWED, "not this way"));
+    let owner = owner(routes).await;
+
+    for (path, status, text) in
+        [("/a", 200, "a"), ("/b", 410, "outer"), ("/inner/x", 200, "x"), ("/inner/y", 404, "inner")]
+    {
+        let answer = owner.get(path);
+        assert_eq!((answer.status, answer.text().as_str()), (status, text), "{path}");
+    }
+    assert_eq!(owner.line_of(&owner.get("/inner/y"))["route"], "_unmatched");
+    let refused = owner.call("DELETE", "/a", &[]);
+    assert_eq!((refused.status, refused.text().as_str()), (405, "not this way"));
+    assert_eq!(refused.header("allow"), Some("GET,HEAD"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_service_as_fallback_wins_and_its_silence_gets_words() {
+    let files = Router::new().route("/file", get(async || "content"));
+    let owner = owner(Router::new().route("/a", get(async || "a")).fallback_service(files)).await;
+
+    assert_eq!(owner.get("/file").text(), "content");
+    let missing = owner.get("/other");
+    missing.problem(404);
+    assert_eq!(owner.line_of(&missing)["route"], "_unmatched");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_handler_answers_stays() {
+    let routes = Router::new()
+        .route("/missing", get(async || StatusCode::NOT_FOUND))
+        .route("/text", get(async || (StatusCode::BAD_REQUEST, "no")))
+        .route("/busy", get(async || StatusCode::SERVICE_UNAVAILABLE))
+        .route(
+            "/page",
+            get(async || (StatusCode::BAD_GATEWAY, [(header::CONTENT_TYPE, "text/html")], "<p>no")),
+        )
+        .route(
+            "/plain",
+            get(async || (StatusCode::BAD_GATEWAY, [(header::CONTENT_TYPE, "text/plain")], "no")),
+        )
+        .route("/never", get(async || (StatusCode::METHOD_NOT_ALLOWED, [(header::ALLOW, "PUT")])));
+    let owner = owner(routes).await;
+
+    for (path, status, text) in [
+        ("/missing", 404, ""),
+        ("/text", 400, "no"),
+        ("/busy", 503, ""),
+        ("/page", 502, "<p>no"),
+        ("/plain", 502, "no"),
+        ("/never", 405, ""),
+    ] {
+        let answer = owner.get(path);
+        assert_eq!((answer.status, answer.text().as_str()), (status, text), "{path}");
+    }
+    assert_eq!(owner.get("/never").header("allow"), Some("PUT"));
+}
+
+#[derive(Clone)]
+struct Absent;
+
+#[derive(Deserialize)]
+struct Draft {
+    _name: String,
+}
+
+/// Cannot be written as JSON.
+struct Unwritable;
+
+impl Serialize for Unwritable {
+    fn serialize<S: serde::Serializer>(&self, _: S) -> Result<S::Ok, S::Error> {
+        Err(serde::ser::Error::custom("secret of the inside"))
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_axum_refuses_shows_nothing_of_the_inside() {
+    let routes = Router::new()
+        .route("/extension", get(async |_: Extension<Absent>| ()))
+        .route("/info", get(async |_: ConnectInfo<Absent>| ()))
+        .route("/wrong/{a}/{b}", get(async |_: Path<i64>| ()))
+        .route("/number/{n}", get(async |_: Path<i64>| ()))
+        .route("/query", get(async |_: Query<Draft>| ()))
+        .route("/json", post(async |_: Json<Draft>| ()))
+        .route("/unwritable", get(async || Json(Unwritable)))
+        .route("/careless", get(async || (StatusCode::BAD_GATEWAY, "secret of the inside".to_owned())))
+        .fallback(async |_: MatchedPath| ());
+    let owner = owner(routes).await;
+
+    owner.mistake_of_ours(&owner.get("/extension"), "Absent");
+    owner.mistake_of_ours(&owner.get("/info"), "Absent");
+    owner.mistake_of_ours(&owner.get("/wrong/1/2"), "Wrong number");
+    owner.mistake_of_ours(&owner.get("/nowhere"), "matched path");
+    owner.mistake_of_ours(&owner.get("/unwritable"), "secret of the inside");
+    let careless = owner.get("/careless");
+    assert!(!careless.problem(502).to_string().contains("secret"));
+
+    let detail = |answer: Response, status| {
+        let problem = answer.problem(status);
+        let detail = problem["detail"].as_str().unwrap().to_owned();
+        for inside in ["Draft", "struct", "i64"] {
+            assert!(!detail.contains(inside), "{detail}");
+        }
+        detail
+    };
+    assert!(detail(owner.get("/number/seven"), 400).contains("not of the expected kind"));
+    assert!(detail(owner.get("/number/%ff"), 400).contains("UTF-8"));
+    assert!(detail(owner.get("/query"), 400).contains("missing field `_name`"));
+    assert!(detail(owner.post("/json", "application/json", b"[]"), 422).contains("expected an object"));
+    assert!(detail(owner.post("/json", "application/json", b"{}"), 422).contains("missing field `_name`"));
+    assert!(detail(owner.post("/json", "application/json", b"{"), 400).contains("not valid JSON"));
+    assert!(detail(owner.post("/json", "text/plain", b"{}"), 415).contains("application/json"));
+}
+
+#[derive(Deserialize)]
+struct Named {
+    _number: i64,
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_path_that_does_not_fit_is_the_clients_or_the_programmers() {
+    let routes = Router::new()
+        .route("/one/{x}", get(async |_: extract::Path<i64>| ()))
+        .route("/two/{x}/{y}", get(async |_: extract::Path<i64>| ()))
+        .route("/three/{x}/{y}", get(async |_: extract::Path<(i64, i64, i64)>| ()))
+        .route("/named/{x}", get(async |_: extract::Path<Named>| ()))
+        .route("/query", get(async |_: extract::Query<i64>| ()))
+        .route("/json", post(async |_: extract::Json<Draft>| ()));
+    let owner = owner(routes).await;
+
+    assert_eq!(owner.get("/one/1").status, 200);
+    owner.get("/one/seven").problem(404);
+    owner.get("/one/99999999999999999999").problem(404);
+    owner.get("/one/%ff").problem(400);
+    owner.mistake_of_ours(&owner.get("/two/1/2"), "Wrong number");
+    owner.mistake_of_ours(&owner.get("/three/1/2"), "Wrong number");
+    owner.mistake_of_ours(&owner.get("/named/1"), "_number");
+    owner.mistake_of_ours(&owner.get("/query?a=1"), "invalid type");
+    let shape = owner.post("/json", "application/json", b"\"struct Draft\"").problem(422);
+    let told = shape["errors"][0]["detail"].as_str().unwrap();
+    assert_eq!(told, "invalid type: string \"struct Draft\", expected an object");
+}
+
+async fn who(
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    ClientAddr(client): ClientAddr,
+) -> impl IntoResponse {
+    format!("{} {client}", peer.ip())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_client_is_the_peer_unless_a_proxy_is_trusted() {
+    let routes = || Router::new().route("/who", get(who));
+    let bare = owner(routes()).await;
+    let behind = owner_with(routes(), |config| {
+        config.server.trusted_proxies = vec!["127.0.0.0/8".parse().unwrap()];
+    })
+    .await;
+    let forwarded = [("x-forwarded-for", "6.6.6.6, 203.0.113.5"), ("forwarded", "for=7.7.7.7")];
+
+    assert_eq!(bare.call("GET", "/who", &forwarded).text(), "127.0.0.1 127.0.0.1");
+    let answer = behind.call("GET", "/who", &forwarded);
+    assert_eq!(answer.text(), "127.0.0.1 203.0.113.5");
+    assert_eq!(behind.line_of(&answer)["client_addr"], "203.0.113.5");
+
+    let silent = owner_with(routes(), |config| config.log.client_addr = false).await;
+    assert!(silent.line_of(&silent.get("/who")).get("client_addr").is_none());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn odd_targets_get_an_answer_that_fits() {
+    let echo = async |headers: HeaderMap, RawQuery(query): RawQuery| {
+        format!("{:?} {query:?}", headers.get(header::HOST))
+    };
+    let owner = owner(Router::new().route("/a", get(echo))).await;
+    let ask =
+        |head: &str| send(owner.addr, format!("{head}\r\nhost: h\r\nconnection: close\r\n\r\n").as_bytes());
+
+    let everything = ask("OPTIONS * HTTP/1.1");
+    assert_eq!((everything.status, everything.body.len()), (204, 0));
+    assert_eq!(owner.line_of(&everything)["route"], "_unmatched");
+    ask("GET * HTTP/1.1").problem(400);
+    assert_eq!(ask("GET http://h/a?q HTTP/1.1").text(), r#"Some("h") Some("q")"#);
+    ask("GET http://h/b HTTP/1.1").problem(404);
+    ask("GET http://h HTTP/1.1").problem(404);
+    let tunnel = ask("CONNECT example.org:443 HTTP/1.1");
+    tunnel.problem(405);
+    assert_eq!(tunnel.header("allow"), Some(""));
+    ask("GET /%ff HTTP/1.1").problem(404);
+    ask("GET /%zz HTTP/1.1").problem(404);
+    ask("GET // HTTP/1.1").problem(404);
+
+    let owner = self::owner(Router::new().fallback(async || "mine")).await;
+    let ask =
+        |head: &str| send(owner.addr, format!("{head}\r\nhost: h\r\nconnection: close\r\n\r\n").as_bytes());
+    assert_eq!(ask("OPTIONS * HTTP/1.1").text(), "mine");
+}
+
+#[test]
+fn trusted_proxies_are_addresses_and_networks() {
+    let setup = setup().set("server.trusted_proxies", "10.0.0.7, 10.0.0.0/33");
+    let setup = setup.set("server.forwarded_header", "x-real-ip");
+    let output = setup.run(&["check"]);
+    assert_eq!(output.status.code(), Some(2));
+    let told = String::from_utf8(output.stderr).unwrap();
+    let wrong =
+        "\"10.0.0.0/33\" is not an address or a network: write it like \"10.0.0.7\" or \"10.0.0.0/8\"";
+    assert!(
+        told.contains(&format!("APP__SERVER__TRUSTED_PROXIES: server.trusted_proxies: {wrong}")),
+        "{told}"
+    );
+    assert!(told.contains("server.forwarded_header: must be one of x-forwarded-for, forwarded"), "{told}");
+
+    let setup =
+        setup.set("server.trusted_proxies", "10.0.0.7, fd00::/8").set("server.forwarded_header", "forwarded");
+    let told = String::from_utf8(setup.run(&["check"]).stdout).unwrap();
+    assert!(told.contains("server.trusted_proxies = [\"10.0.0.7\", \"fd00::/8\"]"), "{told}");
+}
