@@ -8,6 +8,7 @@ use std::future::Future;
 use std::sync::Arc;
 
 use axum::http::{HeaderMap, HeaderValue};
+use futures_util::future::BoxFuture;
 use tokio::task::JoinHandle;
 use tokio_util::task::TaskTracker;
 use tracing::Instrument;
@@ -62,6 +63,29 @@ where
         }
         #[expect(clippy::disallowed_methods, reason = "there is no request to carry along")]
         None => tokio::spawn(task),
+    }
+}
+
+/// [`spawn`] for a callback that a library runs in a task of its own, such as what axum's `on_upgrade` takes:
+///
+/// ```ignore
+/// websocket.on_upgrade(context::carry(move |socket| talk(socket, stop)))
+/// ```
+pub fn carry<A, F>(
+    callback: impl FnOnce(A) -> F + Send + 'static,
+) -> impl FnOnce(A) -> BoxFuture<'static, F::Output> + Send + 'static
+where
+    A: Send + 'static,
+    F: Future<Output: Send> + Send + 'static,
+{
+    let request = current();
+    move |argument| match request {
+        Some(request) => {
+            let tasks = request.tasks.clone();
+            let task = REQUEST.scope(Arc::clone(&request), async { callback(argument).await });
+            Box::pin(tasks.track_future(ledger::task(request, task)))
+        }
+        None => Box::pin(callback(argument)),
     }
 }
 

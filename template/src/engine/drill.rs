@@ -21,18 +21,22 @@
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::sync::{Arc, Barrier};
 use std::time::{Duration, Instant};
 use std::{io, thread};
 
 use axum::body::Bytes;
-use axum::extract::{Path, State};
-use axum::http::{HeaderMap, HeaderName, HeaderValue};
-use axum::routing::{get, post};
+use axum::extract::{Path, Request, State};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::response::IntoResponse;
+use axum::routing::{any, get, post};
 use axum::{Extension, Router};
 use futures_util::future::join;
 use futures_util::{FutureExt, stream};
+use hyper_util::rt::TokioIo;
 use metrics::{describe_histogram, histogram};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio::runtime::Handle;
 use tokio::sync::OnceCell;
@@ -42,6 +46,7 @@ use super::context;
 use super::http::body::Stream;
 use super::http::extract::Body;
 use super::http::problem::Problem;
+use super::http::upgrade::Stopping;
 use super::ledger::{self, Phase};
 use super::links::Links;
 
@@ -75,6 +80,7 @@ pub(super) fn routes(links: &Links) -> Router {
         .route("/drill/query/{ms}", get(query))
         .route("/drill/spawned-query/{ms}", get(spawned_query))
         .route("/drill/call/{ms}", get(call))
+        .route("/drill/echo/{ms}", any(echo))
         .route("/drill/both/{query}/{call}", get(both))
         .route("/drill/offload/{ms}", get(offload))
         .route("/drill/offload-panic", get(offload_panic))
@@ -198,6 +204,39 @@ async fn query(State(links): State<Links>, Path(ms): Path<u64>) -> Result<(), Pr
 
 async fn spawned_query(links: State<Links>, ms: Path<u64>) -> Result<(), Problem> {
     context::spawn(query(links, ms)).await.unwrap_or_else(|_| Err(Problem::internal()))
+}
+
+/// Leaves HTTP and sends back what comes, as a WebSocket would: in a task that knows of no request. When the service
+/// stops, it says goodbye after that many milliseconds.
+async fn echo(Path(ms): Path<u64>, Stopping(stop): Stopping, request: Request) -> impl IntoResponse {
+    let upgrade = hyper::upgrade::on(request);
+    let talk = context::carry(move |socket| async move {
+        tracing::info!("drill: upgraded");
+        let mut socket = TokioIo::new(socket);
+        let mut bytes = vec![0; 64 * 1024];
+        let mut goodbye = pin!(async {
+            stop.cancelled().await;
+            sleep(Duration::from_millis(ms)).await;
+        });
+        loop {
+            tokio::select! {
+                () = goodbye.as_mut() => return drop(socket.write_all(b"goodbye").await),
+                read = socket.read(&mut bytes) => match read {
+                    Ok(length @ 1..) if socket.write_all(&bytes[..length]).await.is_ok() => {}
+                    _ => return,
+                },
+            }
+        }
+    });
+    #[expect(clippy::disallowed_methods, reason = "as axum does it")]
+    tokio::spawn(async {
+        match upgrade.await {
+            Ok(socket) => talk(socket).await,
+            Err(error) => tracing::info!(error = %error, "drill: not upgraded"),
+        }
+    });
+    let switch = [(header::CONNECTION, "upgrade"), (header::UPGRADE, "echo")];
+    (StatusCode::SWITCHING_PROTOCOLS, switch)
 }
 
 /// Asks a service that takes its time.

@@ -1,11 +1,14 @@
 //! A request's way in and out.
 //!
-//! [`server`] accepts connections, [`edge`] opens the account of each request (id, deadline, metrics,
+//! [`server`] accepts connections, [`connection`] serves and ends them, [`edge`] opens the account of each request (id, deadline, metrics,
 //! one log line), your handler runs with the extractors of [`extract`], and whatever fails leaves as a
-//! [`problem`]. [`body`], [`socket`] and [`activity`] watch what is received and sent, since a request ends with its last byte.
+//! [`problem`]. [`body`], [`answer`], [`socket`] and [`activity`] watch what is received and sent, since a request ends with
+//! its last byte. A WebSocket is an [`upgrade`].
 
 mod activity;
+mod answer;
 pub mod body;
+mod connection;
 pub mod edge;
 pub mod exchange;
 pub mod extract;
@@ -13,3 +16,4 @@ pub mod meters;
 pub mod problem;
 pub mod server;
 mod socket;
+pub mod upgrade;
