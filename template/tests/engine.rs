@@ -7,8 +7,10 @@ mod common;
 mod engine {
     mod blame;
     mod config;
+    mod connections;
     mod database;
     mod faults;
+    mod http2;
     mod links;
     mod log;
     mod metrics;
@@ -17,4 +19,5 @@ mod engine {
     mod shutdown;
     mod sqlite;
     mod start;
+    mod upgrade;
 }

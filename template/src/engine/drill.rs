@@ -28,8 +28,8 @@ use std::{io, thread};
 
 use axum::body::Bytes;
 use axum::extract::{Path, Request, State};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
-use axum::response::IntoResponse;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get, post};
 use axum::{Extension, Router};
 use futures_util::future::join;
@@ -69,6 +69,8 @@ pub(super) fn routes(links: &Links) -> Router {
         .route("/drill/hold-places/{ms}", get(hold_places))
         .route("/drill/hold/{ms}", get(hold_writer))
         .route("/drill/insert", get(insert))
+        .route("/drill/insert/{n}", post(insert_read))
+        .route("/drill/unread/{ms}", post(async |Path(ms)| sleep(Duration::from_millis(ms)).await))
         .route("/drill/hold-read/{ms}", get(hold_reader))
         .route("/drill/hold-all/{ms}", get(hold_all))
         .route(
@@ -170,6 +172,16 @@ async fn insert(State(links): State<Links>) -> Result<(), Problem> {
     Ok(())
 }
 
+/// The same once all of the request is read.
+async fn insert_read(
+    State(links): State<Links>,
+    Path(n): Path<i64>,
+    Body(_read): Body,
+) -> Result<(), Problem> {
+    sqlx::query("INSERT INTO drill VALUES ($1)").bind(n).execute(&links.db.write).await?;
+    Ok(())
+}
+
 async fn hold_reader(State(links): State<Links>, Path(ms): Path<u64>) -> Result<(), Problem> {
     let _connection = links.db.read.acquire().await?;
     sleep(Duration::from_millis(ms)).await;
@@ -208,7 +220,8 @@ async fn spawned_query(links: State<Links>, ms: Path<u64>) -> Result<(), Problem
 
 /// Leaves HTTP and sends back what comes, as a WebSocket would: in a task that knows of no request. When the service
 /// stops, it says goodbye after that many milliseconds.
-async fn echo(Path(ms): Path<u64>, Stopping(stop): Stopping, request: Request) -> impl IntoResponse {
+async fn echo(Path(ms): Path<u64>, Stopping(stop): Stopping, request: Request) -> Response {
+    let tunnel = request.method() == Method::CONNECT;
     let upgrade = hyper::upgrade::on(request);
     let talk = context::carry(move |socket| async move {
         tracing::info!("drill: upgraded");
@@ -236,7 +249,7 @@ async fn echo(Path(ms): Path<u64>, Stopping(stop): Stopping, request: Request) -
         }
     });
     let switch = [(header::CONNECTION, "upgrade"), (header::UPGRADE, "echo")];
-    (StatusCode::SWITCHING_PROTOCOLS, switch)
+    if tunnel { ().into_response() } else { (StatusCode::SWITCHING_PROTOCOLS, switch).into_response() }
 }
 
 /// Asks a service that takes its time.

@@ -6,6 +6,7 @@
 
 pub mod client;
 pub mod database;
+pub mod http2;
 
 use std::collections::BTreeMap;
 use std::fs;
