@@ -1,5 +1,7 @@
 //! HTTP/2: many requests share a connection. What one of them does not take must not take the others along.
 
+#![expect(clippy::disallowed_methods, reason = "a test's own tasks and calls")]
+
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -74,7 +76,6 @@ async fn uploads_that_nobody_reads_leave_room_for_others() {
     unread.abort_all();
 }
 
-#[expect(clippy::disallowed_methods, reason = "a test's own")]
 async fn send(request: reqwest::RequestBuilder) -> Option<u16> {
     let response = request.send().await.ok()?;
     let status = response.status().as_u16();
