@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use tokio::time::sleep;
 
-use crate::common::http2::{client, get, read_slowly};
+use crate::common::http2::{get, read_slowly, well_behaved};
 use crate::common::setup;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -13,7 +13,7 @@ async fn an_answer_that_is_not_read_is_closed() {
     // The second is handed over whole, and its last byte does not fit: only what hyper still holds tells.
     for size in [1_000_000, 65_536] {
         let service = setup().set("server.write_timeout", "500ms").start();
-        let client = client();
+        let client = well_behaved();
         let unread = get(&client, &service, &format!("/drill/bytes/{size}"), "unread").await;
         let begun = Instant::now();
 
@@ -32,7 +32,7 @@ async fn an_answer_that_is_not_read_is_closed() {
 #[ignore = "keeps the machine busy: run it by itself, see ci/load"]
 async fn one_that_is_read_slowly_is_not_nor_is_a_slow_handler() {
     let service = setup().set("server.write_timeout", "1s").start();
-    let client = client();
+    let client = well_behaved();
     let waiting = get(&client, &service, "/drill/stream/1500", "quiet"); // longer than the timeout without a byte
     let slow = async {
         let response = get(&client, &service, "/drill/bytes/300000", "slow").await;
@@ -52,7 +52,7 @@ async fn one_that_is_read_slowly_is_not_nor_is_a_slow_handler() {
 #[ignore = "keeps the machine busy: run it by itself, see ci/load"]
 async fn the_tail_of_an_answer_is_sent_at_shutdown() {
     let mut service = setup().start();
-    let client = client();
+    let client = well_behaved();
     // One byte more than may be sent before the client reads.
     let response = get(&client, &service, "/drill/bytes/65536", "tail").await;
     service.request_line("tail"); // all of it is handed over

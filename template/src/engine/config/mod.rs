@@ -53,7 +53,7 @@ pub struct Server {
     /// sends into connections that we are closing, and its clients see 502.
     #[serde(with = "humantime_serde")]
     pub header_timeout: Duration,
-    /// A client that takes nothing of its answer for so long is closed. Too high: readers that are gone hold
+    /// A client that takes nothing of its answer for so long is closed; over HTTP/2, that answer is reset. Too high: readers that are gone hold
     /// connections, memory and places. Too low: downloads over bad networks break off.
     #[serde(with = "humantime_serde")]
     pub write_timeout: Duration,

@@ -45,8 +45,8 @@ pub(super) enum Taken {
     Enough(Duration),
     /// So many answers were reset, since the client took nothing of them. The others go on.
     Reset(u64),
-    /// There are answers of which the client takes nothing and that cannot be reset, and others that go on.
-    Stuck,
+    /// There are answers of which the client takes nothing, and that cannot be reset. Do others go on?
+    Stuck { others: bool },
     /// Nothing.
     Nothing,
 }
@@ -110,8 +110,7 @@ impl Activity {
             return Taken::Reset(found.reset);
         }
         if found.stuck {
-            let others = found.moving || self.0.open_requests.load(Acquire) > 0;
-            return if others { Taken::Stuck } else { Taken::Nothing };
+            return Taken::Stuck { others: found.moving || self.0.open_requests.load(Acquire) > 0 };
         }
         let oldest = found.oldest.into_iter().chain(blocked).min().unwrap_or(now);
         Taken::Enough(Duration::from_millis((oldest + limit).saturating_sub(now).max(1)))

@@ -112,6 +112,7 @@ impl Terms {
         let mut head_timer = pin!(sleep(self.header_timeout));
         let mut write_timer = pin!(sleep(self.write_timeout.min(ASK)));
         let mut linger = pin!(sleep(Duration::MAX));
+        let mut sent_away = false;
         loop {
             tokio::select! {
                 biased;
@@ -142,7 +143,9 @@ impl Terms {
                             count("write_timeout", answers);
                             self.write_timeout.min(ASK)
                         }
-                        Taken::Stuck => {
+                        Taken::Stuck { others: false } if sent_away => return Err("write_timeout"),
+                        Taken::Stuck { .. } => {
+                            sent_away = true;
                             connection.as_mut().graceful_shutdown();
                             LINGER
                         }

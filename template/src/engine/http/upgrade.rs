@@ -138,7 +138,10 @@ impl Upgrade {
         let (duration_ms, ended_by) = (millis(self.begun.elapsed()), cause.name());
         REQUEST.sync_scope(Arc::clone(&self.request), || match cause {
             Cause::Shutdown => {
-                error!(method, route, duration_ms, ended_by, "upgraded connection cut off at the deadline");
+                error!(
+                    method,
+                    route, duration_ms, ended_by, "shutdown: upgraded connection cut off at the deadline"
+                );
             }
             _ => info!(method, route, duration_ms, ended_by, "upgraded connection ended"),
         });
