@@ -100,12 +100,11 @@ impl Terms {
         let socket = Socket { stream, activity: activity.clone() };
         let service = service_fn(|request: hyper::Request<hyper::body::Incoming>| {
             let mut request = request.map(Body::new);
-            let extensions = request.extensions_mut();
-            extensions.insert(activity.clone());
+            request.extensions_mut().insert(activity.clone());
             if request.version() == Version::HTTP_2 {
                 request.extensions_mut().remove::<OnUpgrade>();
             }
-            Begun { activity: activity.clone(), router: self.router.clone(), request: Some(request) }.answer()
+            Begun { router: self.router.clone(), request: Some(request) }.answer()
         });
         let mut connection = pin!(self.http.serve_connection_with_upgrades(TokioIo::new(socket), service));
         let mut stage = self.stage.clone();
@@ -193,7 +192,6 @@ impl Terms {
 /// A request whose head is parsed. hyper may drop it before it asks for the answer, when it sees in the same moment
 /// that the client is gone. Then the request leaves its line all the same, and nothing else.
 struct Begun {
-    activity: Activity,
     router: Router,
     request: Option<Request>,
 }
@@ -210,7 +208,7 @@ impl Begun {
 impl Drop for Begun {
     fn drop(&mut self) {
         if let Some(request) = self.request.take() {
-            self.activity.end();
+            request.extensions().get::<Activity>().map(Activity::end);
             let _ = self.router.call(request).now_or_never();
         }
     }

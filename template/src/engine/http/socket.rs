@@ -27,9 +27,9 @@ const UNSENT: u32 = 32 * 1024;
 const ASKED_AFTER: Duration = Duration::from_secs(60);
 /// And so often until it answers. Higher and lower as above.
 const ASKED_AGAIN: Duration = Duration::from_secs(10);
-/// So many questions without an answer are the end; Linux counts the time instead, from the last sign of life to
-/// `server.write_timeout` or the first question, whichever is later. Higher: as above. Lower: lost packets end
-/// connections.
+/// So many questions without an answer are the end. Linux counts the time instead: the end is the first question
+/// without an answer after which `server.write_timeout` has passed since the last sign of life. Higher: as above.
+/// Lower: lost packets end connections.
 const QUESTIONS: u32 = 3;
 
 /// What the kernel does for an accepted connection by itself.
