@@ -70,7 +70,7 @@ pub(super) fn routes(links: &Links) -> Router {
         .route("/drill/hold/{ms}", get(hold_writer))
         .route("/drill/insert", get(insert))
         .route("/drill/insert/{n}", post(insert_read))
-        .route("/drill/unread/{ms}", post(async |Path(ms)| sleep(Duration::from_millis(ms)).await))
+        .route("/drill/unread/{ms}", post(keep_unread))
         .route("/drill/hold-read/{ms}", get(hold_reader))
         .route("/drill/hold-all/{ms}", get(hold_all))
         .route(
@@ -180,6 +180,12 @@ async fn insert_read(
 ) -> Result<(), Problem> {
     sqlx::query("INSERT INTO drill VALUES ($1)").bind(n).execute(&links.db.write).await?;
     Ok(())
+}
+
+/// Keeps the request's body, and reads nothing of it.
+async fn keep_unread(Path(ms): Path<u64>, request: Request) {
+    sleep(Duration::from_millis(ms)).await;
+    drop(request);
 }
 
 async fn hold_reader(State(links): State<Links>, Path(ms): Path<u64>) -> Result<(), Problem> {
