@@ -8,9 +8,11 @@ mod engine {
     mod blame;
     mod calls;
     mod config;
+    mod connections;
     mod database;
     mod faults;
     mod finish;
+    mod http2;
     mod leftovers;
     mod limit;
     mod lines;
@@ -26,4 +28,5 @@ mod engine {
     mod sqlite;
     mod start;
     mod stderr;
+    mod upgrade;
 }

@@ -9,6 +9,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::http::{HeaderMap, HeaderValue};
+use futures_util::future::BoxFuture;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tracing::Instrument;
@@ -72,6 +73,29 @@ where
         }
         #[expect(clippy::disallowed_methods, reason = "there is no request to carry along")]
         None => tokio::spawn(task),
+    }
+}
+
+/// [`spawn`] for a callback that a library runs in a task of its own, such as what axum's `on_upgrade` takes:
+///
+/// ```ignore
+/// websocket.on_upgrade(context::carry(move |socket| talk(socket, stop)))
+/// ```
+pub fn carry<A, F>(
+    callback: impl FnOnce(A) -> F + Send + 'static,
+) -> impl FnOnce(A) -> BoxFuture<'static, F::Output> + Send + 'static
+where
+    A: Send + 'static,
+    F: Future<Output: Send> + Send + 'static,
+{
+    let request = current();
+    move |argument| match request {
+        Some(request) => {
+            let home = Arc::clone(&request.home);
+            let task = REQUEST.scope(Arc::clone(&request), async { callback(argument).await });
+            Box::pin(async move { home.tasks.track_future(ledger::task(request, task)).await })
+        }
+        None => Box::pin(callback(argument)),
     }
 }
 

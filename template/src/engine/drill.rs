@@ -21,20 +21,23 @@
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::sync::{Arc, Barrier};
 use std::time::{Duration, Instant};
 use std::{fmt, io, thread};
 
 use axum::body::Bytes;
-use axum::extract::{Path, Query, State};
-use axum::http::header::LOCATION;
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+use axum::extract::{Path, Query, Request, State};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get, post};
 use axum::{Extension, Router};
 use futures_util::future::join;
 use futures_util::{FutureExt, stream};
+use hyper_util::rt::TokioIo;
 use metrics::{describe_histogram, histogram};
 use serde::Deserialize;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio::runtime::Handle;
 use tokio::sync::OnceCell;
@@ -44,6 +47,7 @@ use super::context;
 use super::http::body::Stream;
 use super::http::extract::Body;
 use super::http::problem::Problem;
+use super::http::upgrade::Stopping;
 use super::ledger::{self, Phase};
 use super::links::Links;
 
@@ -75,6 +79,8 @@ pub(super) fn routes(links: &Links) -> Router {
         .route("/drill/two-inserts-finished/{ms}", get(two_inserts_finished))
         .route("/drill/finish/{ms}", get(finish))
         .route("/drill/given-up-commit", get(given_up_commit))
+        .route("/drill/insert/{n}", post(insert_read))
+        .route("/drill/unread/{ms}", post(keep_unread))
         .route("/drill/hold-read/{ms}", get(hold_reader))
         .route("/drill/hold-all/{ms}", get(hold_all))
         .route(
@@ -87,6 +93,7 @@ pub(super) fn routes(links: &Links) -> Router {
         .route("/drill/spawned-query/{ms}", get(spawned_query))
         .route("/drill/call/{ms}", get(call))
         .route("/drill/fetch", any(fetch))
+        .route("/drill/echo/{ms}", any(echo))
         .route("/drill/both/{query}/{call}", get(both))
         .route("/drill/offload/{ms}", get(offload))
         .route("/drill/offload-panic", get(offload_panic))
@@ -276,6 +283,22 @@ async fn given_up_commit(State(links): State<Links>) -> Result<(), Problem> {
     }
 }
 
+/// The same once all of the request is read.
+async fn insert_read(
+    State(links): State<Links>,
+    Path(n): Path<i64>,
+    Body(_read): Body,
+) -> Result<(), Problem> {
+    sqlx::query("INSERT INTO drill VALUES ($1)").bind(n).execute(&links.db.write).await?;
+    Ok(())
+}
+
+/// Keeps the request's body, and reads nothing of it.
+async fn keep_unread(Path(ms): Path<u64>, request: Request) {
+    sleep(Duration::from_millis(ms)).await;
+    drop(request);
+}
+
 async fn hold_reader(State(links): State<Links>, Path(ms): Path<u64>) -> Result<(), Problem> {
     let _connection = links.db.read.acquire().await?;
     sleep(Duration::from_millis(ms)).await;
@@ -312,6 +335,40 @@ async fn spawned_query(links: State<Links>, ms: Path<u64>) -> Result<(), Problem
     context::spawn(query(links, ms)).await.unwrap_or_else(|_| Err(Problem::internal()))
 }
 
+/// Leaves HTTP and sends back what comes, as a WebSocket would: in a task that knows of no request. When the service
+/// stops, it says goodbye after that many milliseconds.
+async fn echo(Path(ms): Path<u64>, Stopping(stop): Stopping, request: Request) -> Response {
+    let tunnel = request.method() == Method::CONNECT;
+    let upgrade = hyper::upgrade::on(request);
+    let talk = context::carry(move |socket| async move {
+        tracing::info!("drill: upgraded");
+        let mut socket = TokioIo::new(socket);
+        let mut bytes = vec![0; 64 * 1024];
+        let mut goodbye = pin!(async {
+            stop.cancelled().await;
+            sleep(Duration::from_millis(ms)).await;
+        });
+        loop {
+            tokio::select! {
+                () = goodbye.as_mut() => return drop(socket.write_all(b"goodbye").await),
+                read = socket.read(&mut bytes) => match read {
+                    Ok(length @ 1..) if socket.write_all(&bytes[..length]).await.is_ok() => {}
+                    _ => return,
+                },
+            }
+        }
+    });
+    #[expect(clippy::disallowed_methods, reason = "as axum does it")]
+    tokio::spawn(async {
+        match upgrade.await {
+            Ok(socket) => talk(socket).await,
+            Err(error) => tracing::info!(error = %error, "drill: not upgraded"),
+        }
+    });
+    let switch = [(header::CONNECTION, "upgrade"), (header::UPGRADE, "echo")];
+    if tunnel { ().into_response() } else { (StatusCode::SWITCHING_PROTOCOLS, switch).into_response() }
+}
+
 /// Asks a service that takes its time.
 async fn call(State(links): State<Links>, Path(ms): Path<u64>) -> Result<Bytes, Problem> {
     let url = format!("http://{}/{ms}", upstream().await);
@@ -341,7 +398,7 @@ async fn fetch(
         call = call.body(body);
     }
     let reply = links.http.send(call).await?;
-    let location = reply.headers().get(LOCATION).map(|location| (LOCATION, location.clone()));
+    let location = reply.headers().get(header::LOCATION).map(|location| (header::LOCATION, location.clone()));
     Ok((reply.status(), location.into_iter().collect(), reply.bytes().await?))
 }
 

@@ -56,7 +56,7 @@ pub const COUNTERS: [(&str, &str); 12] = [
     ("event_loop_long_polls_total", "Polls longer than watchdog.stall_warn."),
     (
         "http_connection_errors_total",
-        "Connections that ended badly: parse, timeout, write_timeout, incomplete, io, other.",
+        "Connections and HTTP/2 answers that ended badly: parse, timeout, write_timeout, incomplete, io, other.",
     ),
     ("db_pool_timeouts_total", "Waits for a connection that ended at database.acquire_timeout."),
     ("offload_rejected_total", "Closures refused because offload.max_queue was reached."),

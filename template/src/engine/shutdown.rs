@@ -105,7 +105,8 @@ pub fn run(
     thread::sleep(config.shutdown.drain_delay.min(left(deadline)));
 
     let requests = links.ledger.open_requests();
-    info!(requests, "shutdown: no new connections");
+    let upgraded = server.upgraded();
+    info!(requests, upgraded, "shutdown: no new connections");
     server.stop();
     let connections = server.connections();
     let exchanges = Arc::clone(&edge.exchanges);
@@ -115,7 +116,7 @@ pub fn run(
     });
     let mut exit = Exit::Clean;
     if drained {
-        info!(requests, "shutdown: requests finished");
+        info!(requests, upgraded, "shutdown: requests finished");
     } else {
         exit = Exit::Aborted;
         cut_off(main, server, edge, &links.ledger);

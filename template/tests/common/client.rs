@@ -1,9 +1,11 @@
 //! Raw HTTP/1.1: tests send bytes that no well-behaved client would.
 
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::time::Duration;
 
 use serde_json::Value;
+use socket2::{Domain, SockRef, Socket, Type};
 
 use super::PATIENCE;
 
@@ -67,6 +69,29 @@ pub fn try_open(to: SocketAddr, bytes: &[u8]) -> Option<TcpStream> {
     stream.set_read_timeout(Some(PATIENCE)).ok()?;
     stream.write_all(bytes).ok()?;
     Some(stream)
+}
+
+/// Sends the bytes, and says that there are no more.
+pub fn half_close(to: SocketAddr, bytes: &[u8]) -> TcpStream {
+    let stream = open(to, bytes);
+    let _ = stream.shutdown(Shutdown::Write); // the service may have closed already
+    stream
+}
+
+/// Leaves without a goodbye: the service's next look at the connection is an error.
+pub fn reset(stream: TcpStream) {
+    SockRef::from(&stream).set_linger(Some(Duration::ZERO)).unwrap();
+}
+
+/// Has room for a few kilobytes of an answer that nobody reads.
+pub fn open_narrow(to: SocketAddr, bytes: &[u8]) -> TcpStream {
+    let socket = Socket::new(Domain::for_address(to), Type::STREAM, None).unwrap();
+    socket.set_recv_buffer_size(4096).unwrap();
+    socket.connect(&to.into()).unwrap();
+    let mut stream = TcpStream::from(socket);
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream.write_all(bytes).unwrap();
+    stream
 }
 
 /// Sends the bytes and reads the answer to the connection's end.

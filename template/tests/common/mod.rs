@@ -6,6 +6,7 @@
 
 pub mod client;
 pub mod database;
+pub mod http2;
 pub mod proxy;
 pub mod upstream;
 

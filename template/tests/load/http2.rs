@@ -2,43 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use reqwest::{Client, Response};
 use tokio::time::sleep;
 
-use crate::common::{Service, setup};
-
-/// Takes no more of an answer than the protocol's first 64 KiB before it reads.
-#[expect(clippy::disallowed_methods, reason = "a test's own")]
-fn client() -> Client {
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    let client = Client::builder().http2_prior_knowledge().tls_certs_only([]);
-    client
-        .http2_initial_stream_window_size(65_535)
-        .http2_initial_connection_window_size(1 << 20)
-        .build()
-        .unwrap()
-}
-
-#[expect(clippy::disallowed_methods, reason = "a test's own")]
-async fn get(client: &Client, service: &Service, path: &str, id: &str) -> Response {
-    let url = format!("http://{}{path}", service.public);
-    let response = client.get(url).header("x-request-id", id).send().await.unwrap();
-    assert_eq!(response.status(), 200);
-    response
-}
-
-/// Reads it slowly. Returns how many bytes there were, and whether that was the end of it.
-async fn read_slowly(mut response: Response, pause: Duration) -> (usize, bool) {
-    let mut length = 0;
-    loop {
-        match response.chunk().await {
-            Ok(Some(chunk)) => length += chunk.len(),
-            Ok(None) => return (length, true),
-            Err(_) => return (length, false),
-        }
-        sleep(pause).await;
-    }
-}
+use crate::common::http2::{get, read_slowly, well_behaved};
+use crate::common::setup;
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "keeps the machine busy: run it by itself, see ci/load"]
@@ -46,7 +13,7 @@ async fn an_answer_that_is_not_read_is_closed() {
     // The second is handed over whole, and its last byte does not fit: only what hyper still holds tells.
     for size in [1_000_000, 65_536] {
         let service = setup().set("server.write_timeout", "500ms").start();
-        let client = client();
+        let client = well_behaved();
         let unread = get(&client, &service, &format!("/drill/bytes/{size}"), "unread").await;
         let begun = Instant::now();
 
@@ -65,7 +32,7 @@ async fn an_answer_that_is_not_read_is_closed() {
 #[ignore = "keeps the machine busy: run it by itself, see ci/load"]
 async fn one_that_is_read_slowly_is_not_nor_is_a_slow_handler() {
     let service = setup().set("server.write_timeout", "1s").start();
-    let client = client();
+    let client = well_behaved();
     let waiting = get(&client, &service, "/drill/stream/1500", "quiet"); // longer than the timeout without a byte
     let slow = async {
         let response = get(&client, &service, "/drill/bytes/300000", "slow").await;
@@ -85,7 +52,7 @@ async fn one_that_is_read_slowly_is_not_nor_is_a_slow_handler() {
 #[ignore = "keeps the machine busy: run it by itself, see ci/load"]
 async fn the_tail_of_an_answer_is_sent_at_shutdown() {
     let mut service = setup().start();
-    let client = client();
+    let client = well_behaved();
     // One byte more than may be sent before the client reads.
     let response = get(&client, &service, "/drill/bytes/65536", "tail").await;
     service.request_line("tail"); // all of it is handed over

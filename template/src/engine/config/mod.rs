@@ -55,10 +55,14 @@ pub struct Server {
     /// sends into connections that we are closing, and its clients see 502.
     #[serde(with = "humantime_serde")]
     pub header_timeout: Duration,
-    /// A client that takes nothing of its answer for so long is closed. Too high: readers that are gone hold
+    /// A client that takes nothing of its answer for so long is closed; over HTTP/2, that answer is reset. Too high: readers that are gone hold
     /// connections, memory and places. Too low: downloads over bad networks break off.
     #[serde(with = "humantime_serde")]
     pub write_timeout: Duration,
+    /// HTTP/1: what the end of a client's sending means. false: the client is gone, and its work is given up. true:
+    /// the client has said all and waits for its answer; then only a failed write tells that a client is gone, so
+    /// work for clients that have left goes on.
+    pub half_close: bool,
     /// Largest request body. Too high: a few clients fill the memory. Too low: 413 for good ones.
     pub body_limit: ByteSize,
     /// Connections served at once; more wait in the kernel's queue. Too high: out of file
@@ -236,6 +240,7 @@ impl Default for Server {
             request_timeout: Duration::from_secs(10),
             header_timeout: Duration::from_secs(75),
             write_timeout: Duration::from_secs(30),
+            half_close: false,
             body_limit: ByteSize::mib(1),
             max_connections: 10_000,
             server_timing: false,

@@ -1,15 +1,18 @@
 //! What is a connection doing?
 //!
-//! It serves requests, its client is still reading an answer, or it is idle. The requests, the socket and
-//! the connection's own loop tell and ask this one record.
+//! It serves requests, its client is still reading an answer, it is idle, or it has left HTTP. The requests, the socket
+//! and the connection's own loop tell and ask this one record.
 
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
-use slab::Slab;
+use tokio_util::sync::CancellationToken;
+
+use super::answer::{Answer, Unsent};
+use super::upgrade::Upgrade;
+use crate::engine::context::Request;
 
 /// Travels with each request of the connection as an extension.
 #[derive(Clone)]
@@ -25,12 +28,31 @@ struct Record {
     idle_since: AtomicU64,
     /// Since when the socket takes nothing of what is to be written.
     blocked_since: AtomicU64,
-    /// HTTP/2 answers of which pieces are not sent yet, each with when the last one was.
-    unsent: Mutex<Slab<u64>>,
+    /// Answers over HTTP/2 that the client has not taken yet.
+    unsent: Unsent,
+    /// The connection has ended with a request that nobody has looked at.
+    ended: AtomicBool,
+    /// The socket is to be asked whether it has failed.
+    asked: AtomicBool,
+    /// The process begins to stop.
+    stopping: CancellationToken,
+    upgrade: OnceLock<Upgrade>,
+}
+
+/// What the client takes of its answers.
+pub(super) enum Taken {
+    /// Something of each within the limit. It is time to look again after this.
+    Enough(Duration),
+    /// So many answers were reset, since the client took nothing of them. The others go on.
+    Reset(u64),
+    /// There are answers of which the client takes nothing, and that cannot be reset. Do others go on?
+    Stuck { others: bool },
+    /// Nothing.
+    Nothing,
 }
 
 impl Activity {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(stopping: CancellationToken) -> Self {
         Self(Arc::new(Record {
             accepted: Instant::now(),
             open_requests: AtomicUsize::new(0),
@@ -38,7 +60,11 @@ impl Activity {
             http2: AtomicBool::new(false),
             idle_since: AtomicU64::new(0),
             blocked_since: AtomicU64::new(0),
-            unsent: Mutex::default(),
+            unsent: Unsent::default(),
+            ended: AtomicBool::new(false),
+            asked: AtomicBool::new(false),
+            stopping,
+            upgrade: OnceLock::new(),
         }))
     }
 
@@ -49,14 +75,17 @@ impl Activity {
     }
 
     pub(super) fn end_request(&self) {
-        self.0.idle_since.store(self.0.now(), Release);
+        self.rests();
         self.0.open_requests.fetch_sub(1, Release);
     }
 
     /// An answer that is about to be sent, if it has to be followed: over HTTP/1 the socket tells.
     pub(super) fn answer(&self) -> Option<Answer> {
-        let answer = || Answer(Arc::new(Pieces { record: Arc::clone(&self.0), state: Mutex::default() }));
-        self.is_http2().then(answer)
+        self.is_http2().then(|| Answer::new(self.clone()))
+    }
+
+    pub(super) fn unsent(&self) -> &Unsent {
+        &self.0.unsent
     }
 
     /// Whether the socket took what was to be written.
@@ -64,23 +93,33 @@ impl Activity {
         if taken {
             self.0.blocked_since.store(0, Relaxed);
         } else if self.0.blocked_since.load(Relaxed) == 0 {
-            self.0.blocked_since.store(self.0.now(), Relaxed);
+            self.0.blocked_since.store(self.now(), Relaxed);
         }
     }
 
-    /// How long the client has taken nothing that was to be sent. HTTP/2 has a window for each answer, so its
-    /// socket can be free while an answer waits.
-    pub(super) fn stuck(&self) -> Duration {
-        let oldest = self.0.unsent().iter().map(|(_, moved)| *moved).min();
+    /// What the client has taken within the last `limit`. HTTP/2 has a window for each answer, so its socket can be
+    /// free while an answer waits: that answer is reset.
+    pub(super) fn taken(&self, limit: Duration) -> Taken {
+        let (now, limit) = (self.now(), limit.as_millis() as u64);
         let blocked = Some(self.0.blocked_since.load(Relaxed)).filter(|since| *since > 0);
-        let since = oldest.into_iter().chain(blocked).min();
-        since.map_or(Duration::ZERO, |since| Duration::from_millis(self.0.now().saturating_sub(since)))
+        if blocked.is_some_and(|since| since + limit <= now) {
+            return Taken::Nothing;
+        }
+        let found = self.0.unsent.reset_before(now.saturating_sub(limit), now);
+        if found.reset > 0 {
+            return Taken::Reset(found.reset);
+        }
+        if found.stuck {
+            return Taken::Stuck { others: found.moving || self.0.open_requests.load(Acquire) > 0 };
+        }
+        let oldest = found.oldest.into_iter().chain(blocked).min().unwrap_or(now);
+        Taken::Enough(Duration::from_millis((oldest + limit).saturating_sub(now).max(1)))
     }
 
     pub(super) fn is_busy(&self) -> bool {
         self.0.open_requests.load(Acquire) > 0
             || self.0.blocked_since.load(Relaxed) > 0
-            || !self.0.unsent().is_empty()
+            || !self.0.unsent.is_empty()
     }
 
     pub(super) fn is_http2(&self) -> bool {
@@ -100,69 +139,45 @@ impl Activity {
         let since = Duration::from_millis(self.0.idle_since.load(Acquire));
         self.0.accepted.elapsed().saturating_sub(since)
     }
-}
 
-impl Record {
-    fn now(&self) -> u64 {
-        1 + self.accepted.elapsed().as_millis() as u64
+    pub(super) fn end(&self) {
+        self.0.ended.store(true, Relaxed);
     }
 
-    fn unsent(&self) -> MutexGuard<'_, Slab<u64>> {
-        self.unsent.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(super) fn has_ended(&self) -> bool {
+        self.0.ended.load(Relaxed)
     }
-}
 
-/// An HTTP/2 answer. hyper takes its pieces before the client has room for them, so their being handed over says
-/// nothing: a piece is sent when hyper lets go of it.
-pub(super) struct Answer(Arc<Pieces>);
-
-struct Pieces {
-    record: Arc<Record>,
-    /// How many are not sent yet, and the place among the `unsent`.
-    state: Mutex<(usize, usize)>,
-}
-
-impl Answer {
-    /// The same bytes, followed until they are let go of.
-    pub(super) fn follow(&self, bytes: Bytes) -> Bytes {
-        self.0.count(|pieces| pieces + 1);
-        Bytes::from_owner(Piece { bytes, pieces: Arc::clone(&self.0) })
+    /// The socket is asked with its next flush.
+    pub(super) fn ask_socket(&self) {
+        self.0.asked.store(true, Relaxed);
     }
-}
 
-struct Piece {
-    bytes: Bytes,
-    pieces: Arc<Pieces>,
-}
-
-impl AsRef<[u8]> for Piece {
-    fn as_ref(&self) -> &[u8] {
-        &self.bytes
+    pub(super) fn is_socket_asked(&self) -> bool {
+        self.0.asked.load(Relaxed) && self.0.asked.swap(false, Relaxed)
     }
-}
 
-impl Drop for Piece {
-    fn drop(&mut self) {
-        self.pieces.count(|pieces| pieces - 1);
+    pub(super) fn stopping(&self) -> CancellationToken {
+        self.0.stopping.child_token()
     }
-}
 
-impl Pieces {
-    fn count(&self, change: impl FnOnce(usize) -> usize) {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let (pieces, place) = &mut *state;
-        let before = *pieces;
-        *pieces = change(before);
-        let mut unsent = self.record.unsent();
-        match (before, *pieces) {
-            (0, _) => *place = unsent.insert(self.record.now()),
-            (_, 0) => {
-                self.record.idle_since.store(self.record.now(), Release);
-                unsent.remove(*place);
-            }
-            // One more to be sent is no progress.
-            (before, after) if after > before => {}
-            _ => unsent[*place] = self.record.now(),
+    /// This request's answer ends HTTP on the connection, unless that is HTTP/2.
+    pub(super) fn leave_http(&self, request: Arc<Request>) {
+        if !self.is_http2() {
+            let _ = self.0.upgrade.set(Upgrade::new(request));
         }
+    }
+
+    pub(super) fn upgrade(&self) -> Option<&Upgrade> {
+        self.0.upgrade.get()
+    }
+
+    /// The connection begins to be idle, if nothing else is going on.
+    pub(super) fn rests(&self) {
+        self.0.idle_since.store(self.now(), Release);
+    }
+
+    pub(super) fn now(&self) -> u64 {
+        1 + self.0.accepted.elapsed().as_millis() as u64
     }
 }

@@ -8,7 +8,7 @@ use axum::body::Body;
 use bytes::Bytes;
 use http_body::{Body as _, Frame, SizeHint};
 
-use super::activity::Answer;
+use super::answer::Answer;
 use super::exchange::Exchange;
 use super::limit::{Limit, TooLarge, drain};
 use crate::engine::context::{REQUEST, Request};

@@ -171,6 +171,10 @@ impl Edge {
         Asked { target, limit }: Asked,
         handler: impl Future<Output = Result<Response, Infallible>>,
     ) -> Result<Response, Infallible> {
+        if exchange.is_too_late() {
+            exchange.give_up();
+            return Ok(Response::default()); // nobody gets it; the exchange's end writes the line
+        }
         let context = exchange.request();
         // Pinned where it is: moving it into each of the wrappers costs more than they do.
         let handler = pin!(handler);

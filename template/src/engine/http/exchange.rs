@@ -14,7 +14,8 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::info;
 
-use super::activity::{Activity, Answer};
+use super::activity::Activity;
+use super::answer::Answer;
 use super::meters::Routes;
 use crate::engine::admission::Place;
 use crate::engine::context::{REQUEST, Request};
@@ -129,6 +130,11 @@ impl Exchange {
             _ => "ok",
         };
         self.status = Some((status, outcome.unwrap_or(by_status)));
+        let tunnel = self.request.meters.method == "CONNECT" && status.is_success();
+        if status == StatusCode::SWITCHING_PROTOCOLS || tunnel {
+            self.connection.iter().for_each(|connection| connection.leave_http(self.request()));
+            self.complete();
+        }
         if is_stream {
             self.place = None;
             self.until_head = Some(self.request.account.shares());
@@ -153,6 +159,11 @@ impl Exchange {
     /// The answer, if what the client takes of it has to be followed.
     pub(super) fn answer(&self) -> Option<Answer> {
         self.connection.as_ref()?.answer()
+    }
+
+    /// Whether the connection ended before anybody looked at the request.
+    pub(super) fn is_too_late(&self) -> bool {
+        self.connection.as_ref().is_some_and(Activity::has_ended)
     }
 
     /// The body is dropped before its end.

@@ -1,14 +1,16 @@
 //! A request's way in and out.
 //!
-//! [`server`] accepts connections, [`edge`] opens the account of each request (id, deadline, metrics,
+//! [`server`] accepts connections, [`connection`] serves and ends them, [`edge`] opens the account of each request (id, deadline, metrics,
 //! one log line), your handler runs with the extractors of [`extract`], and whatever fails leaves as a
 //! [`problem`], what axum refuses by itself too (`refusal`). [`limit`] bounds the bodies that
-//! come in. [`body`], [`socket`] and [`activity`] watch what is received and sent, since a request ends with its last
-//! byte.
+//! come in. [`body`], [`answer`], [`socket`] and [`activity`] watch what is received and sent, since a request ends
+//! with its last byte. A WebSocket is an [`upgrade`].
 
 mod activity;
+mod answer;
 pub mod body;
 mod client;
+mod connection;
 pub mod edge;
 pub mod exchange;
 pub mod extract;
@@ -18,3 +20,4 @@ pub mod problem;
 mod refusal;
 pub mod server;
 mod socket;
+pub mod upgrade;
