@@ -21,6 +21,11 @@ pub struct Database {
     /// its whole timeout. Too low: short bursts are refused that would have been served.
     #[serde(with = "humantime_serde")]
     pub acquire_timeout: Duration,
+    /// Longest time to open a connection: to find the host, to greet it and to log in. `connect_timeout` of the URL
+    /// wins. Too high: a host that swallows packets holds a permit for long. Too low: a far or busy server is
+    /// never reached.
+    #[serde(with = "humantime_serde")]
+    pub connect_timeout: Duration,
     /// The server gives up a statement after this; then 504. Too high: one bad statement holds a connection,
     /// and its locks, for long. Too low: good ones are given up.
     #[serde(with = "humantime_serde")]
@@ -52,6 +57,7 @@ impl Default for Database {
             url: "postgres://postgres@127.0.0.1:5432/postgres".to_owned(),
             max_connections: u32::try_from(4 * cores()).unwrap_or(u32::MAX),
             acquire_timeout: Duration::from_secs(2),
+            connect_timeout: Duration::from_secs(10),
             statement_timeout: Duration::from_secs(5),
             lock_timeout: Duration::from_secs(2),
             idle_in_transaction_timeout: Duration::from_secs(5),
@@ -67,6 +73,7 @@ impl Database {
         match key {
             "max_connections" => count(self.max_connections, 1, 10_000),
             "acquire_timeout" => time(self.acquire_timeout, MILLISECOND, DAY),
+            "connect_timeout" => time(self.connect_timeout, MILLISECOND, DAY),
             "statement_timeout" => time(self.statement_timeout, MILLISECOND, DAY),
             "lock_timeout" => time(self.lock_timeout, MILLISECOND, DAY),
             "idle_in_transaction_timeout" => time(self.idle_in_transaction_timeout, MILLISECOND, DAY),

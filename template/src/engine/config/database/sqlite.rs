@@ -19,6 +19,10 @@ pub struct Database {
     /// its whole timeout. Too low: short bursts are refused that would have been served.
     #[serde(with = "humantime_serde")]
     pub acquire_timeout: Duration,
+    /// Longest time to open the file once more. Too high: a disk that hangs holds a permit for long. Too low: a
+    /// slow disk counts as none.
+    #[serde(with = "humantime_serde")]
+    pub connect_timeout: Duration,
     /// Longest wait for a statement's answer; then 504. SQLite itself goes on with it, and its connection is
     /// not free before it ends. Too high: one bad statement holds a connection for long. Too low: good
     /// ones are given up.
@@ -45,6 +49,7 @@ impl Default for Database {
             url: "sqlite:data/service.db".to_owned(),
             max_connections: u32::try_from(4 * cores()).unwrap_or(u32::MAX),
             acquire_timeout: Duration::from_secs(2),
+            connect_timeout: Duration::from_secs(10),
             statement_timeout: Duration::from_secs(5),
             lock_timeout: Duration::from_secs(2),
             statement_cache: 100,
@@ -59,6 +64,7 @@ impl Database {
         match key {
             "max_connections" => count(self.max_connections, 1, 10_000),
             "acquire_timeout" => time(self.acquire_timeout, MILLISECOND, DAY),
+            "connect_timeout" => time(self.connect_timeout, MILLISECOND, DAY),
             "statement_timeout" => time(self.statement_timeout, MILLISECOND, DAY),
             "lock_timeout" => time(self.lock_timeout, NONE, DAY),
             "statement_cache" => count(self.statement_cache, 1, 100_000),
