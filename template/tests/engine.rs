@@ -14,6 +14,7 @@ mod engine {
     mod metrics;
     mod requests;
     mod secrets;
+    mod settings;
     mod shutdown;
     mod sqlite;
     mod start;
