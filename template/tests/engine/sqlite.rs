@@ -8,7 +8,7 @@ use service::engine::http::problem::Problem;
 use sqlx::{Executor, query};
 
 use super::database::{open, open_with, rows};
-use super::start::refuses;
+use super::start::{never_works, refuses};
 use crate::common::{Database, eventually, setup};
 
 #[test]
@@ -145,4 +145,20 @@ async fn a_lock_of_another_process_is_a_503() {
 
     assert_eq!(Trouble::of(&busy), Trouble::Busy, "{busy}");
     assert_eq!(Problem::from(busy).status(), 503);
+}
+
+#[test]
+fn a_url_that_can_never_work_is_refused_by_check_and_start_alike() {
+    for (url, words) in [
+        ("mysql://app:hunter2@db/app", "is not a SQLite URL"),
+        ("sqlite::memory:", "a database of its own"),
+        ("sqlite:data/x.db?mode=memory", "a database of its own"),
+        ("sqlite:%3Amemory%3A", "a database of its own"),
+        ("sqlite:", "names no file"),
+        ("sqlite:data/", "names a folder"),
+        ("sqlite:data/x.db?mode=hunter2", "an unknown mode"),
+        ("sqlite:data/x.db?password=hunter2", "none of mode, cache, immutable and vfs"),
+    ] {
+        never_works(url, &[words]);
+    }
 }

@@ -1,14 +1,18 @@
 //! What is PostgreSQL allowed to cost?
 
+mod url;
+
+use std::fmt;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+pub use self::url::Address;
 use crate::engine::config::align::{DAY, MILLISECOND, NONE, count, time};
-use crate::engine::config::cores;
+use crate::engine::config::{cores, secrets};
 
 /// The database and its pool.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 pub struct Database {
     /// `postgres://USER:PASSWORD@HOST:5432/NAME`. Over a network add `?sslmode=verify-full`, and
     /// `&sslrootcert=FILE` for a certificate authority of your own.
@@ -51,6 +55,13 @@ pub struct Database {
     pub migrate_on_start: bool,
 }
 
+/// The URL may hold a password.
+impl fmt::Debug for Database {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        secrets::debug("Database", self, f)
+    }
+}
+
 impl Default for Database {
     fn default() -> Self {
         Self {
@@ -71,6 +82,7 @@ impl Default for Database {
 impl Database {
     pub fn in_range(&self, key: &str) -> Result<(), String> {
         match key {
+            "url" => self.address().map(drop),
             "max_connections" => count(self.max_connections, 1, 10_000),
             "acquire_timeout" => time(self.acquire_timeout, MILLISECOND, DAY),
             "connect_timeout" => time(self.connect_timeout, MILLISECOND, DAY),
@@ -81,6 +93,14 @@ impl Database {
             "startup_timeout" => time(self.startup_timeout, NONE, DAY),
             _ => Ok(()),
         }
+    }
+
+    /// What the URL says.
+    ///
+    /// # Errors
+    /// It can never work.
+    pub fn address(&self) -> Result<Address, String> {
+        url::read(&self.url)
     }
 
     /// What `replicas` copies of this service mean for the database, as far as that is known without it.

@@ -1,14 +1,17 @@
 //! What is SQLite allowed to cost?
 
+use std::fmt;
+use std::str::FromStr;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use sqlx::sqlite::SqliteConnectOptions;
 
 use crate::engine::config::align::{DAY, MILLISECOND, NONE, count, time};
-use crate::engine::config::cores;
+use crate::engine::config::{cores, secrets};
 
 /// The database and its pools.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 pub struct Database {
     /// A SQLite file, `sqlite:PATH`; created if missing, with its folder.
     pub url: String,
@@ -43,6 +46,13 @@ pub struct Database {
     pub migrate_on_start: bool,
 }
 
+/// The URL may hold a password.
+impl fmt::Debug for Database {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        secrets::debug("Database", self, f)
+    }
+}
+
 impl Default for Database {
     fn default() -> Self {
         Self {
@@ -62,6 +72,7 @@ impl Default for Database {
 impl Database {
     pub fn in_range(&self, key: &str) -> Result<(), String> {
         match key {
+            "url" => self.options().map(drop),
             "max_connections" => count(self.max_connections, 1, 10_000),
             "acquire_timeout" => time(self.acquire_timeout, MILLISECOND, DAY),
             "connect_timeout" => time(self.connect_timeout, MILLISECOND, DAY),
@@ -71,6 +82,45 @@ impl Database {
             "startup_timeout" => time(self.startup_timeout, NONE, DAY),
             _ => Ok(()),
         }
+    }
+
+    /// What the URL says.
+    ///
+    /// # Errors
+    /// It can never work.
+    pub fn options(&self) -> Result<SqliteConnectOptions, String> {
+        let wrong = |problem: &str| Err(format!("{problem}: write it like sqlite:data/service.db"));
+        if !self.url.starts_with("sqlite:") {
+            return wrong("is not a SQLite URL");
+        }
+        let (_, parameters) = self.url.split_once('?').unwrap_or_default();
+        for one in parameters.split('&').filter(|one| !one.is_empty()) {
+            match one.split_once('=').unwrap_or((one, "")) {
+                ("mode", "ro" | "rw" | "rwc" | "memory") | ("cache", "private" | "shared") | ("vfs", _) => {}
+                ("immutable", "true" | "1" | "false" | "0") => {}
+                (name @ ("mode" | "cache" | "immutable"), _) => {
+                    return wrong(&format!("has an unknown {name}"));
+                }
+                // A part of a password, for all we know.
+                _ => {
+                    return wrong(
+                        "has something behind the ? that is none of mode, cache, immutable and vfs",
+                    );
+                }
+            }
+        }
+        let Ok(options) = SqliteConnectOptions::from_str(&self.url) else {
+            return wrong("is not valid UTF-8");
+        };
+        let path = options.get_filename().to_string_lossy().into_owned();
+        let is_in_memory = |text: &str| text.contains(":memory:") || text.contains("mode=memory");
+        if path.is_empty() || is_in_memory(&path) || is_in_memory(&self.url) {
+            return wrong("names no file, and each connection would see a database of its own");
+        }
+        if path.ends_with('/') {
+            return wrong("names a folder");
+        }
+        Ok(options)
     }
 
     /// What `replicas` copies of this service mean for the database, as far as that is known without it.

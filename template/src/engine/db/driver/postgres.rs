@@ -9,13 +9,12 @@ mod pooler;
 
 use std::borrow::Cow;
 use std::fmt;
-use std::io::ErrorKind;
-use std::str::FromStr;
+use std::io::{self, ErrorKind};
 use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgDatabaseError};
-use sqlx::{AssertSqlSafe, ConnectOptions, Connection as _, raw_sql};
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection as _, Row, raw_sql};
 use tokio::time::timeout;
 
 use self::pooler::Way;
@@ -47,6 +46,9 @@ const LOOK: Duration = Duration::from_secs(5);
 #[derive(Clone)]
 pub struct Connector {
     options: PgConnectOptions,
+    connect_timeout: Duration,
+    /// A server that is wanted answers it with true.
+    question: Option<&'static str>,
     /// Run on each new connection.
     settings: Arc<str>,
 }
@@ -60,16 +62,11 @@ impl fmt::Debug for Connector {
 
 impl Connector {
     fn new(config: &Database) -> Result<Self, Unusable> {
-        let url = config.url.as_str();
-        let advice = "Write it like postgres://USER:PASSWORD@HOST:5432/NAME";
-        if !url.starts_with("postgres://") && !url.starts_with("postgresql://") {
-            return Err(Unusable::new(url, &"is not a PostgreSQL URL", advice));
-        }
-        if let Some(problem) = wrong_parameter(url) {
-            let advice = format!("Take it away; there are {}", PARAMETERS.join(", "));
-            return Err(Unusable::new(url, &problem, &advice));
-        }
-        let options = PgConnectOptions::from_str(url).map_err(|error| Unusable::new(url, &error, advice))?;
+        // Whoever loaded the configuration has seen that already.
+        let address = config.address();
+        let address = address.map_err(|problem| Unusable::new(&config.url, &problem, "Correct it"))?;
+        let connect_timeout = address.connect_timeout.unwrap_or(config.connect_timeout);
+        let (options, question) = (address.options, address.session.question());
         let name = options.get_application_name().unwrap_or(env!("CARGO_PKG_NAME")).to_owned();
         let options = options
             .application_name(&name)
@@ -78,7 +75,7 @@ impl Connector {
             .extra_float_digits(None)
             // Slow statements are logged by our executor, where the request is known.
             .disable_statement_logging();
-        Ok(Self { options, settings: "".into() })
+        Ok(Self { options, connect_timeout, question, settings: "".into() })
     }
 
     /// The same with the bounds of `config` on each connection; `statement_timeout` may differ.
@@ -95,45 +92,22 @@ impl Connector {
     }
 
     pub async fn connect(&self) -> Result<PgConnection, sqlx::Error> {
-        let mut connection = self.options.connect().await?;
+        let connected = timeout(self.connect_timeout, self.options.connect()).await;
+        let late = |_| sqlx::Error::Io(io::Error::new(ErrorKind::HostUnreachable, "no connection in time"));
+        let mut connection = connected.map_err(late)??;
+        if let Some(question) = self.question
+            && !raw_sql(question).fetch_one(&mut connection).await?.try_get::<bool, _>(0)?
+        {
+            discard(connection).await;
+            return Err(sqlx::Error::Protocol(
+                "the server is not what target_session_attrs asks for".to_owned(),
+            ));
+        }
         if !self.settings.is_empty() {
             raw_sql(AssertSqlSafe(&*self.settings)).execute(&mut connection).await?;
         }
         Ok(connection)
     }
-}
-
-/// What a URL may have behind its `?`: of what sqlx knows, all but what is set here.
-const PARAMETERS: [&str; 11] = [
-    "sslmode",
-    "sslrootcert",
-    "sslcert",
-    "sslkey",
-    "host",
-    "hostaddr",
-    "port",
-    "dbname",
-    "user",
-    "password",
-    "application_name",
-];
-
-/// sqlx would ignore it, and log its value.
-fn wrong_parameter(url: &str) -> Option<String> {
-    let (_, parameters) = url.split_once('?')?;
-    let parameters = parameters.split('&').filter(|one| !one.is_empty());
-    let wrong = |one: &str| match one.split_once('=') {
-        Some((name, _)) if PARAMETERS.contains(&name) => None,
-        Some((name, _)) if name.bytes().all(|b| b.is_ascii_lowercase() || b == b'_') => {
-            Some(format!("there is no parameter {name:?}"))
-        }
-        // Not shown: it may be a part of a password.
-        _ => Some(
-            "behind the ? stands something that is no parameter; write %3F, %26 and %40 for ?, & and @"
-                .to_owned(),
-        ),
-    };
-    parameters.into_iter().find_map(wrong)
 }
 
 /// Connects once, after having looked at what stands in between.

@@ -5,8 +5,6 @@
 //! beside the writer (WAL). What a crash may cost with `synchronous = NORMAL`: the last commits, never
 //! the file.
 
-use std::path::Path;
-use std::str::FromStr;
 use std::sync::Arc;
 
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteSynchronous};
@@ -33,17 +31,9 @@ pub struct Connector(SqliteConnectOptions);
 
 impl Connector {
     fn new(config: &Database) -> Result<Self, Unusable> {
-        let url = config.url.as_str();
-        let advice = "Write it like sqlite:data/service.db";
-        if !url.starts_with("sqlite:") {
-            return Err(Unusable::new(url, &"is not a SQLite URL", advice));
-        }
+        // Whoever loaded the configuration has seen that already.
         let options =
-            SqliteConnectOptions::from_str(url).map_err(|error| Unusable::new(url, &error, advice))?;
-        let in_memory = url.contains(":memory:") || url.contains("mode=memory");
-        if in_memory || options.get_filename() == Path::new("") {
-            return Err(Unusable::new(url, &"each connection would see a database of its own", advice));
-        }
+            config.options().map_err(|problem| Unusable::new(&config.url, &problem, "Correct it"))?;
         let options = options
             .create_if_missing(true)
             .journal_mode(SqliteJournalMode::Wal)
