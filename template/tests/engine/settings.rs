@@ -398,7 +398,7 @@ fn a_wrong_value_is_refused_with_its_place_and_no_piece_of_json_is_repeated() {
             "hunter2",
             "app.backend.Fixed: invalid type: found string \"hunter2\", expected u32",
         ),
-        ("backend.fil.path", "x", "app.backend.fil.path: must be one of Off, Fixed, Pair, File"),
+        ("backend.fil.path", "x", "app.backend: must be one of Off, Fixed, Pair, File"),
         ("dir", "", "app.dir: is empty, expected a path"),
         ("pause", "5", "app.pause: \"5\" is not a duration: write it like \"250ms\" or \"30s\""),
     ] {
@@ -422,7 +422,7 @@ fn a_wrong_value_is_refused_with_its_place_and_no_piece_of_json_is_repeated() {
     ];
     let faults = load_variables(&set.concat()).map(|loaded| loaded.app).unwrap_err();
     for key in ["flat_number", "flat_flag", "tagged.size"] {
-        let begin = format!("{}: app.{key}: invalid type: ", one(key, "")[0].0);
+        let begin = format!("{}: app.{key}: expected ", one(key, "")[0].0);
         assert_eq!(
             faults.iter().filter(|fault| fault.starts_with(&begin)).count(),
             1,

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use figment::error::{Error, Kind};
+use figment::error::{Actual, Error, Kind};
 use figment::value::{Dict, Value};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -153,7 +153,8 @@ impl<A: Serialize + DeserializeOwned> Work<A> {
         }
         if let Some(setting) = self.culprit(error) {
             let key = setting.key.clone();
-            let reason = explain(&key, Some(setting), &error.kind);
+            // The value in the message may be that of another setting.
+            let reason = explain(&key, None, &error.kind);
             self.refuse(&key, Some(reason));
             return false;
         }
@@ -197,7 +198,10 @@ impl<A: Serialize + DeserializeOwned> Work<A> {
             Kind::Message(_) if !self.is_incomplete(place) => {}
             _ => return None,
         }
-        let parts = self.causes(place).into_iter().filter(|n| self.settings[*n].key.len() > place.len());
+        let parts = self.causes(place).into_iter().filter(|n| {
+            let setting = &self.settings[*n];
+            setting.key.len() > place.len() && may_be_of(&error.kind, &setting.value)
+        });
         let mut helps = parts.filter(|n| {
             let mut settings = self.settings.clone();
             settings.remove(*n);
@@ -258,6 +262,17 @@ impl<A: Serialize + DeserializeOwned> Work<A> {
 
     fn note(&mut self, origin: String, key: &[String], reason: Option<String>) {
         self.settled.faults.push(Fault { origin, key: key.to_vec(), reason });
+    }
+}
+
+/// Whether the value that a message is about may be this one.
+fn may_be_of(kind: &Kind, value: &Value) -> bool {
+    match kind {
+        Kind::InvalidType(Actual::Str(text), _) | Kind::InvalidValue(Actual::Str(text), _) => {
+            value.as_str() == Some(&**text)
+        }
+        Kind::UnknownVariant(name, _) => value.as_str() == Some(&**name),
+        _ => true,
     }
 }
 
