@@ -202,14 +202,16 @@ impl<A: Serialize + DeserializeOwned> Work<A> {
             let setting = &self.settings[*n];
             setting.key.len() > place.len() && may_be_of(&error.kind, &setting.value)
         });
+        // Then something else may be missing without it.
+        let is_told = !may_be_of(&error.kind, &Value::from(Dict::new()));
         let mut helps = parts.filter(|n| {
             let mut settings = self.settings.clone();
             settings.remove(*n);
             match self.attempt(&settings, &self.second).0 {
                 Ok(_) => true,
                 Err(other) if other.path.starts_with(place) => {
-                    other.kind != error.kind
-                        && !matches!(other.kind, Kind::MissingField(_) | Kind::Message(_))
+                    let follows = matches!(other.kind, Kind::MissingField(_) | Kind::Message(_));
+                    other.kind != error.kind && (is_told || !follows)
                 }
                 Err(_) => true,
             }
