@@ -24,6 +24,7 @@ mod engine {
     mod requests;
     mod secrets;
     mod sequences;
+    mod settings;
     mod shutdown;
     mod sqlite;
     mod start;

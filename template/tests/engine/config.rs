@@ -108,7 +108,7 @@ fn two_set_values_that_contradict_each_other_are_refused() {
 #[test]
 fn secrets_are_never_shown() {
     let secret = "hunter2";
-    let url = |url: String| setup().set("database.url", &url).run(&["check"]);
+    let url = |url: String| setup().set("http_client.example_url", &url).run(&["check"]);
     let shown = url(format!("db://app:{secret}@db/app?password={secret}"));
     let late = url(format!("db://h/db?password=a@{secret}"));
     let odd = url(format!("db://app:{secret}?x@db/app"));

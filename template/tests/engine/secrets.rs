@@ -1,5 +1,12 @@
 //! No secret is in the log, in `check`, on the status page or in an error, wherever it came from.
 
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+
+use serde::{Deserialize, Serialize};
+use service::engine::config::Config;
+use service::engine::config::load::load;
+
 use crate::common::{Service, setup};
 
 const SECRET: &str = "hunter2";
@@ -47,7 +54,7 @@ fn what_the_owner_configured_is_not_repeated() {
             format!("http://user:{SECRET}@{addr}/hello?token={SECRET}"),
             format!("\"http://***@{addr}/hello?***"),
         ),
-        (format!("user:{SECRET}@{addr}/hello?token={SECRET}"), "***".to_owned()), // no scheme
+        (format!("user:{SECRET}@{addr}/hello?token={SECRET}"), "\"***\"".to_owned()), // no scheme
     ] {
         let setup = setup().set("http_client.example_url", &url).set("log.level", "trace");
         let check = setup.run(&["check"]);
@@ -68,5 +75,108 @@ fn what_the_owner_configured_is_not_repeated() {
                 );
             }
         }
+    }
+}
+
+/// Settings of any name.
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct Named(BTreeMap<String, serde_json::Value>);
+
+#[test]
+fn what_a_name_calls_a_secret_is_not_shown() {
+    let secret = format!("\"{SECRET}\"");
+    let url = format!("\"db://app:{SECRET}@db/app?x={SECRET}\"");
+    let report = |name: &str, value: &str| {
+        let variable = (OsString::from(format!("APP__APP__{name}")), OsString::from(value));
+        load::<Named>(None, [variable].into_iter()).map_err(|faults| faults.join("\n")).unwrap().report()
+    };
+
+    for name in [
+        "SIGNING_KEY",
+        "SIGNING_KEYS",
+        "PASS",
+        "PASSPHRASE",
+        "DB_PWD",
+        "AUTH",
+        "PRIVATE",
+        "CREDENTIAL",
+        "CREDENTIALS",
+        "SESSION_COOKIE",
+        "SALT",
+        "PIN",
+        "CONNECTION_STRING",
+        "PASSWORD",
+        "MYPASSWORD",
+        "API_KEY",
+        "APIKEY",
+        "CLIENT_SECRET",
+        "ACCESS_TOKEN",
+        "TOKENS",
+        "KEYS__MAIN",
+        "SECRETS__DEEP__DOWN",
+        "AUTH__TTL",
+        "JWT",
+    ] {
+        for value in [secret.clone(), format!("[{secret}]"), format!("{{\"inner\":{secret}}}")] {
+            assert!(!report(name, &value).contains(SECRET), "{name}");
+        }
+    }
+    for name in ["DATABASE_URL", "DSN", "URLS__MAIN", "REPLICA_URI", "UPSTREAM"] {
+        let report = report(name, &url);
+        assert!(!report.contains(SECRET) && report.contains("db://***@db/app?***"), "{name}: {report}");
+    }
+    // Names that only sound like it, or say something about a secret.
+    for name in [
+        "MONKEY",
+        "PASSENGERS",
+        "COMPASS",
+        "SPINNING",
+        "AUTHORS",
+        "KEYBOARD",
+        "KEY_FILE",
+        "TOKEN_TTL",
+        "MAX_TOKENS",
+        "PASSWORD_MIN_LENGTH",
+        "COOKIE_NAME",
+        "SALTED",
+        "PRIVATELY",
+    ] {
+        assert!(report(name, &secret).contains(SECRET), "{name} is hidden");
+    }
+    let list = format!("[{{\"host\":\"h\",\"password\":{secret}}}]");
+    let shown = report("MIRRORS", &list);
+    assert!(!shown.contains(SECRET) && shown.contains("host = \"h\""), "{shown}");
+}
+
+#[test]
+fn of_our_own_keys_only_urls_are_hidden() {
+    let report =
+        load::<Named>(None, std::iter::empty()).map_err(|faults| faults.join("\n")).unwrap().report();
+    assert!(report.contains("server.request_timeout = ") && !report.contains("= \"***\""), "{report}");
+}
+
+#[test]
+fn a_secret_is_in_no_fault_and_in_no_debug_output() {
+    #[derive(Debug, Default, Serialize, Deserialize)]
+    struct Typed {
+        signing_key: u16,
+        keys: BTreeMap<String, u16>,
+    }
+    let set = [
+        ("APP__APP__SIGNING_KEY", SECRET),
+        ("APP__APP__KEYS__A", SECRET),
+        ("APP__DATABASE__URL", "db://hunter2"),
+    ]
+    .map(|(name, value)| (OsString::from(name), OsString::from(value)));
+    let faults = load::<Typed>(None, set.into_iter()).map(|loaded| loaded.app).unwrap_err();
+    assert!(faults.len() == 3 && !faults.join("").contains(SECRET), "{faults:?}");
+
+    let mut config = Config::default();
+    config.database.url = format!("db://app:{SECRET}@db.example/app?password={SECRET}");
+    config.http_client.example_url = format!("http://app:{SECRET}@example/");
+    let debug = format!("{config:?} {config:#?} {:?} {:?}", config.database, config.http_client);
+    assert!(!debug.contains(SECRET), "{debug}");
+    for shown in ["Database {", "db.example/app", "max_connections", "HttpClient {", "Server {"] {
+        assert!(debug.contains(shown), "{shown} is not in {debug}");
     }
 }

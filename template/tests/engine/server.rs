@@ -62,10 +62,7 @@ fn what_no_waiting_mends_is_said_at_once_and_without_the_password() {
     for (wrong, words) in [
         (format!("{user}:hunter2@{elsewhere}"), ["password", "pg_hba.conf"]),
         (url.replace("/test_", "/hunter2_"), ["does not exist", "Create it"]),
-        (url.replace('?', "?passwd=hunter2"), ["\"passwd\"", "sslmode"]),
         (url.replace('?', "?sslmode=require"), ["TLS", "sslmode"]),
-        (format!("{user}:x?hunter2@{elsewhere}"), ["no parameter", "%3F"]),
-        (url.replace('?', "?password=x&hunter2"), ["no parameter", "%26"]),
     ] {
         let output = setup().set("database.url", &wrong).run(&[]);
         let stderr = String::from_utf8(output.stderr).unwrap();

@@ -9,7 +9,7 @@ use sqlx::{Executor, query};
 
 use super::database::{open, open_with, rows};
 use super::migrations::{count, migrate, says};
-use super::start::refuses;
+use super::start::{never_works, refuses};
 use crate::common::{Database, eventually, setup};
 
 #[test]
@@ -298,4 +298,20 @@ async fn after_a_statement_that_ran_away_nothing_of_its_transaction_can_be_kept(
     assert_eq!(rows(&db).await, 0);
     query("INSERT INTO t VALUES (3)").execute(&db.write).await.unwrap();
     assert_eq!(rows(&db).await, 1);
+}
+
+#[test]
+fn a_url_that_can_never_work_is_refused_by_check_and_start_alike() {
+    for (url, words) in [
+        ("mysql://app:hunter2@db/app", "is not a SQLite URL"),
+        ("sqlite::memory:", "a database of its own"),
+        ("sqlite:data/x.db?mode=memory", "a database of its own"),
+        ("sqlite:%3Amemory%3A", "a database of its own"),
+        ("sqlite:", "names no file"),
+        ("sqlite:data/", "names a folder"),
+        ("sqlite:data/x.db?mode=hunter2", "an unknown mode"),
+        ("sqlite:data/x.db?password=hunter2", "none of mode, cache, immutable and vfs"),
+    ] {
+        never_works(url, &[words]);
+    }
 }

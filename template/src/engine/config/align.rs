@@ -4,6 +4,7 @@
 //! conflicts with a set value gives way, and `NAME check` says so. What is only unwise is advice,
 //! with the arithmetic.
 
+use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::time::Duration;
 
@@ -13,8 +14,10 @@ use humantime::format_duration;
 use humantime_serde::Serde;
 use tracing_subscriber::filter::Targets;
 
-use super::load::Origins;
 use super::{Config, cores};
+
+/// Where each value that is no default was set, by the key as it is written.
+pub(super) type Origins = BTreeMap<String, String>;
 
 /// After `shutdown.grace`: cutting off requests, closing pools and writing the log take at most this.
 /// Higher: the platform's own patience must grow with it. Lower: the last log lines are lost.

@@ -6,10 +6,16 @@
 
 pub mod align;
 mod database;
+mod faults;
+mod layers;
 pub mod load;
 mod proxies;
+mod read;
 pub mod report;
+mod secrets;
+mod settle;
 
+use std::fmt;
 use std::net::SocketAddr;
 use std::num::NonZero;
 use std::path::PathBuf;
@@ -98,7 +104,7 @@ pub struct Admission {
 }
 
 /// Calls to other services.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 pub struct HttpClient {
     /// Calls at once, over all hosts. Too high: file descriptors and memory go to slow services. Too low: requests
     /// wait in `http_client_wait_seconds` for services that are fast.
@@ -254,6 +260,13 @@ impl Default for Admission {
     fn default() -> Self {
         // What follows from other values is put right once they are known: see `align`.
         Self { max_in_flight: 64, max_queue: 10_000, max_wait: Duration::from_millis(500) }
+    }
+}
+
+/// A URL may hold a password.
+impl fmt::Debug for HttpClient {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        secrets::debug("HttpClient", self, f)
     }
 }
 

@@ -5,20 +5,23 @@ use std::fmt::{self, Write};
 use figment::value::Value;
 
 use super::align::Note;
-use super::load::{Loaded, is_secret};
+use super::layers::{Key, spelt};
+use super::load::Loaded;
+use super::secrets::redacted;
 
 impl<A> Loaded<A> {
     /// Every effective value with where it came from (secrets redacted), then the alignment report.
     #[must_use]
     pub fn report(&self) -> String {
         let mut text = String::new();
-        for (key, value) in self.values.iter().filter(|(_, value)| value.as_dict().is_none()) {
+        for (at, value) in self.values.iter().filter(|(_, value)| value.as_dict().is_none()) {
+            let key = &spelt(at);
             let clamped = self.notes.iter().find_map(|note| match note {
                 Note::Clamped { key: clamped, text } if clamped == key => Some(text),
                 _ => None,
             });
-            let value = show(key, value);
-            let _ = match (self.origins.get(key), clamped) {
+            let value = show(at, value);
+            let _ = match (self.origins.get(at), clamped) {
                 (Some(origin), _) => writeln!(text, "{key} = {value}  # {origin}"),
                 (None, Some(how)) => writeln!(text, "{key} = {value}  # default, {how}"),
                 (None, None) => writeln!(text, "{key} = {value}  # default"),
@@ -68,13 +71,8 @@ impl fmt::Display for Note {
     }
 }
 
-fn show(key: &str, value: &Value) -> String {
-    let shown = toml::Value::try_from(value).map_or_else(|_| "{}".to_owned(), |value| value.to_string());
-    match is_secret(key) {
-        false => shown,
-        true if key.ends_with("url") => without_secrets(&shown),
-        true => "\"***\"".to_owned(),
-    }
+fn show(key: &Key, value: &Value) -> String {
+    toml::Value::try_from(redacted(key, value)).map_or_else(|_| "none".to_owned(), |value| value.to_string())
 }
 
 /// A URL with its host and path, but without user, password and parameters.

@@ -8,7 +8,7 @@ use std::io;
 
 use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, timeout_at};
 
 use super::session::Session;
 use super::{Pool, Trouble};
@@ -47,11 +47,10 @@ impl Pool {
     }
 
     async fn connect(&self) -> Result<Session, sqlx::Error> {
-        let connecting = timeout(self.0.connect_timeout, self.0.connector.connect());
+        let connecting = self.0.connector.connect();
         let Some(connected) = self.0.closing.run_until_cancelled(connecting).await else {
             return Err(sqlx::Error::PoolClosed);
         };
-        let connected = connected.unwrap_or_else(|_| Err(unreached("database.connect_timeout")));
         match &connected {
             Ok(_) => self.0.pulse.answered(),
             Err(error) if Trouble::is_of_connection(error) => self.0.pulse.lost(), // perhaps the idle ones, too
@@ -61,6 +60,10 @@ impl Pool {
     }
 }
 
-fn unreached(bound: &str) -> sqlx::Error {
-    sqlx::Error::Io(io::Error::new(io::ErrorKind::NotConnected, format!("cannot connect within {bound}")))
+/// The bound of a driver's attempt to connect.
+pub(super) const CONNECT_TIMEOUT: &str = "database.connect_timeout";
+
+pub(super) fn unreached(bound: &str) -> sqlx::Error {
+    let text = format!("no connection in time, within {bound}");
+    sqlx::Error::Io(io::Error::new(io::ErrorKind::NotConnected, text))
 }

@@ -51,7 +51,6 @@ pub(super) struct Inner {
     size: u32,
     begin: &'static str,
     acquire_timeout: Duration,
-    pub(super) connect_timeout: Duration,
     idle_timeout: Duration,
     pub(super) statement_timeout: Duration,
     /// From now on no connection is opened.
@@ -104,7 +103,6 @@ impl Pool {
             size,
             begin,
             acquire_timeout: config.acquire_timeout,
-            connect_timeout: config.connect_timeout,
             idle_timeout: config.idle_timeout,
             closing: CancellationToken::new(),
             statement_timeout: config.statement_timeout,

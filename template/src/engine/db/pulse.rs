@@ -16,8 +16,9 @@ use std::time::{Duration, Instant};
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
+use super::opening::unreached;
 use super::session::Session;
-use super::{Db, Trouble, driver};
+use super::{ATTEMPT, Db, Trouble, driver};
 use crate::engine::log::millis;
 
 /// Readiness turns 503 after this long without an answer of the database, where it is near. Higher: users see the
@@ -175,29 +176,30 @@ impl Db {
     /// counts as away: otherwise one that has become far would be given up each time before it can answer.
     async fn ask_anew(&self, pulse: &Pulse) -> Option<Session> {
         let asked = Instant::now();
-        let mut asking = pin!(timeout(self.read.0.connect_timeout, async {
+        let mut asking = pin!(async {
             let mut session = self.about.reader.connect().await?;
             let asked = Instant::now();
-            driver::ask(&mut session.raw).await?;
+            let answer = timeout(pulse.patience(ATTEMPT), driver::ask(&mut session.raw)).await;
+            answer.unwrap_or_else(|_| Err(unreached("the time for an answer")))?;
             pulse.round_trip(asked.elapsed());
             Ok(session)
-        }));
+        });
         let mut outcome = timeout(PROBE_PATIENCE.max(OPENING * pulse.distance()), &mut asking).await;
         if outcome.is_err() {
             self.missed(asked, &Silence::NoAnswer);
             outcome = Ok(asking.await);
         }
         match outcome {
-            Ok(Ok(Ok(session))) => {
+            Ok(Ok(session)) => {
                 pulse.answered();
                 Some(session)
             }
             // One that is full or refuses the question is there.
-            Ok(Ok(Err(error))) if Trouble::of(&error) != Trouble::Away => {
+            Ok(Err(error)) if Trouble::of(&error) != Trouble::Away => {
                 pulse.answered();
                 None
             }
-            Ok(Ok(Err(error))) => {
+            Ok(Err(error)) => {
                 self.missed(asked, &Silence::Error(error));
                 None
             }

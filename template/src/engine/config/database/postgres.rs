@@ -1,14 +1,18 @@
 //! What is PostgreSQL allowed to cost?
 
+mod url;
+
+use std::fmt;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+pub use self::url::Address;
 use crate::engine::config::align::{DAY, MILLISECOND, NONE, count, time};
-use crate::engine::config::cores;
+use crate::engine::config::{cores, secrets};
 
 /// The database and its pool.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 pub struct Database {
     /// `postgres://USER:PASSWORD@HOST:5432/NAME`. Over a network add `?sslmode=verify-full`, and
     /// `&sslrootcert=FILE` for a certificate authority of your own.
@@ -21,8 +25,8 @@ pub struct Database {
     /// its whole timeout. Too low: short bursts are refused that would have been served.
     #[serde(with = "humantime_serde")]
     pub acquire_timeout: Duration,
-    /// Longest time to open a connection. The attempt goes on when nobody waits for it any more, and the
-    /// connection is kept. Too high: a server that swallows packets keeps a place of the pool for long. Too low: a far server is never opened.
+    /// Longest time to open a connection: to find the host, to greet it and to log in. `connect_timeout` of the URL wins. The attempt goes on when nobody waits for it any more, and the connection
+    /// is kept. Too high: a host that hangs holds a place of the pool for long. Too low: a far or busy one is never opened.
     #[serde(with = "humantime_serde")]
     pub connect_timeout: Duration,
     /// A connection that nobody has used for so long is closed. Too high: connections of the last peak stay open.
@@ -58,6 +62,13 @@ pub struct Database {
     pub migrate_on_start: bool,
 }
 
+/// The URL may hold a password.
+impl fmt::Debug for Database {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        secrets::debug("Database", self, f)
+    }
+}
+
 impl Default for Database {
     fn default() -> Self {
         Self {
@@ -80,6 +91,7 @@ impl Default for Database {
 impl Database {
     pub fn in_range(&self, key: &str) -> Result<(), String> {
         match key {
+            "url" => self.address().map(drop),
             "max_connections" => count(self.max_connections, 1, 10_000),
             "acquire_timeout" => time(self.acquire_timeout, MILLISECOND, DAY),
             "connect_timeout" => time(self.connect_timeout, MILLISECOND, DAY),
@@ -92,6 +104,14 @@ impl Database {
             "startup_timeout" => time(self.startup_timeout, NONE, DAY),
             _ => Ok(()),
         }
+    }
+
+    /// What the URL says.
+    ///
+    /// # Errors
+    /// It can never work.
+    pub fn address(&self) -> Result<Address, String> {
+        url::read(&self.url)
     }
 
     /// What `replicas` copies of this service mean for the database, as far as that is known without it.

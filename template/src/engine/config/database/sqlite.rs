@@ -1,14 +1,17 @@
 //! What is SQLite allowed to cost?
 
+use std::fmt;
+use std::str::FromStr;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use sqlx::sqlite::SqliteConnectOptions;
 
 use crate::engine::config::align::{DAY, MILLISECOND, NONE, count, time};
-use crate::engine::config::cores;
+use crate::engine::config::{cores, secrets};
 
 /// The database and its pools.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 pub struct Database {
     /// A SQLite file, `sqlite:PATH`; created if missing, with its folder.
     pub url: String,
@@ -19,8 +22,8 @@ pub struct Database {
     /// its whole timeout. Too low: short bursts are refused that would have been served.
     #[serde(with = "humantime_serde")]
     pub acquire_timeout: Duration,
-    /// Longest time to open a connection. The attempt goes on when nobody waits for it any more, and the
-    /// connection is kept. Too high: a disk that hangs keeps a place of the pool for long. Too low: a file on a slow disk is never opened.
+    /// Longest time to open a connection. The attempt goes on when nobody waits for it any more, and the connection
+    /// is kept. Too high: a disk that hangs holds a place of the pool for long. Too low: a slow one is never opened.
     #[serde(with = "humantime_serde")]
     pub connect_timeout: Duration,
     /// A connection that nobody has used for so long is closed. Too high: connections of the last peak stay open.
@@ -51,6 +54,13 @@ pub struct Database {
     pub migrate_on_start: bool,
 }
 
+/// The URL may hold a password.
+impl fmt::Debug for Database {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        secrets::debug("Database", self, f)
+    }
+}
+
 impl Default for Database {
     fn default() -> Self {
         Self {
@@ -72,6 +82,7 @@ impl Default for Database {
 impl Database {
     pub fn in_range(&self, key: &str) -> Result<(), String> {
         match key {
+            "url" => self.options().map(drop),
             "max_connections" => count(self.max_connections, 1, 10_000),
             "acquire_timeout" => time(self.acquire_timeout, MILLISECOND, DAY),
             "connect_timeout" => time(self.connect_timeout, MILLISECOND, DAY),
@@ -83,6 +94,45 @@ impl Database {
             "startup_timeout" => time(self.startup_timeout, NONE, DAY),
             _ => Ok(()),
         }
+    }
+
+    /// What the URL says.
+    ///
+    /// # Errors
+    /// It can never work.
+    pub fn options(&self) -> Result<SqliteConnectOptions, String> {
+        let wrong = |problem: &str| Err(format!("{problem}: write it like sqlite:data/service.db"));
+        if !self.url.starts_with("sqlite:") {
+            return wrong("is not a SQLite URL");
+        }
+        let (_, parameters) = self.url.split_once('?').unwrap_or_default();
+        for one in parameters.split('&').filter(|one| !one.is_empty()) {
+            match one.split_once('=').unwrap_or((one, "")) {
+                ("mode", "ro" | "rw" | "rwc" | "memory") | ("cache", "private" | "shared") | ("vfs", _) => {}
+                ("immutable", "true" | "1" | "false" | "0") => {}
+                (name @ ("mode" | "cache" | "immutable"), _) => {
+                    return wrong(&format!("has an unknown {name}"));
+                }
+                // A part of a password, for all we know.
+                _ => {
+                    return wrong(
+                        "has something behind the ? that is none of mode, cache, immutable and vfs",
+                    );
+                }
+            }
+        }
+        let Ok(options) = SqliteConnectOptions::from_str(&self.url) else {
+            return wrong("is not valid UTF-8");
+        };
+        let path = options.get_filename().to_string_lossy().into_owned();
+        let is_in_memory = |text: &str| text.contains(":memory:") || text.contains("mode=memory");
+        if path.is_empty() || is_in_memory(&path) || is_in_memory(&self.url) {
+            return wrong("names no file, and each connection would see a database of its own");
+        }
+        if path.ends_with('/') {
+            return wrong("names a folder");
+        }
+        Ok(options)
     }
 
     /// What `replicas` copies of this service mean for the database, as far as that is known without it.

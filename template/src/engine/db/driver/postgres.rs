@@ -9,8 +9,7 @@ mod pooler;
 
 use std::borrow::Cow;
 use std::fmt;
-use std::io::ErrorKind;
-use std::str::FromStr;
+use std::io::{self, ErrorKind};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,6 +19,7 @@ use tokio::time::{Instant, timeout};
 
 use self::pooler::Way;
 use super::super::migrate::Flaws;
+use super::super::opening::{CONNECT_TIMEOUT, unreached};
 use super::super::pool::Pool;
 use super::super::session::Session;
 use super::super::steps::Step;
@@ -81,6 +81,10 @@ const LOOK: Duration = Duration::from_secs(5);
 #[derive(Clone)]
 pub struct Connector {
     options: PgConnectOptions,
+    /// `connect_timeout` of the URL, otherwise `database.connect_timeout`.
+    connect_timeout: Duration,
+    /// A server that is wanted answers it with true.
+    question: Option<&'static str>,
     /// Run on each new connection; empty where sessions do not last.
     settings: Arc<str>,
     lifetime: Duration,
@@ -105,16 +109,11 @@ impl fmt::Debug for Connector {
 
 impl Connector {
     fn new(config: &Database) -> Result<Self, Unusable> {
-        let url = config.url.as_str();
-        let advice = "Write it like postgres://USER:PASSWORD@HOST:5432/NAME";
-        if !url.starts_with("postgres://") && !url.starts_with("postgresql://") {
-            return Err(Unusable::new(url, &"is not a PostgreSQL URL", advice));
-        }
-        if let Some(problem) = wrong_parameter(url) {
-            let advice = format!("Take it away; there are {}", PARAMETERS.join(", "));
-            return Err(Unusable::new(url, &problem, &advice));
-        }
-        let options = PgConnectOptions::from_str(url).map_err(|error| Unusable::new(url, &error, advice))?;
+        // Whoever loaded the configuration has seen that already.
+        let address = config.address();
+        let address = address.map_err(|problem| Unusable::new(&config.url, &problem, "Correct it"))?;
+        let connect_timeout = address.connect_timeout.unwrap_or(config.connect_timeout);
+        let (options, question) = (address.options, address.session.question());
         let name = options.get_application_name().unwrap_or(env!("CARGO_PKG_NAME")).to_owned();
         let options = options
             .application_name(&name)
@@ -123,7 +122,8 @@ impl Connector {
             .extra_float_digits(None)
             // Slow statements are logged by our executor, where the request is known.
             .disable_statement_logging();
-        Ok(Self { options, settings: "".into(), lifetime: config.max_lifetime })
+        let lifetime = config.max_lifetime;
+        Ok(Self { options, connect_timeout, question, settings: "".into(), lifetime })
     }
 
     /// The same with the bounds of `config` on each connection; `statement_timeout` may differ.
@@ -140,8 +140,20 @@ impl Connector {
     }
 
     pub async fn connect(&self) -> Result<Session, sqlx::Error> {
-        let mut raw = self.options.connect().await?;
-        self.set_up(&mut raw).await?;
+        let opening = async {
+            let mut raw = self.options.connect().await?;
+            if let Some(question) = self.question
+                && !raw_sql(question).fetch_one(&mut raw).await?.try_get::<bool, _>(0)?
+            {
+                discard(raw).await;
+                return Err(Error::Protocol(
+                    "the server is not what target_session_attrs asks for".to_owned(),
+                ));
+            }
+            self.set_up(&mut raw).await?;
+            Ok(raw)
+        };
+        let raw = timeout(self.connect_timeout, opening).await.map_err(|_| unreached(CONNECT_TIMEOUT))??;
         Ok(self.session(raw))
     }
 
@@ -170,39 +182,6 @@ impl Connector {
     }
 }
 
-/// What a URL may have behind its `?`: of what sqlx knows, all but what is set here.
-const PARAMETERS: [&str; 11] = [
-    "sslmode",
-    "sslrootcert",
-    "sslcert",
-    "sslkey",
-    "host",
-    "hostaddr",
-    "port",
-    "dbname",
-    "user",
-    "password",
-    "application_name",
-];
-
-/// sqlx would ignore it, and log its value.
-fn wrong_parameter(url: &str) -> Option<String> {
-    let (_, parameters) = url.split_once('?')?;
-    let parameters = parameters.split('&').filter(|one| !one.is_empty());
-    let wrong = |one: &str| match one.split_once('=') {
-        Some((name, _)) if PARAMETERS.contains(&name) => None,
-        Some((name, _)) if name.bytes().all(|b| b.is_ascii_lowercase() || b == b'_') => {
-            Some(format!("there is no parameter {name:?}"))
-        }
-        // Not shown: it may be a part of a password.
-        _ => Some(
-            "behind the ? stands something that is no parameter; write %3F, %26 and %40 for ?, & and @"
-                .to_owned(),
-        ),
-    };
-    parameters.into_iter().find_map(wrong)
-}
-
 /// Connects, having looked at what stands in between. Returns the pool, which has a connection already, and
 /// another one for the migrations.
 ///
@@ -213,7 +192,7 @@ pub async fn open(config: &Config) -> Result<(Db, PgConnection), Unusable> {
     let url = config.url.as_str();
     let plain = Connector::new(config)?;
     let begun = Instant::now();
-    let opened = timeout(config.connect_timeout, pooler::open_two(&plain)).await.map_err(|_| silent(url))?;
+    let opened = pooler::open_two(&plain).await;
     let (mut first, mut migrator) = opened.map_err(|error| unusable(url, &error))?;
     let opening = begun.elapsed();
     let way = timeout(LOOK, pooler::way(&mut first, &mut migrator)).await.map_err(|_| silent(url))?;

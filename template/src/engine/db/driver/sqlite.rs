@@ -5,16 +5,16 @@
 //! beside the writer (WAL). What a crash may cost with `synchronous = NORMAL`: the last commits, never
 //! the file. SQLite has no timeout for a statement, so each connection has a [`Brake`].
 
-use std::path::Path;
-use std::str::FromStr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteSynchronous};
 use sqlx::{ConnectOptions, Connection as _, Error, Row, query};
+use tokio::time::timeout;
 
 pub use self::brake::Brake;
 use super::super::migrate::Flaws;
+use super::super::opening::{CONNECT_TIMEOUT, unreached};
 use super::super::pool::Pool;
 use super::super::session::Session;
 use super::super::steps::Step;
@@ -57,22 +57,15 @@ pub const EXAMPLES_OF_SESSION: &[&str] =
 #[derive(Clone, Debug)]
 pub struct Connector {
     options: SqliteConnectOptions,
+    connect_timeout: Duration,
     lifetime: Duration,
 }
 
 impl Connector {
     fn new(config: &Database) -> Result<Self, Unusable> {
-        let url = config.url.as_str();
-        let advice = "Write it like sqlite:data/service.db";
-        if !url.starts_with("sqlite:") {
-            return Err(Unusable::new(url, &"is not a SQLite URL", advice));
-        }
+        // Whoever loaded the configuration has seen that already.
         let options =
-            SqliteConnectOptions::from_str(url).map_err(|error| Unusable::new(url, &error, advice))?;
-        let in_memory = url.contains(":memory:") || url.contains("mode=memory");
-        if in_memory || options.get_filename() == Path::new("") {
-            return Err(Unusable::new(url, &"each connection would see a database of its own", advice));
-        }
+            config.options().map_err(|problem| Unusable::new(&config.url, &problem, "Correct it"))?;
         let options = options
             .create_if_missing(true)
             .journal_mode(SqliteJournalMode::Wal)
@@ -81,7 +74,7 @@ impl Connector {
             .statement_cache_capacity(config.statement_cache)
             // Slow statements are logged by our executor, where the request is known.
             .disable_statement_logging();
-        Ok(Self { options, lifetime: config.max_lifetime })
+        Ok(Self { options, connect_timeout: config.connect_timeout, lifetime: config.max_lifetime })
     }
 
     /// The same for a database that must be there already, to read from.
@@ -90,7 +83,8 @@ impl Connector {
     }
 
     pub async fn connect(&self) -> Result<Session, sqlx::Error> {
-        let mut raw = self.options.connect().await?;
+        let opening = timeout(self.connect_timeout, self.options.connect());
+        let mut raw = opening.await.map_err(|_| unreached(CONNECT_TIMEOUT))??;
         let brake = Brake::of(&mut raw).await?;
         Ok(Session::new(raw, brake, self.lifetime))
     }

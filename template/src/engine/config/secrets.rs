@@ -1,0 +1,129 @@
+//! Which values must not be shown, and what is shown in their place?
+//!
+//! A setting is known to be a secret by its name: it, or a table that it is in, has one of [`SECRET`] among its
+//! words. A name that ends in one of [`HARMLESS`] says something about a secret, not the secret.
+
+use std::fmt;
+
+use figment::value::Value;
+use serde::Serialize;
+
+use super::layers::to_value;
+use super::report::without_secrets;
+
+/// Words, without the `s` of a plural.
+const SECRET: &str = "auth authorization bearer cookie credential cred hmac jwt key pass passcode passphrase passwd \
+                      password pat pin private psk pw pwd salt seed secret signature token";
+/// The same at the end of a word: `apikey`, `dbpassword`.
+const ENDS: [&str; 8] =
+    ["apikey", "cookie", "credential", "passphrase", "passwd", "password", "secret", "token"];
+/// Words whose value is an address that may carry a secret.
+const ADDRESS: &str = "url uri dsn";
+/// What a name ends in, or with `max` and `min` begins with, that tells something about a secret.
+const HARMLESS: &str = "after age algorithm attempts count days dir enabled expiry file folder header hours interval \
+                        issuer length lifetime limit max min minutes name path required rotation seconds size \
+                        timeout ttl";
+
+/// What a key's name says about its value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Secrecy {
+    Open,
+    /// A URL: host and path may be shown.
+    Address,
+    Secret,
+}
+
+pub(super) fn secrecy(key: &[String]) -> Secrecy {
+    let Some((last, tables)) = key.split_last() else { return Secrecy::Open };
+    let words = words(last);
+    let is_about = words.last().is_some_and(|word| is_in(word, HARMLESS))
+        || words.first().is_some_and(|word| ["max", "min"].contains(&&**word));
+    // A table of secrets has names of the owner's choice in it.
+    if tables.iter().any(|name| names_secret(name)) || (names_secret(last) && !is_about) {
+        Secrecy::Secret
+    } else if key.iter().any(|name| names_address(name)) {
+        Secrecy::Address
+    } else {
+        Secrecy::Open
+    }
+}
+
+/// Whether a value must not be repeated.
+pub(super) fn is_secret(key: &[String]) -> bool {
+    secrecy(key) != Secrecy::Open
+}
+
+fn names_secret(name: &str) -> bool {
+    let words = words(name);
+    let connection_string = words.windows(2).any(|two| two[0] == "connection" && two[1] == "string");
+    connection_string
+        || words
+            .iter()
+            .any(|word| is_in(word, SECRET) || ENDS.iter().any(|end| singular(word).ends_with(end)))
+}
+
+fn names_address(name: &str) -> bool {
+    words(name).iter().any(|word| ADDRESS.split(' ').any(|end| singular(word).ends_with(end)))
+}
+
+/// `signingKeys`, `signing-keys` and `signing_keys` are two words.
+fn words(name: &str) -> Vec<String> {
+    let mut words = vec![String::new()];
+    let mut was_lower = false;
+    for char in name.chars() {
+        if !char.is_alphanumeric() || (was_lower && char.is_uppercase()) {
+            words.push(String::new());
+        }
+        if let (true, Some(word)) = (char.is_alphanumeric(), words.last_mut()) {
+            word.extend(char.to_lowercase());
+        }
+        was_lower = char.is_lowercase() || char.is_numeric();
+    }
+    words.retain(|word| !word.is_empty());
+    words
+}
+
+fn is_in(word: &str, words: &str) -> bool {
+    words.split(' ').any(|known| known == word || known == singular(word))
+}
+
+fn singular(word: &str) -> &str {
+    word.strip_suffix('s').filter(|word| !word.ends_with('s')).unwrap_or(word)
+}
+
+/// The value as `check` shows it.
+pub(super) fn redacted(key: &[String], value: &Value) -> Value {
+    let below = |name: &str| [key, &[name.to_owned()]].concat();
+    match value {
+        Value::Dict(tag, dict) => {
+            let redact = |(name, value): (&String, &Value)| (name.clone(), redacted(&below(name), value));
+            Value::Dict(*tag, dict.iter().map(redact).collect())
+        }
+        Value::Array(tag, items) => {
+            let redact = |item: &Value| redacted(key, item);
+            Value::Array(*tag, items.iter().map(redact).collect())
+        }
+        Value::String(_, text) => match secrecy(key) {
+            // Whatever its name, `scheme://user:password@host` has a password.
+            Secrecy::Open if !(text.contains("://") && text.contains('@')) => value.clone(),
+            Secrecy::Open | Secrecy::Address => Value::from(without_secrets(text)),
+            Secrecy::Secret => Value::from("***"),
+        },
+        Value::Bool(..) | Value::Empty(..) => value.clone(),
+        _ if secrecy(key) == Secrecy::Secret => Value::from("***"),
+        _ => value.clone(),
+    }
+}
+
+/// For `Debug` of settings: what `check` would show.
+///
+/// # Errors
+/// Those of `f`.
+pub fn debug(name: &str, settings: &impl Serialize, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    let shown = redacted(&[], &to_value(settings));
+    let mut debug = f.debug_struct(name);
+    for (name, value) in shown.into_dict().unwrap_or_default() {
+        debug.field(&name, &toml::Value::try_from(&value).unwrap_or(toml::Value::Boolean(false)));
+    }
+    debug.finish()
+}
