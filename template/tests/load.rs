@@ -7,6 +7,7 @@ mod common;
 
 mod load {
     mod accounts;
+    mod burst;
     mod disk;
     mod hostile;
     mod http2;

@@ -127,7 +127,7 @@ fn what_others_do_to_it() {
 #[test]
 fn waiting_to_be_let_in() {
     let service = small().set("admission.max_in_flight", "2").start();
-    let mut holding = service.begin("/drill/hold-places/800");
+    let mut holding = service.begin("/drill/hold-places/3000");
     let full = eventually("no place is left", || {
         let waiting = service.begin("/drill/spin/0");
         sleep(Duration::from_millis(20));

@@ -11,8 +11,13 @@ use super::layers::{Key, Setting, spelt, variable};
 use super::secrets::is_secret;
 
 /// How messages of serde and of this loader begin that have no value in them.
-const OURS: [&str; 4] =
-    ["data did not match any variant", "is not valid JSON", "is empty, expected", "JSON is expected"];
+const OURS: [&str; 5] = [
+    "data did not match any variant",
+    "is not valid JSON",
+    "is empty, expected",
+    "JSON is expected",
+    "must be an address or a network",
+];
 
 /// A setting that is wrong.
 #[derive(Clone, Debug)]

@@ -24,9 +24,7 @@ impl FromStr for Network {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let network = text.parse::<IpAddr>().map(IpNet::from).or_else(|_| text.parse());
-        let wrong = |_| {
-            format!("{text:?} is not an address or a network: write it like \"10.0.0.7\" or \"10.0.0.0/8\"")
-        };
+        let wrong = |_| "must be an address or a network, like \"10.0.0.7\" or \"10.0.0.0/8\"".to_owned();
         network.map(Self).map_err(wrong)
     }
 }

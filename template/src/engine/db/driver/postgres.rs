@@ -9,7 +9,7 @@ mod pooler;
 
 use std::borrow::Cow;
 use std::fmt;
-use std::io::{self, ErrorKind};
+use std::io::ErrorKind;
 use std::sync::Arc;
 use std::time::Duration;
 
