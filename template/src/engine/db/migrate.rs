@@ -74,19 +74,19 @@ impl Db {
         let url = self.about.url.as_str();
         // Only what changes something may take its time.
         let looked = timeout(ATTEMPT, pending(migrations, &mut connection)).await;
+        let applies = apply && self.about.can_migrate;
         let outcome = match looked {
             Err(_) => {
                 driver::discard(connection).await;
                 return Err(driver::silent(url));
             }
-            Ok(Ok(steps)) => match steps.first() {
-                None => Ok(()),
-                Some(_) if apply && self.about.can_migrate => {
-                    apply_all(migrations, &mut connection, give_up).await
-                }
-                Some(step) => Err(Fault::Pending(step.version)),
-            },
-            Ok(Err(fault)) => Err(fault),
+            Ok(Ok(steps)) if steps.is_empty() => Ok(()),
+            Ok(Ok(steps)) if !applies => Err(Fault::Pending(steps[0].version)),
+            // What is half done may be another replica's work of this moment: its lock tells.
+            Ok(Ok(_) | Err(Fault::HalfDone(..))) if self.about.can_migrate => {
+                locked(migrations, applies, &mut connection, give_up).await
+            }
+            Ok(outcome) => outcome.map(drop),
         };
         // Closed also after a failure: it may still hold the lock that keeps replicas apart.
         driver::discard(connection).await;
@@ -140,8 +140,18 @@ async fn applied(connection: &mut Raw) -> Result<Vec<Applied>, sqlx::Error> {
     }
 }
 
-async fn apply_all(migrations: &Migrations, connection: &mut Raw, give_up: Instant) -> Result<(), Fault> {
+/// Once no other replica is at it: applies what is still to be done, or says what is.
+async fn locked(
+    migrations: &Migrations,
+    applies: bool,
+    connection: &mut Raw,
+    give_up: Instant,
+) -> Result<(), Fault> {
     lock(connection, give_up).await?;
+    if !applies {
+        let steps = pending(migrations, connection).await?;
+        return steps.first().map_or(Ok(()), |step| Err(Fault::Pending(step.version)));
+    }
     connection.ensure_migrations_table(TABLE).await.map_err(|error| match error {
         sqlx::migrate::MigrateError::Execute(error) => Fault::Database(error),
         other => Fault::Database(sqlx::Error::Configuration(other.into())),
