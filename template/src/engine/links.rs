@@ -38,9 +38,9 @@ impl Links {
         let background = Background::new(&ledger);
         background.start("database probe", |stop| db.clone().probe(stop));
         // Beside the requests: what the database grants is worth a warning, and nothing to wait for.
-        let asked = config.clone();
+        let (database, settings) = (db.clone(), config.clone());
         background.once("database limits", async move {
-            match db::look(&asked).await {
+            match database.limits(&settings).await {
                 Ok(notes) => notes.iter().for_each(Note::log),
                 Err(problem) => tracing::warn!("the database does not tell its limits: {problem}"),
             }

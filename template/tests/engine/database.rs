@@ -10,7 +10,7 @@ use service::engine::context;
 use service::engine::db::{self, Db, Migrations};
 use sqlx::{Executor, query, query_scalar};
 
-use crate::common::Database;
+use crate::common::{Database, eventually, setup};
 
 pub async fn open() -> (Db, Database) {
     open_with(|_| {}).await
@@ -119,4 +119,35 @@ async fn rows_can_be_streamed_from_a_connection() {
         .unwrap();
 
     assert_eq!(rows, [1, 2, 3]);
+}
+
+/// The `pool` label of the connections that read.
+fn read() -> &'static str {
+    if Database::WRITE == "main" { "main" } else { "read" }
+}
+
+#[test]
+fn what_nobody_uses_is_given_back() {
+    let service = setup().set("database.max_connections", "3").set("database.idle_timeout", "300ms").start();
+    let of = |state| [("pool", read()), ("state", state)];
+    let holding: Vec<_> = (0..3).map(|_| service.begin("/drill/hold-read/200")).collect();
+    service.await_metric("db_pool_connections", &of("in_use"), |in_use| in_use == 3.0);
+    drop(holding);
+
+    service.await_metric("db_pool_connections", &of("idle"), |idle| idle == 0.0);
+
+    assert_eq!(service.get("/drill/query/0").status, 200, "and opened again");
+    assert_eq!(service.ask("/readyz").status, 200);
+}
+
+#[test]
+fn connections_are_replaced_by_new_ones_before_they_are_old() {
+    let service = setup().set("database.max_connections", "1").set("database.max_lifetime", "200ms").start();
+    let opened = || service.metric("db_pool_connect_seconds_count", &[("pool", Database::WRITE)]);
+    let before = opened();
+    // Busy all the time, and no request is the worse for it.
+    eventually("three new connections", || {
+        assert_eq!(service.get("/drill/query/0").status, 200);
+        (opened() >= before + 3.0).then_some(())
+    });
 }

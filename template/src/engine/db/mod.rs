@@ -32,6 +32,7 @@ pub use self::pool::Pool;
 pub use self::pulse::Pulse;
 pub use self::steps::{Migrations, Step, step};
 use crate::engine::config::Config;
+use crate::engine::config::align::Note;
 use crate::engine::config::report::without_secrets;
 
 /// While the start waits for the database, it tries this often. Higher: the service is up later than it
@@ -174,6 +175,14 @@ impl Db {
     pub(super) async fn close(&self) {
         self.read.close().await;
         self.write.close().await;
+    }
+
+    /// What the database grants, held against what all replicas together may ask of it.
+    ///
+    /// # Errors
+    /// It does not answer, or could not be used.
+    pub(super) async fn limits(&self, config: &Config) -> Result<Vec<Note>, Unusable> {
+        driver::limits(&self.about.reader, self.about.can_migrate, config).await
     }
 
     #[must_use]

@@ -17,14 +17,31 @@ pub(super) struct Session {
 }
 
 impl Session {
-    /// It lives for `lifetime` or up to a tenth less: connections that were opened together must not all be
-    /// replaced at once.
-    pub fn new(raw: Raw, brake: Brake, lifetime: Duration) -> Self {
-        let lifetime = lifetime.mul_f64(1.0 - 0.1 * fastrand::f64());
-        Self { raw, brake, expires: Instant::now() + lifetime }
+    pub fn new(raw: Raw, brake: Brake, max_lifetime: Duration) -> Self {
+        Self { raw, brake, expires: Instant::now() + lifetime(max_lifetime) }
     }
 
     pub fn has_expired(&self) -> bool {
         Instant::now() >= self.expires
+    }
+}
+
+/// Up to a tenth less than it may be: connections that were opened together must not all be replaced at once.
+fn lifetime(max: Duration) -> Duration {
+    max.mul_f64(1.0 - 0.1 * fastrand::f64())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn lifetimes_are_spread_over_the_last_tenth() {
+        let lifetimes: BTreeSet<_> = (0..100).map(|_| lifetime(Duration::from_secs(1000))).collect();
+        assert!(lifetimes.len() > 50, "{lifetimes:?}");
+        let (least, most) = (Duration::from_secs(900), Duration::from_secs(1000));
+        assert!(lifetimes.iter().all(|it| (least..=most).contains(it)), "{lifetimes:?}");
     }
 }

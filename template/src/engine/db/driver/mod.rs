@@ -9,7 +9,7 @@ mod sqlite;
 pub(super) use self::sqlite::EXAMPLES_OF_SESSION;
 pub(super) use self::sqlite::{
     BEGIN_TO_WRITE, BEYOND_REPAIR, Brake, CHANGES_SESSION, COMMIT, CURE_OF_FLAWS, Connector,
-    FUNCTIONS_THAT_CHANGE_SESSION, NEWER_IS_REFUSED, ask, discard, ends_transaction, flaws, is_stale,
+    FUNCTIONS_THAT_CHANGE_SESSION, NEWER_IS_REFUSED, ask, discard, ends_transaction, flaws, is_stale, limits,
     no_such_table, open, roll_back, silent, trouble, try_lock, unbounded, unusable,
 };
 pub use self::sqlite::{Driver, look};

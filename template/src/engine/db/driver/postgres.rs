@@ -388,16 +388,38 @@ pub async fn look(config: &Config) -> Result<Vec<Note>, Unusable> {
         match way? {
             Way::Straight => Ok(Ok(facts(one).await?.notes(config))),
             Way::Transactions { statements: false } => Ok(Err(loses_statements(url))),
-            Way::Transactions { statements: true } => Ok(Ok(vec![Note::Advice(
-                "a pooler in transaction mode stands before the server: its limits are not known, \
-                 the timeouts of statements, locks and transactions are not set there (ALTER ROLE can), and \
-                 migrations need a database.url that goes to the server"
-                    .to_owned(),
-            )])),
+            Way::Transactions { statements: true } => Ok(Ok(vec![behind_a_pooler()])),
         }
     };
     let looked = timeout(LOOK, looked).await.map_err(|_| silent(url))?;
     looked.map_err(|error: sqlx::Error| unusable(url, &error))?
+}
+
+/// The same for a database that is open: how it is reached is known.
+///
+/// # Errors
+/// It does not answer, or could not be used.
+pub async fn limits(
+    connector: &Connector,
+    is_straight: bool,
+    config: &Config,
+) -> Result<Vec<Note>, Unusable> {
+    if !is_straight {
+        return Ok(vec![behind_a_pooler()]);
+    }
+    let url = config.database.url.as_str();
+    let asked = async { facts(connector.connect().await?.raw).await };
+    let facts = timeout(LOOK, asked).await.map_err(|_| silent(url))?;
+    Ok(facts.map_err(|error| unusable(url, &error))?.notes(config))
+}
+
+fn behind_a_pooler() -> Note {
+    Note::Advice(
+        "a pooler in transaction mode stands before the server: its limits are not known, the timeouts of \
+         statements, locks and transactions are not set there (ALTER ROLE can), and migrations need a database.url \
+         that goes to the server"
+            .to_owned(),
+    )
 }
 
 /// What the server grants, and how we reached it.

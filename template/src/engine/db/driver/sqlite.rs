@@ -243,6 +243,14 @@ pub async fn look(config: &Config) -> Result<Vec<Note>, Unusable> {
     Ok(Vec::new())
 }
 
+/// There is nothing to reckon up.
+///
+/// # Errors
+/// None.
+pub async fn limits(_: &Connector, _is_straight: bool, _: &Config) -> Result<Vec<Note>, Unusable> {
+    Ok(Vec::new())
+}
+
 /// Reads from the file, not from a cache: the question behind readiness.
 pub async fn ask(connection: &mut SqliteConnection) -> Result<(), sqlx::Error> {
     sqlx::query("SELECT count(*) FROM sqlite_schema").execute(connection).await.map(drop)
