@@ -6,6 +6,7 @@
 //! back, the session reset. Whatever cannot be settled in time is closed. The permit waits for that, so that no
 //! more statements run in the database than the pool has connections.
 
+use std::io;
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,7 +15,7 @@ use sqlx::{Connection as _, Error, raw_sql};
 use tokio::runtime::Handle;
 
 use super::driver::{self, Brake, Raw};
-use super::leftovers::Leftovers;
+use super::leftovers::{Change, Leftovers};
 use super::pool::Permit;
 use super::session::Session;
 use super::{Pool, Trouble};
@@ -37,9 +38,11 @@ pub struct Connection {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum State {
     Settled,
-    /// A statement failed or was given up half-way: nobody knows what the driver still has to read.
+    /// A statement failed, or its rows were not read to their end.
     Unsettled,
-    /// The connection is lost, or its statement does not end.
+    /// A statement runs. If nobody waits for it any more, nobody knows what the driver still has to read.
+    Running,
+    /// The connection is lost, or its statement does not end. It stays so.
     Lost,
 }
 
@@ -57,9 +60,12 @@ impl Connection {
 
     /// To be called before each statement. From here to its good end the connection is unsettled.
     pub(super) fn begin_statement(&mut self, sql: &str) -> Result<(), Error> {
+        let in_transaction = self.in_transaction || self.leftovers.transaction;
+        self.rolled_back |= in_transaction && self.is_over();
         if self.rolled_back {
             // Alone, what follows would be kept.
-            return Err(Error::Protocol("the database has rolled this transaction back".to_owned()));
+            let text = "a statement took too long, and the database has rolled this transaction back";
+            return Err(Error::Io(io::Error::new(io::ErrorKind::TimedOut, text)));
         }
         let before = self.leftovers;
         self.leftovers.note(sql);
@@ -67,17 +73,28 @@ impl Connection {
             // A savepoint ends with our transaction.
             self.leftovers.transaction = before.transaction;
         }
-        self.state = State::Unsettled;
+        if self.state != State::Lost {
+            self.state = State::Unsettled;
+        }
         Ok(())
     }
 
     /// To be called after each statement with what became of it.
     pub(super) fn end_statement<T>(&mut self, outcome: Result<T, Error>) -> Result<T, Error> {
         match &outcome {
-            Ok(_) => self.state = State::Settled,
-            Err(error) => self.rolled_back |= self.in_transaction && driver::ends_transaction(error),
+            Ok(_) if self.state != State::Lost => self.state = State::Settled,
+            Ok(_) => {}
+            Err(error) => {
+                let in_transaction = self.in_transaction || self.leftovers.transaction;
+                self.rolled_back |= in_transaction && driver::ends_transaction(error);
+            }
         }
         outcome
+    }
+
+    /// Whether the database has ended our transaction by itself, or will.
+    fn is_over(&self) -> bool {
+        self.rolled_back || (self.state == State::Running && driver::GIVEN_UP_ENDS_TRANSACTION)
     }
 
     /// The driver's own connection, what ends its statement, and in which state it is. What runs on it escapes
@@ -134,7 +151,7 @@ impl Left {
     async fn is_settled(&self, pool: &Pool, session: &mut Session) -> bool {
         self.state != State::Lost
             && pool.0.bounded(self.settle(pool, session), Duration::ZERO).await.is_ok()
-            && !self.leftovers.beyond_repair
+            && self.leftovers.session != Change::BeyondRepair
     }
 
     async fn settle(&self, pool: &Pool, session: &mut Session) -> Result<(), Error> {
@@ -153,12 +170,15 @@ impl Left {
                 self.warn("a transaction was left open: it is rolled back. Use `begin` of the pool");
             }
         }
-        if self.leftovers.session {
-            pool.0.connector.reset(raw).await?;
-        }
-        if self.leftovers.session || self.leftovers.beyond_repair {
-            self.warn("the session was changed for good: that is taken back. Use `SET LOCAL` and the like");
-        }
+        let taken_back = match self.leftovers.session {
+            Change::Nothing => return Ok(()),
+            Change::Reversible => pool.0.connector.reset(raw).await?,
+            Change::BeyondRepair => true, // with the connection
+        };
+        self.warn(match taken_back {
+            true => "the session was changed for good: that is taken back. Use `SET LOCAL` and the like",
+            false => "the session was changed for good, and a pooler stands between: others may get it",
+        });
         Ok(())
     }
 
@@ -190,9 +210,10 @@ impl Transaction {
     /// The database refused, or a statement before had failed: nothing was changed. Or the answer did not come:
     /// nobody knows, and the log says so. The same when this is dropped before it is done.
     pub async fn commit(mut self) -> Result<(), sqlx::Error> {
-        let mut commit = Commit { is_answered: false };
+        // What the database has rolled back already is not even sent.
+        let mut commit = Commit { is_answered: self.0.is_over() };
         let outcome = raw_sql(driver::COMMIT).execute(&mut self.0).await;
-        commit.is_answered = outcome.as_ref().err().is_none_or(|error| !Trouble::is_of_connection(error));
+        commit.is_answered |= outcome.as_ref().err().is_none_or(|error| !Trouble::is_of_connection(error));
         outcome?;
         self.0.in_transaction = false;
         Ok(())

@@ -192,8 +192,13 @@ impl Timer {
         let now = Instant::now();
         self.waiting_since = Some(now);
         brake.set(now + self.pool.0.statement_timeout.saturating_sub(self.waited));
+        let before = *state;
+        if before != State::Lost {
+            *state = State::Running;
+        }
         let answer = ledger::wait(Phase::DbQuery, self.pool.0.bounded(answer, self.waited)).await;
         brake.release();
+        *state = before;
         self.pause();
         match &answer {
             Err(error) if Trouble::is_of_connection(error) => {

@@ -5,7 +5,7 @@
 //! the [connection](super::connection) is looked at before its next user gets it. What hides inside a function
 //! or a procedure of the database is not seen here.
 
-use super::driver::{BEYOND_REPAIR, CHANGES_SESSION, FUNCTIONS_THAT_CHANGE_SESSION};
+use super::driver;
 
 /// Statements that open a transaction, for every database. A savepoint opens one where there is none.
 const OPENS_TRANSACTION: [&str; 3] = ["BEGIN", "START", "SAVEPOINT"];
@@ -15,15 +15,24 @@ const OPENS_TRANSACTION: [&str; 3] = ["BEGIN", "START", "SAVEPOINT"];
 pub(super) struct Leftovers {
     /// A transaction that is open.
     pub transaction: bool,
-    /// Settings, locks, temporary tables: what lasts as long as the session.
-    pub session: bool,
-    /// Something that no statement takes back without taking more.
-    pub beyond_repair: bool,
+    pub session: Change,
+}
+
+/// What became of the session: settings, locks, temporary tables, all that lasts as long as the connection.
+#[allow(dead_code, reason = "SQLite takes nothing back, PostgreSQL does")]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Change {
+    #[default]
+    Nothing,
+    /// The driver can take it back.
+    Reversible,
+    /// No statement takes it back without taking more: the connection is closed.
+    BeyondRepair,
 }
 
 impl Leftovers {
     pub fn any(self) -> bool {
-        self.transaction || self.session || self.beyond_repair
+        self != Self::default()
     }
 
     /// Looks at a text before it is run: it may be given up half-way. A `;` within quotes is taken for an end,
@@ -31,20 +40,30 @@ impl Leftovers {
     pub fn note(&mut self, sql: &str) {
         for statement in sql.split(';') {
             let statement = without_comments(statement);
-            let mut words = statement.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
-            let (first, second) = (words.next().unwrap_or_default(), words.find(|word| !word.is_empty()));
-            let is = |known: &&str| first.eq_ignore_ascii_case(known);
-            self.transaction |= OPENS_TRANSACTION.iter().any(is);
-            self.beyond_repair |= BEYOND_REPAIR.iter().any(is);
-            self.session |= CHANGES_SESSION.iter().any(|(known, but_not)| {
-                is(known) && !but_not.iter().any(|not| second.is_some_and(|it| it.eq_ignore_ascii_case(not)))
-            }) || is(&"CREATE")
-                && second.is_some_and(|it| {
-                    ["TEMP", "TEMPORARY", "LOCAL", "GLOBAL"].iter().any(|temp| it.eq_ignore_ascii_case(temp))
-                });
+            let first = first_word(statement);
+            self.transaction |= OPENS_TRANSACTION.iter().any(|known| first.eq_ignore_ascii_case(known));
+            self.session = self.session.max(driver::changes_session(first, &statement[first.len()..]));
         }
-        self.session |= FUNCTIONS_THAT_CHANGE_SESSION.iter().any(|name| sql.contains(name));
     }
+}
+
+pub(super) fn first_word(text: &str) -> &str {
+    let text = text.trim_start();
+    let end = text.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(text.len());
+    &text[..end]
+}
+
+/// Whether a text has a word, in capitals or not.
+pub(super) fn mentions(text: &str, word: &str) -> bool {
+    text.as_bytes().windows(word.len()).any(|window| window.eq_ignore_ascii_case(word.as_bytes()))
+}
+
+/// `CREATE TEMP …`, but for a table that ends with its transaction.
+pub(super) fn creates_temporary(first: &str, rest: &str) -> bool {
+    let temporary = ["TEMP", "TEMPORARY", "LOCAL", "GLOBAL"];
+    first.eq_ignore_ascii_case("CREATE")
+        && temporary.iter().any(|word| first_word(rest).eq_ignore_ascii_case(word))
+        && !mentions(rest, "ON COMMIT DROP")
 }
 
 fn without_comments(statement: &str) -> &str {
@@ -89,31 +108,32 @@ mod tests {
 
     #[test]
     fn ordinary_statements_leave_nothing() {
-        for sql in [
+        let mut statements = vec![
             "SELECT id, name, version FROM items WHERE id = $1",
             "INSERT INTO items (name) VALUES ($1) RETURNING id, name, version",
             "UPDATE items SET name = $1 WHERE id = $2",
             "DELETE FROM items WHERE name = 'BEGIN'",
             "WITH begin AS (SELECT 1) SELECT * FROM begin",
             "SELECT begin FROM shifts",
+            "SELECT count(*) FROM advisory_locks",
             "beginning",
             "COMMIT",
             "CREATE TABLE temporary_things (n BIGINT)",
+            "create temp table t (n bigint) on commit drop",
             "",
             "-- BEGIN",
             "/* unfinished",
-        ] {
+        ];
+        statements.extend_from_slice(driver::LEAVE_NOTHING);
+        for sql in statements {
             assert_eq!(left(sql), Leftovers::default(), "{sql}");
         }
     }
 
     #[test]
     fn what_lasts_as_long_as_the_session_is_seen() {
-        let mut statements = vec!["CREATE TEMP TABLE t (n BIGINT)", "create temporary table t (n bigint)"];
-        statements.extend_from_slice(super::super::driver::EXAMPLES_OF_SESSION);
-        for sql in statements {
-            let left = left(sql);
-            assert!(left.session || left.beyond_repair, "{sql}");
+        for (sql, change) in driver::CHANGES {
+            assert_eq!(left(sql).session, *change, "{sql}");
         }
     }
 }

@@ -10,7 +10,7 @@ use sqlx::migrate::Migrate;
 use sqlx::{Row, query, raw_sql};
 use tokio::time::{Instant, sleep, timeout};
 
-use super::driver::{self, Raw};
+use super::driver::{self, Migrator, Raw};
 use super::steps::{Migrations, Step};
 use super::{ATTEMPT, Db, TRY_EVERY, Trouble, Unusable};
 
@@ -43,6 +43,8 @@ pub(super) struct Flaws {
     pub count: usize,
     /// The first few, each with its place and, where there is one, its cure.
     pub shown: Vec<String>,
+    /// What is wrong, but not the step's fault, included.
+    pub all: Vec<String>,
 }
 
 /// A step as the database remembers it.
@@ -68,28 +70,28 @@ impl Db {
         &self,
         migrations: &Migrations,
         apply: bool,
-        mut connection: Raw,
+        mut migrator: Migrator,
         give_up: Instant,
     ) -> Result<(), Unusable> {
         let url = self.about.url.as_str();
         // Only what changes something may take its time.
-        let looked = timeout(ATTEMPT, pending(migrations, &mut connection)).await;
+        let looked = timeout(ATTEMPT, pending(migrations, &mut migrator.raw)).await;
         let applies = apply && self.about.can_migrate;
         let outcome = match looked {
             Err(_) => {
-                driver::discard(connection).await;
+                driver::discard(migrator.raw).await;
                 return Err(driver::silent(url));
             }
             Ok(Ok(steps)) if steps.is_empty() => Ok(()),
             Ok(Ok(steps)) if !applies => Err(Fault::Pending(steps[0].version)),
             // What is half done may be another replica's work of this moment: its lock tells.
             Ok(Ok(_) | Err(Fault::HalfDone(..))) if self.about.can_migrate => {
-                locked(migrations, applies, &mut connection, give_up).await
+                locked(migrations, applies, &mut migrator, give_up).await
             }
             Ok(outcome) => outcome.map(drop),
         };
         // Closed also after a failure: it may still hold the lock that keeps replicas apart.
-        driver::discard(connection).await;
+        driver::discard(migrator.raw).await;
         outcome.map_err(|fault| explain(url, fault, self.about.can_migrate))
     }
 }
@@ -106,7 +108,8 @@ async fn pending<'a>(migrations: &'a Migrations, connection: &mut Raw) -> Result
         }
         None => {}
     }
-    if let Some(half_done) = applied.iter().find(|applied| !applied.success) {
+    // One that only a newer program knows is that program's to put right.
+    if let Some(half_done) = applied.iter().find(|it| !it.success && migrations.knows(it.version)) {
         let flaws = flaws_now(migrations, half_done.version, connection).await;
         return Err(Fault::HalfDone(half_done.version, flaws));
     }
@@ -123,7 +126,7 @@ async fn pending<'a>(migrations: &'a Migrations, connection: &mut Raw) -> Result
 
 /// In the order of their versions; none where no step was ever applied.
 async fn applied(connection: &mut Raw) -> Result<Vec<Applied>, sqlx::Error> {
-    let rows = raw_sql("SELECT version, checksum, success FROM _sqlx_migrations ORDER BY version");
+    let rows = query("SELECT version, checksum, success FROM _sqlx_migrations ORDER BY version");
     match rows.fetch_all(connection).await {
         Ok(rows) => rows
             .iter()
@@ -144,9 +147,10 @@ async fn applied(connection: &mut Raw) -> Result<Vec<Applied>, sqlx::Error> {
 async fn locked(
     migrations: &Migrations,
     applies: bool,
-    connection: &mut Raw,
+    migrator: &mut Migrator,
     give_up: Instant,
 ) -> Result<(), Fault> {
+    let connection = &mut migrator.raw;
     lock(connection, give_up).await?;
     if !applies {
         let steps = pending(migrations, connection).await?;
@@ -164,9 +168,10 @@ async fn locked(
     }
     for step in steps {
         tracing::info!(version = step.version, name = %step.name, "migration: begins");
+        migrator.begin_step().await?;
         before = match step.is_outside {
-            true => apply_outside(step, connection, &before).await?,
-            false => apply_whole(step, connection, &before).await?,
+            true => apply_outside(step, &mut migrator.raw, &before).await?,
+            false => apply_whole(step, &mut migrator.raw, &before).await?,
         };
         tracing::info!(version = step.version, name = %step.name, "migration: done");
     }
@@ -227,8 +232,11 @@ async fn apply_outside(step: &Step, connection: &mut Raw, before: &Flaws) -> Res
             let done =
                 query("UPDATE _sqlx_migrations SET success = TRUE, execution_time = $1 WHERE version = $2");
             let nanos = begun.elapsed().as_nanos() as i64;
-            done.bind(nanos).bind(step.version).execute(&mut *connection).await?;
-            Ok(after)
+            let noted = done.bind(nanos).bind(step.version).execute(&mut *connection).await?;
+            match noted.rows_affected() {
+                1 => Ok(after),
+                _ => Err(half_done("it ran to its end, but its note is gone. ".to_owned(), None)),
+            }
         }
         (Ok(_), after) => Err(half_done(String::new(), after.ok().as_ref())),
         (Err(error), after) => Err(half_done(format!("{error}. "), after.ok().as_ref())),

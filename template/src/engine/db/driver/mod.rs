@@ -5,13 +5,13 @@
 
 mod sqlite;
 
-#[cfg(test)]
-pub(super) use self::sqlite::EXAMPLES_OF_SESSION;
 pub(super) use self::sqlite::{
-    BEGIN_TO_WRITE, BEYOND_REPAIR, Brake, CHANGES_SESSION, COMMIT, CURE_OF_FLAWS, Connector,
-    FUNCTIONS_THAT_CHANGE_SESSION, NEWER_IS_REFUSED, ask, discard, ends_transaction, flaws, is_stale, limits,
+    BEGIN_TO_WRITE, Brake, COMMIT, CURE_OF_FLAWS, Connector, GIVEN_UP_ENDS_TRANSACTION, Migrator,
+    NEWER_IS_REFUSED, ask, changes_session, discard, ends_transaction, flaws, is_stale, limits,
     no_such_table, open, roll_back, silent, trouble, try_lock, unbounded, unusable,
 };
+#[cfg(test)]
+pub(super) use self::sqlite::{CHANGES, LEAVE_NOTHING};
 pub use self::sqlite::{Driver, look};
 
 /// The driver's own connection.

@@ -13,11 +13,13 @@ use std::io::ErrorKind;
 use std::sync::Arc;
 use std::time::Duration;
 
+use memchr::memmem;
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgDatabaseError};
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection as _, Error, Row, query_scalar, raw_sql};
 use tokio::time::{Instant, timeout};
 
 use self::pooler::Way;
+use super::super::leftovers::{Change, creates_temporary, first_word, mentions};
 use super::super::migrate::Flaws;
 use super::super::opening::{CONNECT_TIMEOUT, unreached};
 use super::super::pool::Pool;
@@ -45,29 +47,44 @@ pub const BEGIN_TO_WRITE: &str = "BEGIN";
 /// What an owner does about an index that cannot be used.
 pub const CURE_OF_FLAWS: &str = "Drop what is invalid, and start again";
 
-/// Statements that change the session, but not with these words behind them. `reset` takes the changes back.
-pub const CHANGES_SESSION: [(&str, &[&str]); 5] = [
-    ("SET", &["LOCAL", "TRANSACTION", "CONSTRAINTS"]),
-    ("RESET", &[]),
-    ("LISTEN", &[]),
-    ("DECLARE", &[]),
-    ("DISCARD", &[]),
-];
-/// Functions with the same effect; those for a transaction alone have other names.
-pub const FUNCTIONS_THAT_CHANGE_SESSION: [&str; 4] =
-    ["set_config", "SET_CONFIG", "advisory_lock", "ADVISORY_LOCK"];
-/// A connection after these is closed: `DEALLOCATE ALL` would take the driver's own statements along, too.
-pub const BEYOND_REPAIR: [&str; 3] = ["PREPARE", "DEALLOCATE", "LOAD"];
+/// Statements and functions that change the session beyond their transaction.
+pub fn changes_session(first: &str, rest: &str) -> Change {
+    let is = |words: &[&str]| words.iter().any(|word| first.eq_ignore_ascii_case(word));
+    let followed_by = |words: &[&str]| words.iter().any(|word| first_word(rest).eq_ignore_ascii_case(word));
+    let calls = |function: &str| memmem::find(rest.as_bytes(), function.as_bytes()).is_some();
+    // `DEALLOCATE ALL` would take the driver's own statements along, too.
+    if is(&["PREPARE", "DEALLOCATE", "LOAD"]) && !followed_by(&["TRANSACTION"]) {
+        return Change::BeyondRepair;
+    }
+    let changes = is(&["RESET", "LISTEN", "DISCARD"])
+        || (is(&["SET"]) && !followed_by(&["LOCAL", "TRANSACTION", "CONSTRAINTS"]))
+        || (is(&["DECLARE"]) && mentions(rest, "WITH HOLD"))
+        || creates_temporary(first, rest)
+        || calls("advisory_lock(")
+        || calls("advisory_lock_shared(")
+        // Its last argument says whether it is for the transaction alone.
+        || (calls("set_config(") && !mentions(rest, "true)"));
+    if changes { Change::Reversible } else { Change::Nothing }
+}
 #[cfg(test)]
-pub const EXAMPLES_OF_SESSION: &[&str] = &[
-    "SET search_path = private",
-    "set session characteristics as transaction read only",
-    "SELECT set_config('a.b', 'c', false)",
-    "SELECT pg_try_advisory_lock(1)",
-    "LISTEN news",
-    "DECLARE c CURSOR WITH HOLD FOR SELECT 1",
-    "RESET statement_timeout",
-    "PREPARE p AS SELECT 1",
+pub const CHANGES: &[(&str, Change)] = &[
+    ("SET search_path = private", Change::Reversible),
+    ("set session characteristics as transaction read only", Change::Reversible),
+    ("SELECT set_config('a.b', 'c', false)", Change::Reversible),
+    ("SELECT pg_try_advisory_lock(1)", Change::Reversible),
+    ("LISTEN news", Change::Reversible),
+    ("DECLARE c CURSOR WITH HOLD FOR SELECT 1", Change::Reversible),
+    ("RESET statement_timeout", Change::Reversible),
+    ("CREATE TEMP TABLE t (n int)", Change::Reversible),
+    ("PREPARE p AS SELECT 1", Change::BeyondRepair),
+];
+#[cfg(test)]
+pub const LEAVE_NOTHING: &[&str] = &[
+    "SET LOCAL search_path = private",
+    "SELECT set_config('app.tenant', $1, true)",
+    "SELECT pg_advisory_xact_lock(1)",
+    "DECLARE c CURSOR FOR SELECT 1",
+    "PREPARE TRANSACTION 'one'",
 ];
 
 /// How long closing a connection may take. Higher: a permit waits for a peer that is gone. Lower: the server
@@ -168,17 +185,32 @@ impl Connector {
         raw_sql(AssertSqlSafe(&*self.settings)).execute(raw).await.map(drop)
     }
 
-    /// Takes back what a user changed in the session, so that the next user finds it as it was opened.
-    pub async fn reset(&self, raw: &mut PgConnection) -> Result<(), sqlx::Error> {
+    /// Takes back what a user changed in the session, so that the next user finds it as it was opened. False through
+    /// a pooler in transaction mode: the change is on some server of its own.
+    pub async fn reset(&self, raw: &mut PgConnection) -> Result<bool, sqlx::Error> {
         if self.settings.is_empty() {
-            return Ok(()); // a pooler hands out its servers anew each time, and has to clean them itself
+            return Ok(false);
         }
         let all = format!(
             "SET SESSION AUTHORIZATION DEFAULT; RESET ALL; CLOSE ALL; UNLISTEN *; \
              SELECT pg_advisory_unlock_all(); DISCARD TEMP; DISCARD SEQUENCES; {}",
             self.settings
         );
-        raw_sql(AssertSqlSafe(all)).execute(raw).await.map(drop)
+        raw_sql(AssertSqlSafe(all)).execute(raw).await.map(|_| true)
+    }
+}
+
+/// A connection that changes the schema.
+pub struct Migrator {
+    pub raw: PgConnection,
+    connector: Connector,
+}
+
+impl Migrator {
+    /// Puts back what a step before may have changed for good. Not the lock that keeps replicas apart.
+    pub async fn begin_step(&mut self) -> Result<(), sqlx::Error> {
+        let all = format!("SET SESSION AUTHORIZATION DEFAULT; RESET ALL; {}", self.connector.settings);
+        raw_sql(AssertSqlSafe(all)).execute(&mut self.raw).await.map(drop)
     }
 }
 
@@ -187,7 +219,7 @@ impl Connector {
 ///
 /// # Errors
 /// The URL is none, the server cannot be reached or refuses us, or a pooler loses prepared statements.
-pub async fn open(config: &Config) -> Result<(Db, PgConnection), Unusable> {
+pub async fn open(config: &Config) -> Result<(Db, Migrator), Unusable> {
     let config = &config.database;
     let url = config.url.as_str();
     let plain = Connector::new(config)?;
@@ -198,7 +230,7 @@ pub async fn open(config: &Config) -> Result<(Db, PgConnection), Unusable> {
     let way = timeout(LOOK, pooler::way(&mut first, &mut migrator)).await.map_err(|_| silent(url))?;
     let way = way.map_err(|error| unusable(url, &error))?;
     let pulse = Pulse::now();
-    let (connector, can_migrate) = match way {
+    let (connector, migrating, can_migrate) = match way {
         Way::Straight => {
             let connector = plain.bounded(config, config.statement_timeout);
             // A migration takes the time it takes. For a lock it waits no longer than others; then the start
@@ -212,9 +244,15 @@ pub async fn open(config: &Config) -> Result<(Db, PgConnection), Unusable> {
             let set_up = timeout(LOOK, set_up).await.map_err(|_| silent(url))?;
             set_up.map_err(|error| unusable(url, &error))?;
             pulse.round_trip(begun.elapsed());
-            (connector, true)
+            (connector, without_limit, true)
         }
-        Way::Transactions { statements: true } => (plain, false),
+        Way::Transactions { statements: true } => {
+            let begun = Instant::now();
+            let asked = timeout(LOOK, ask(&mut first)).await.map_err(|_| silent(url))?;
+            asked.map_err(|error| unusable(url, &error))?;
+            pulse.round_trip(begun.elapsed());
+            (plain.clone(), plain, false)
+        }
         Way::Transactions { statements: false } => return Err(loses_statements(url)),
     };
     let first = connector.session(first);
@@ -222,6 +260,7 @@ pub async fn open(config: &Config) -> Result<(Db, PgConnection), Unusable> {
     main.adopt(first, opening);
     let about = About { url: without_secrets(url), reader: connector, can_migrate, pulse };
     // One pool: the server has no single writer. The two names keep the queries the same for every database.
+    let migrator = Migrator { raw: migrator, connector: migrating };
     Ok((Db { read: main.clone(), write: main, about: Arc::new(about) }, migrator))
 }
 
@@ -253,15 +292,17 @@ pub async fn flaws(connection: &mut PgConnection, step: &Step, before: &Flaws) -
            AND NOT EXISTS (SELECT FROM pg_stat_progress_create_index p WHERE p.index_relid = c.oid)
          ORDER BY 1",
     );
-    let mut shown = Vec::new();
+    let (mut shown, mut all) = (Vec::new(), Vec::new());
     for row in invalid.fetch_all(connection).await? {
         let (full, name): (String, String) = (row.try_get(0)?, row.try_get(1)?);
         let flaw = format!("the index {full} is invalid: DROP INDEX CONCURRENTLY {full}");
-        if step.sql.as_str().contains(&name) || !before.shown.contains(&flaw) {
-            shown.push(flaw);
+        let mut words = step.sql.as_str().split(|c: char| !c.is_alphanumeric() && c != '_');
+        if words.any(|word| word == name) || !before.all.contains(&flaw) {
+            shown.push(flaw.clone());
         }
+        all.push(flaw);
     }
-    Ok(Flaws { count: shown.len(), shown })
+    Ok(Flaws { count: shown.len(), shown, all })
 }
 
 /// Ends the transaction that is open, if one is. `ours` is one that was begun here and not ended.
@@ -283,6 +324,9 @@ pub async fn roll_back(connection: &mut PgConnection, ours: bool) -> Result<bool
         Err(error) => Err(error),
     }
 }
+
+/// The server goes on with it, and its transaction stays open.
+pub const GIVEN_UP_ENDS_TRANSACTION: bool = false;
 
 /// A transaction that failed here refuses everything until it is ended.
 pub fn ends_transaction(_error: &sqlx::Error) -> bool {

@@ -9,10 +9,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteSynchronous};
-use sqlx::{ConnectOptions, Connection as _, Error, Row, query};
+use sqlx::{ConnectOptions, Connection as _, Error, Row, query, query_scalar, raw_sql};
 use tokio::time::timeout;
 
 pub use self::brake::Brake;
+use super::super::leftovers::{Change, creates_temporary, mentions};
 use super::super::migrate::Flaws;
 use super::super::opening::{CONNECT_TIMEOUT, unreached};
 use super::super::pool::Pool;
@@ -44,14 +45,28 @@ pub const CURE_OF_FLAWS: &str = "Let the migration carry these rows along or del
 /// How many flaws an error names. Higher: longer messages. Lower: fewer places to look at.
 const FLAWS_SHOWN: i64 = 5;
 
-/// What changes the session, but not with these words behind it. There is nothing that a statement resets.
-pub const CHANGES_SESSION: [(&str, &[&str]); 0] = [];
-pub const FUNCTIONS_THAT_CHANGE_SESSION: [&str; 0] = [];
 /// A connection is opened anew in well under a millisecond: that undoes everything.
-pub const BEYOND_REPAIR: [&str; 3] = ["PRAGMA", "ATTACH", "DETACH"];
+pub fn changes_session(first: &str, rest: &str) -> Change {
+    let is = |word: &str| first.eq_ignore_ascii_case(word);
+    let asks = ["_info", "_xinfo", "_list", "_check"];
+    let sets = rest.contains('=') || (rest.contains('(') && !asks.iter().any(|ask| mentions(rest, ask)));
+    match is("ATTACH") || is("DETACH") || (is("PRAGMA") && sets) || creates_temporary(first, rest) {
+        true => Change::BeyondRepair,
+        false => Change::Nothing,
+    }
+}
 #[cfg(test)]
-pub const EXAMPLES_OF_SESSION: &[&str] =
-    &["PRAGMA foreign_keys = OFF", "pragma cache_size=10", "ATTACH 'other.db' AS other", "DETACH other"];
+pub const CHANGES: &[(&str, Change)] = &[
+    ("PRAGMA foreign_keys = OFF", Change::BeyondRepair),
+    ("pragma cache_size(10)", Change::BeyondRepair),
+    ("ATTACH 'other.db' AS other", Change::BeyondRepair),
+    ("DETACH other", Change::BeyondRepair),
+    ("CREATE TEMP TABLE t (n)", Change::BeyondRepair),
+    ("create temporary view v as select 1", Change::BeyondRepair),
+];
+#[cfg(test)]
+pub const LEAVE_NOTHING: &[&str] =
+    &["PRAGMA foreign_keys", "PRAGMA table_info(items)", "PRAGMA foreign_key_check"];
 
 /// Opens connections.
 #[derive(Clone, Debug)]
@@ -97,8 +112,8 @@ impl Connector {
     }
 
     /// Nothing is taken back on a connection here: it is opened anew.
-    pub async fn reset(&self, _raw: &mut SqliteConnection) -> Result<(), sqlx::Error> {
-        Ok(())
+    pub async fn reset(&self, _raw: &mut SqliteConnection) -> Result<bool, sqlx::Error> {
+        Ok(false)
     }
 }
 
@@ -107,7 +122,7 @@ impl Connector {
 ///
 /// # Errors
 /// The URL is not one of a file, or the file cannot be opened.
-pub async fn open(config: &Config) -> Result<(Db, SqliteConnection), Unusable> {
+pub async fn open(config: &Config) -> Result<(Db, Migrator), Unusable> {
     let config = &config.database;
     let url = config.url.as_str();
     let writer = Connector::new(config)?;
@@ -132,7 +147,27 @@ pub async fn open(config: &Config) -> Result<(Db, SqliteConnection), Unusable> {
     }
     let migrator = writer.connect_to_migrate().await.map_err(|error| unusable(url, &error))?;
     let about = About { url: without_secrets(url), reader, can_migrate: true, pulse };
-    Ok((Db { read, write, about: Arc::new(about) }, migrator))
+    Ok((Db { read, write, about: Arc::new(about) }, Migrator { raw: migrator }))
+}
+
+/// A connection that changes the schema.
+pub struct Migrator {
+    pub raw: SqliteConnection,
+}
+
+impl Migrator {
+    /// Puts back what a step before may have changed for good: foreign keys must not be enforced, or the rebuild of a
+    /// table deletes the rows that refer to it.
+    pub async fn begin_step(&mut self) -> Result<(), sqlx::Error> {
+        raw_sql("PRAGMA foreign_keys = OFF; PRAGMA legacy_alter_table = OFF; PRAGMA writable_schema = OFF")
+            .execute(&mut self.raw)
+            .await?;
+        let enforced: i64 = query_scalar("PRAGMA foreign_keys").fetch_one(&mut self.raw).await?;
+        match enforced {
+            0 => Ok(()),
+            _ => Err(Error::Protocol("a transaction that a migration began is still open".to_owned())),
+        }
+    }
 }
 
 /// One process writes at a time anyhow, and a migration looks again once it has the lock.
@@ -151,12 +186,19 @@ pub async fn flaws(
     _: &Step,
     before: &Flaws,
 ) -> Result<Flaws, sqlx::Error> {
-    let count: i64 = sqlx::query_scalar("SELECT count(*) FROM pragma_foreign_key_check")
-        .fetch_one(&mut *connection)
-        .await?;
-    if count == 0 {
-        return Ok(Flaws::default());
-    }
+    let counted =
+        query_scalar("SELECT count(*) FROM pragma_foreign_key_check").fetch_one(&mut *connection).await;
+    let count: i64 = match counted {
+        Ok(0) => return Ok(Flaws::default()),
+        Ok(count) => count,
+        // A reference to columns that are not unique. What was so before the step is not the step's fault.
+        Err(Error::Database(error)) if error.message().contains("foreign key mismatch") => {
+            let all = vec![error.message().to_owned()];
+            let shown = if before.all == all { Vec::new() } else { all.clone() };
+            return Ok(Flaws { count: shown.len(), shown, all });
+        }
+        Err(error) => return Err(error),
+    };
     let first =
         query("SELECT \"table\", rowid, parent FROM pragma_foreign_key_check LIMIT $1").bind(FLAWS_SHOWN);
     let mut shown = Vec::new();
@@ -170,7 +212,7 @@ pub async fn flaws(
     {
         first.insert_str(0, &format!("(before it there were {} such rows) ", before.count));
     }
-    Ok(Flaws { count: usize::try_from(count).unwrap_or(usize::MAX), shown })
+    Ok(Flaws { count: usize::try_from(count).unwrap_or(usize::MAX), shown, all: Vec::new() })
 }
 
 /// Ends the transaction that is open, if one is. `ours` is one that was begun here and not ended.
@@ -182,6 +224,9 @@ pub async fn roll_back(connection: &mut SqliteConnection, _ours: bool) -> Result
         Err(error) => Err(error),
     }
 }
+
+/// A statement that was given up while it ran is interrupted, which ends its whole transaction.
+pub const GIVEN_UP_ENDS_TRANSACTION: bool = true;
 
 /// After these errors SQLite has rolled the whole transaction back by itself
 /// (<https://www.sqlite.org/lang_transaction.html>), and what follows would be committed alone.
