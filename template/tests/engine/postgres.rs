@@ -430,7 +430,10 @@ async fn what_lasts_for_a_transaction_alone_costs_no_round_trip() {
         let mut transaction = db.write.begin().await.unwrap();
         raw_sql("SET LOCAL search_path = pg_catalog").execute(&mut *transaction).await.unwrap();
         raw_sql("SAVEPOINT here").execute(&mut *transaction).await.unwrap();
-        raw_sql("SELECT pg_advisory_xact_lock(1)").execute(&mut *transaction).await.unwrap();
+        raw_sql("SELECT pg_advisory_xact_lock(1), set_config('app.tenant', 'one', true)")
+            .execute(&mut *transaction)
+            .await
+            .unwrap();
         transaction.commit().await.unwrap();
     };
     run().await;

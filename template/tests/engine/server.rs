@@ -222,7 +222,16 @@ async fn replicas_that_start_at_once_build_an_index_beside_the_requests() {
         raw_sql("COMMIT").execute(&mut report).await.unwrap();
     };
 
-    let (one, other, ()) = tokio::join!(replica(), replica(), ends);
+    // The second one comes while the first is at it, and has noted that it has begun.
+    let later = async {
+        let begun = "SELECT count(*) FROM _sqlx_migrations WHERE version = 2 AND NOT success";
+        let mut admin = database.connect().await;
+        while query_scalar::<_, i64>(begun).fetch_one(&mut admin).await.unwrap() == 0 {
+            tokio::task::yield_now().await;
+        }
+        replica().await
+    };
+    let (one, other, ()) = tokio::join!(replica(), later, ends);
 
     assert_eq!(count(&one.unwrap(), VALID).await, 1);
     drop(other.unwrap());
@@ -300,4 +309,35 @@ async fn a_lock_that_somebody_holds_is_not_called_a_network() {
     let text = refused.await.unwrap_err().to_string();
     assert!(text.contains("migration 2 (column)") && text.contains("holds a lock"), "{text}");
     assert!(!text.contains("reached from here"), "{text}");
+}
+
+#[tokio::test]
+async fn what_one_step_sets_does_not_hold_for_the_next() {
+    let database = Database::new();
+    let later = step(
+        3,
+        "later",
+        "CREATE TABLE seen AS SELECT current_setting('lock_timeout') AS lock_timeout, current_setting('search_path') AS path",
+    );
+    let [items, index] = steps("CREATE INDEX CONCURRENTLY items_name ON items (name)");
+    let sets = step(4, "sets", "SET search_path = pg_catalog, public; SET lock_timeout = 0");
+    let again = step(
+        5,
+        "again",
+        "INSERT INTO seen SELECT current_setting('lock_timeout'), current_setting('search_path')",
+    );
+    let db = migrate(&database, [items, index, later, sets, again]).await.unwrap();
+    let seen: Vec<(String, String)> =
+        sqlx::query_as("SELECT lock_timeout, path FROM seen").fetch_all(&db.read).await.unwrap();
+    let as_opened = ("2s".to_owned(), "\"$user\", public".to_owned());
+    assert_eq!(seen, [as_opened.clone(), as_opened]);
+}
+
+#[tokio::test]
+async fn what_a_newer_program_left_half_done_stops_no_older_one() {
+    let database = Database::new();
+    drop(migrate(&database, [step(1, "items", ITEMS)]).await.unwrap());
+    database.execute("INSERT INTO _sqlx_migrations VALUES (9, 'newer', now(), FALSE, '', 0)").await;
+
+    drop(migrate(&database, [step(1, "items", ITEMS)]).await.unwrap());
 }

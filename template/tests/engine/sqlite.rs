@@ -178,6 +178,80 @@ async fn a_table_that_is_rebuilt_keeps_the_rows_that_refer_to_it() {
 }
 
 #[tokio::test]
+async fn what_one_step_switches_on_is_off_for_the_next() {
+    let again = REBUILT.replace("parent_new", "parent_newer");
+    let again: &'static str = Box::leak(again.into_boxed_str());
+    let steps = [
+        step(1, "family", FAMILY),
+        step(2, "outside", REBUILT).outside_transaction(), // leaves foreign keys enforced
+        step(3, "inside", again),
+    ];
+    let db = migrate(&Database::new(), steps).await.unwrap();
+    assert_eq!(count(&db, CHILDREN).await, 3);
+}
+
+#[tokio::test]
+async fn a_reference_that_cannot_be_checked_is_named_where_it_comes_in_and_no_hindrance_later() {
+    let wrong =
+        "CREATE TABLE a (x INTEGER); CREATE TABLE b (x INTEGER REFERENCES a(x)); INSERT INTO b VALUES (1)";
+    let database = Database::new();
+    says(
+        migrate(&database, [step(1, "wrong", wrong)]).await,
+        &["migration 1 (wrong)", "foreign key mismatch"],
+    );
+    database.execute(&format!("PRAGMA foreign_keys = OFF; {wrong}")).await; // it is there already
+    let db = migrate(&database, [step(1, "family", FAMILY)]).await.unwrap();
+    assert_eq!(count(&db, CHILDREN).await, 3);
+    drop(
+        migrate(&database, [step(1, "family", FAMILY), step(2, "mends", "CREATE UNIQUE INDEX ax ON a (x)")])
+            .await,
+    );
+}
+
+#[tokio::test]
+async fn temporary_tables_pragmas_and_attached_files_reach_nobody_else() {
+    let (db, database) = open().await;
+    for change in [
+        "CREATE TEMP TABLE t (n)",
+        "PRAGMA foreign_keys = OFF",
+        "PRAGMA query_only(1)",
+        "ATTACH ':memory:' AS other; CREATE TABLE other.t (n)",
+    ] {
+        let mut connection = db.write.acquire().await.unwrap();
+        sqlx::raw_sql(sqlx::AssertSqlSafe(change)).execute(&mut connection).await.unwrap();
+        drop(connection);
+        query("INSERT INTO t VALUES (1)").execute(&db.write).await.unwrap();
+        let on: i64 = sqlx::query_scalar("PRAGMA foreign_keys").fetch_one(&db.write).await.unwrap();
+        let databases = sqlx::query("PRAGMA database_list").fetch_all(&db.write).await.unwrap().len();
+        assert_eq!((on, databases), (1, 1), "{change}");
+        let kept: i64 = sqlx::query_scalar("SELECT count(*) FROM t")
+            .fetch_one(&mut database.connect().await)
+            .await
+            .unwrap();
+        assert_eq!(kept, 1, "{change}: in the file");
+        query("DELETE FROM t").execute(&db.write).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_statement_that_was_given_up_ends_its_transaction() {
+    let (db, _database) =
+        open_with(|config| config.database.statement_timeout = Duration::from_millis(300)).await;
+    let mut transaction = db.write.begin().await.unwrap();
+    query("INSERT INTO t VALUES (1)").execute(&mut *transaction).await.unwrap();
+    let endless = sqlx::AssertSqlSafe(format!("INSERT INTO t {ENDLESS} SELECT i FROM n"));
+    let given_up = tokio::time::timeout(Duration::from_millis(50), query(endless).execute(&mut *transaction));
+    assert!(given_up.await.is_err());
+
+    let alone = query("INSERT INTO t VALUES (2)").execute(&mut *transaction).await.unwrap_err();
+
+    assert_eq!(Trouble::of(&alone), Trouble::Slow, "{alone}");
+    transaction.commit().await.unwrap_err();
+    query("INSERT INTO t VALUES (3)").execute(&db.write).await.unwrap();
+    assert_eq!(rows(&db).await, 1);
+}
+
+#[tokio::test]
 async fn a_migration_after_which_rows_refer_to_nothing_is_refused_with_table_and_rows() {
     let forgets = "DELETE FROM parent WHERE id = 2";
     let words =

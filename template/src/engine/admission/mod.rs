@@ -26,10 +26,9 @@ pub struct Admission(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     places: Arc<Semaphore>,
+    queue: Mutex<Pace>,
     /// Bounds the memory of those who wait, no more.
-    queue: Semaphore,
     max_queue: usize,
-    pace: Mutex<Pace>,
     max_wait: Duration,
     admitted: Gauge,
     queued: Gauge,
@@ -54,9 +53,8 @@ impl Admission {
     pub fn new(config: &config::Admission) -> Self {
         Self(Arc::new(Inner {
             places: Arc::new(Semaphore::new(config.max_in_flight)),
-            queue: Semaphore::new(config.max_queue),
+            queue: Mutex::new(Pace::new(config.max_wait, config.max_in_flight)),
             max_queue: config.max_queue,
-            pace: Mutex::new(Pace::new(config.max_wait, config.max_in_flight)),
             max_wait: config.max_wait,
             admitted: gauge!("http_requests_admitted"),
             queued: gauge!("http_requests_queued"),
@@ -76,19 +74,12 @@ impl Admission {
         if let Ok(permit) = Arc::clone(&door.places).try_acquire_owned() {
             return Ok(place(permit));
         }
-        let Ok(_queueing) = door.queue.try_acquire() else {
-            door.queue_full.increment(1);
-            return Err(Shed);
-        };
-        if !door.may_wait() {
-            door.expected_wait.increment(1);
-            return Err(Shed);
-        }
+        let _waiting = door.join()?;
         let _queued = Counted::enter(&door.queued);
         let permit = timeout(door.max_wait, Arc::clone(&door.places).acquire_owned());
         match ledger::wait(Phase::Admission, permit).await {
             Ok(Ok(permit)) => {
-                door.pace(|pace| pace.let_in(Instant::now()));
+                door.queue(|pace| pace.let_in(Instant::now()));
                 Ok(place(permit))
             }
             _ => {
@@ -100,19 +91,33 @@ impl Admission {
 }
 
 impl Inner {
-    /// Whether the one who has just joined the queue may stay.
-    fn may_wait(&self) -> bool {
-        let ahead = self.max_queue.saturating_sub(self.queue.available_permits() + 1);
-        let now = Instant::now();
-        self.pace(|pace| {
-            if ahead == 0 {
-                pace.queue_begins(now);
+    /// Takes a place in the queue.
+    fn join(&self) -> Result<Waiting<'_>, Shed> {
+        let refusal = self.queue(|pace| {
+            if pace.waiting() >= self.max_queue {
+                return Some(&self.queue_full);
             }
-            ahead < pace.may_wait(now)
-        })
+            if pace.join(Instant::now()) { None } else { Some(&self.expected_wait) }
+        });
+        match refusal {
+            None => Ok(Waiting(self)),
+            Some(reason) => {
+                reason.increment(1);
+                Err(Shed)
+            }
+        }
     }
 
-    fn pace<T>(&self, with: impl FnOnce(&mut Pace) -> T) -> T {
-        with(&mut self.pace.lock().unwrap_or_else(PoisonError::into_inner))
+    fn queue<T>(&self, with: impl FnOnce(&mut Pace) -> T) -> T {
+        with(&mut self.queue.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// A place in the queue, free again when this is dropped.
+struct Waiting<'a>(&'a Inner);
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.queue(Pace::leave);
     }
 }

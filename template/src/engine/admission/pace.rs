@@ -12,9 +12,10 @@ const SLICES: usize = 10;
 /// been let in. Lower: some wait in vain.
 const MARGIN: usize = 8;
 
-/// How many were let in from the queue lately.
+/// Who waits, and how many were let in from the queue lately.
 #[derive(Debug)]
 pub(super) struct Pace {
+    waiting: usize,
     slice: Duration,
     /// As many may always wait: all places may become free at once.
     at_least: usize,
@@ -28,12 +29,26 @@ pub(super) struct Pace {
 impl Pace {
     pub fn new(max_wait: Duration, at_least: usize) -> Self {
         let slice = (max_wait / SLICES as u32).max(Duration::from_micros(1));
-        Self { slice, at_least, since: Instant::now(), newest: 0, let_in: [0; SLICES] }
+        Self { waiting: 0, slice, at_least, since: Instant::now(), newest: 0, let_in: [0; SLICES] }
     }
 
-    /// The first one begins to wait.
-    pub fn queue_begins(&mut self, now: Instant) {
-        (self.since, self.newest, self.let_in) = (now, 0, [0; SLICES]);
+    /// Whoever comes now begins to wait, unless that would take too long.
+    pub fn join(&mut self, now: Instant) -> bool {
+        if self.waiting == 0 {
+            (self.since, self.newest, self.let_in) = (now, 0, [0; SLICES]);
+        }
+        let may_wait = self.waiting < self.may_wait(now);
+        self.waiting += usize::from(may_wait);
+        may_wait
+    }
+
+    pub fn waiting(&self) -> usize {
+        self.waiting
+    }
+
+    /// Somebody no longer waits, let in or not.
+    pub fn leave(&mut self) {
+        self.waiting -= 1;
     }
 
     /// One who has waited is let in.
@@ -43,7 +58,7 @@ impl Pace {
     }
 
     /// How many may wait at most.
-    pub fn may_wait(&mut self, now: Instant) -> usize {
+    fn may_wait(&mut self, now: Instant) -> usize {
         self.turn_to(now);
         if self.newest < SLICES as u64 {
             return usize::MAX; // nobody can know yet
@@ -81,7 +96,7 @@ mod tests {
 
     fn begun() -> (Pace, Instant) {
         let (mut pace, now) = (Pace::new(MAX_WAIT, 64), Instant::now());
-        pace.queue_begins(now);
+        assert!(pace.join(now));
         (pace, now)
     }
 
@@ -117,7 +132,22 @@ mod tests {
         let (mut pace, now) = begun();
         let now = after(&mut pace, now, 2 * MAX_WAIT, Duration::from_millis(100));
         assert_eq!(pace.may_wait(now), 64);
-        pace.queue_begins(now);
+        pace.leave();
+        assert!(pace.join(now));
         assert_eq!(pace.may_wait(now), usize::MAX);
+    }
+
+    #[test]
+    fn who_would_wait_in_vain_does_not_join() {
+        let (mut pace, now) = begun();
+        let later = now + 2 * MAX_WAIT;
+        let joined = (0..200).filter(|_| pace.join(later)).count();
+        assert_eq!(
+            (joined, pace.waiting()),
+            (63, 64),
+            "as many as there are places, with the one who waits already"
+        );
+        pace.leave();
+        assert!(pace.join(later));
     }
 }

@@ -1,17 +1,18 @@
 //! How is a new connection opened, and what if that takes long?
 //!
 //! Opening a connection to a far database takes some eight round trips, which may be more than a request can wait.
-//! So it goes on in a task of its own for up to `database.connect_timeout`, whoever still waits for it: a
-//! connection that was opened is kept.
+//! So it goes on in a task of its own for up to `database.connect_timeout`, whoever still waits for it, and the
+//! connection is kept for the next request.
 
 use std::io;
 
 use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 
+use super::driver::Connector;
 use super::session::Session;
-use super::{Pool, Trouble};
+use super::{Pool, Pulse, Trouble};
 
 /// A connection that was not opened, or not in time, with the permit for it if nobody else has that.
 pub(super) struct Unopened {
@@ -46,8 +47,8 @@ impl Pool {
         }
     }
 
-    async fn connect(&self) -> Result<Session, sqlx::Error> {
-        let connecting = self.0.connector.connect();
+    pub(super) async fn connect(&self) -> Result<Session, sqlx::Error> {
+        let connecting = in_time(&self.0.connector, &self.0.pulse);
         let Some(connected) = self.0.closing.run_until_cancelled(connecting).await else {
             return Err(sqlx::Error::PoolClosed);
         };
@@ -58,6 +59,21 @@ impl Pool {
         }
         connected
     }
+}
+
+/// One attempt after another, each with more time than the one before, until `database.connect_timeout`.
+pub(super) async fn in_time(connector: &Connector, pulse: &Pulse) -> Result<Session, sqlx::Error> {
+    let mut patience = pulse.opening_patience();
+    let attempts = async {
+        loop {
+            match timeout(patience, connector.connect()).await {
+                Ok(outcome) => return outcome,
+                Err(_) => patience *= 2,
+            }
+        }
+    };
+    let bound = connector.connect_timeout();
+    timeout(bound, attempts).await.unwrap_or_else(|_| Err(unreached(CONNECT_TIMEOUT)))
 }
 
 /// The bound of a driver's attempt to connect.

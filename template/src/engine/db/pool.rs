@@ -230,22 +230,37 @@ impl Pool {
         drop(permit); // only now may the next one look for it
     }
 
-    /// Closes what has not been used for `database.idle_timeout`, or is older than `database.max_lifetime`.
+    /// Closes what has not been used for `database.idle_timeout`, but for the last one, which the next request is
+    /// spared to open; and replaces what is older than `database.max_lifetime`. Each with a permit in hand, since a
+    /// request that comes meanwhile may open another.
     pub(super) async fn close_unused(&self) {
-        let is_unused =
-            |idle: &mut Idle| idle.since.elapsed() > self.0.idle_timeout || idle.session.has_expired();
-        let unused = self.change_idle(|idle| idle.extract_if(.., is_unused).collect::<Vec<_>>());
-        for idle in unused {
-            driver::discard(idle.session.raw).await;
+        while let Ok(permit) = Arc::clone(&self.0.permits).try_acquire_owned() {
+            let unused = self.change_idle(|idle| {
+                let may_go = idle.len() > 1;
+                let is_unused = |idle: &Idle| may_go && idle.since.elapsed() > self.0.idle_timeout;
+                let place = idle.iter().position(|idle| idle.session.has_expired() || is_unused(idle));
+                place.map(|place| idle.remove(place))
+            });
+            match unused {
+                None => return,
+                Some(idle) if idle.session.has_expired() => self.replace(idle.session, permit),
+                Some(idle) => driver::discard(idle.session.raw).await,
+            }
         }
     }
 
-    /// The connection has lived long enough. Its permit waits for its end: the bound on connections holds.
+    /// The connection has lived long enough. Its permit waits until another one is open in its place, so that no
+    /// request has to wait for that, and the bound on connections holds.
     fn replace<P: Send + 'static>(&self, session: Session, permit: P) {
         let Ok(runtime) = Handle::try_current() else { return };
+        let pool = self.clone();
         #[expect(clippy::disallowed_methods, reason = "belongs to the pool, not to the request")]
         runtime.spawn(async move {
             driver::discard(session.raw).await;
+            let _timed = Timed::into(&pool.0.meters.connect);
+            if let Ok(session) = pool.connect().await {
+                pool.put(session);
+            }
             drop(permit);
         });
     }

@@ -9,14 +9,14 @@
 
 use std::pin::pin;
 use std::sync::atomic::Ordering::Relaxed;
-use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
-use super::opening::unreached;
+use super::opening::{self, unreached};
 use super::session::Session;
 use super::{ATTEMPT, Db, Trouble, driver};
 use crate::engine::log::millis;
@@ -36,6 +36,14 @@ const PROBE_PATIENCE: Duration = Duration::from_millis(650);
 const ANSWER: u32 = 4;
 const OPENING: u32 = 14;
 
+/// Answers by which the distance is judged. Higher: a database that has moved away counts as silent for longer. Lower: a
+/// few slow answers make it look far away.
+const REMEMBERED: usize = 16;
+
+/// The first attempt to open a connection, where the database is near; each further one may take twice as long. Higher:
+/// after an outage requests wait for attempts that began in it. Lower: a busy database is asked again and again.
+const FIRST_ATTEMPT: Duration = Duration::from_secs(2);
+
 /// What is known of the database without asking it. Clones share it.
 #[derive(Clone, Debug)]
 pub struct Pulse {
@@ -49,9 +57,10 @@ struct State {
     answered: AtomicU64,
     lost: AtomicU64,
     away: AtomicBool,
-    /// How long the last two answers to the probe took, in microseconds. The shorter one counts: one answer may
-    /// be slow because the database was.
-    round_trips: [AtomicU64; 2],
+    /// How long the last answers took, in microseconds, and how many there were. The shortest counts: the others
+    /// were slow because the database was busy, and that must not make it look far away.
+    round_trips: [AtomicU64; REMEMBERED],
+    answers: AtomicUsize,
     /// What it said when it refused us.
     refusal: Mutex<Option<String>>,
 }
@@ -73,15 +82,25 @@ impl Pulse {
 
     /// The database answered a short question, and that took so long.
     pub(super) fn round_trip(&self, took: Duration) {
-        let [last, before] = &self.state.round_trips;
+        let place = self.state.answers.fetch_add(1, Relaxed) % REMEMBERED;
+        self.state.round_trips[place].store(took.as_micros() as u64, Relaxed);
+    }
+
+    /// The same on a new connection: the database may be another one, elsewhere.
+    fn first_round_trip(&self, took: Duration) {
         let took = took.as_micros() as u64;
-        let last = last.swap(took, Relaxed);
-        before.store(if last == 0 { took } else { last }, Relaxed);
+        self.state.round_trips.iter().for_each(|place| place.store(took, Relaxed));
     }
 
     /// How long to wait for a short answer: `near`, or longer where the database is farther away.
     pub(super) fn patience(&self, near: Duration) -> Duration {
         near.max(ANSWER * self.distance())
+    }
+
+    /// How long one attempt to open a connection may take before the next one begins. A packet that was lost, or a
+    /// host that swallows them, must not keep everybody waiting once the database is there.
+    pub(super) fn opening_patience(&self) -> Duration {
+        FIRST_ATTEMPT.max(2 * OPENING * self.distance())
     }
 
     /// After this long without an answer the replica is not ready. That one connection was lost must not be
@@ -103,8 +122,8 @@ impl Pulse {
 
     /// A round trip.
     fn distance(&self) -> Duration {
-        let shorter = self.state.round_trips.iter().map(|took| took.load(Relaxed)).min();
-        Duration::from_micros(shorter.unwrap_or_default())
+        let answers = self.state.round_trips.iter().map(|took| took.load(Relaxed));
+        Duration::from_micros(answers.filter(|took| *took > 0).min().unwrap_or_default())
     }
 
     /// A connection was lost.
@@ -165,10 +184,22 @@ impl Db {
                 && let Some(open) = still_there(open, &pulse).await
             {
                 pulse.answered();
-                connection = Some(open);
+                connection = Some(if open.has_expired() { self.renewed(open).await } else { open });
                 continue;
             }
             connection = self.ask_anew(&pulse).await;
+        }
+    }
+
+    /// A new connection in the place of one that is old and works. If it does not open soon, the old one stays: a busy
+    /// server is no outage.
+    async fn renewed(&self, old: Session) -> Session {
+        match timeout(PROBE_PATIENCE, self.about.reader.connect()).await {
+            Ok(Ok(new)) => {
+                driver::discard(old.raw).await;
+                new
+            }
+            _ => old,
         }
     }
 
@@ -177,11 +208,11 @@ impl Db {
     async fn ask_anew(&self, pulse: &Pulse) -> Option<Session> {
         let asked = Instant::now();
         let mut asking = pin!(async {
-            let mut session = self.about.reader.connect().await?;
+            let mut session = opening::in_time(&self.about.reader, pulse).await?;
             let asked = Instant::now();
             let answer = timeout(pulse.patience(ATTEMPT), driver::ask(&mut session.raw)).await;
             answer.unwrap_or_else(|_| Err(unreached("the time for an answer")))?;
-            pulse.round_trip(asked.elapsed());
+            pulse.first_round_trip(asked.elapsed());
             Ok(session)
         });
         let mut outcome = timeout(PROBE_PATIENCE.max(OPENING * pulse.distance()), &mut asking).await;
@@ -236,11 +267,8 @@ impl Db {
     }
 }
 
+/// The connection, if it answers.
 async fn still_there(mut open: Session, pulse: &Pulse) -> Option<Session> {
-    if open.has_expired() {
-        driver::discard(open.raw).await;
-        return None;
-    }
     let asked = Instant::now();
     let answer = timeout(pulse.patience(PROBE_PATIENCE), driver::ask(&mut open.raw)).await;
     matches!(answer, Ok(Ok(()))).then(|| {

@@ -30,13 +30,12 @@ pub struct Database {
     /// Too low: each lull is followed by opening them again.
     #[serde(with = "humantime_serde")]
     pub idle_timeout: Duration,
-    /// A connection is replaced by a new one after this, or up to a tenth earlier. Too high: after a failover behind
-    /// the same name, old connections stay with the old server. Too low: connections are opened all the time.
+    /// A connection is replaced by a new one after this, or up to a tenth earlier. Too high: a file that was
+    /// replaced by another stays in use. Too low: connections are opened all the time.
     #[serde(with = "humantime_serde")]
     pub max_lifetime: Duration,
-    /// Longest wait for a statement's answer; then 504. SQLite itself goes on with it, and its connection is
-    /// not free before it ends. Too high: one bad statement holds a connection for long. Too low: good
-    /// ones are given up.
+    /// Longest wait for a statement's answer; then the statement is interrupted, and the client gets 504. Too high: one
+    /// bad statement holds a connection for long, and all writes if it writes. Too low: good ones are given up.
     #[serde(with = "humantime_serde")]
     pub statement_timeout: Duration,
     /// Longest wait for SQLite's write lock held by another process; then 503. Too high: writers queue

@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use memchr::memmem;
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgDatabaseError};
-use sqlx::{AssertSqlSafe, ConnectOptions, Connection as _, Error, Row, query_scalar, raw_sql};
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection as _, Error, Row, raw_sql};
 use tokio::time::{Instant, timeout};
 
 use self::pooler::Way;
@@ -156,6 +156,10 @@ impl Connector {
         Self { settings: settings.into(), ..self.clone() }
     }
 
+    pub fn connect_timeout(&self) -> Duration {
+        self.connect_timeout
+    }
+
     pub async fn connect(&self) -> Result<Session, sqlx::Error> {
         let opening = async {
             let mut raw = self.options.connect().await?;
@@ -266,9 +270,11 @@ pub async fn open(config: &Config) -> Result<(Db, Migrator), Unusable> {
 
 /// The lock that sqlx takes, so that its command line tool and older programs keep out, too. Never waits.
 pub async fn try_lock(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
-    let name: String = query_scalar("SELECT current_database()").fetch_one(&mut *connection).await?;
+    // Not prepared, which would be a round trip more for each.
+    let name: String = raw_sql("SELECT current_database()").fetch_one(&mut *connection).await?.try_get(0)?;
     let id = 0x3d32_ad9e * i64::from(crc32(name.as_bytes()));
-    query_scalar("SELECT pg_try_advisory_lock($1)").bind(id).fetch_one(connection).await
+    let lock = AssertSqlSafe(format!("SELECT pg_try_advisory_lock({id})"));
+    raw_sql(lock).fetch_one(connection).await?.try_get(0)
 }
 
 /// CRC-32 as of ISO-HDLC, which sqlx makes its lock of.

@@ -97,6 +97,10 @@ impl Connector {
         Self { options: self.options.clone().read_only(true).create_if_missing(false), ..self.clone() }
     }
 
+    pub fn connect_timeout(&self) -> Duration {
+        self.connect_timeout
+    }
+
     pub async fn connect(&self) -> Result<Session, sqlx::Error> {
         let opening = timeout(self.connect_timeout, self.options.connect());
         let mut raw = opening.await.map_err(|_| unreached(CONNECT_TIMEOUT))??;
