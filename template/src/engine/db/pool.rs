@@ -223,10 +223,11 @@ impl Pool {
 
     /// The permit may be the one of whoever used the connection, with what counts the use.
     pub(super) fn give_back<P: Send + 'static>(&self, session: Session, permit: P) {
-        if session.has_expired() {
+        let now = Instant::now();
+        if session.has_expired(now) {
             return self.replace(session, permit);
         }
-        self.put(session);
+        self.change_idle(|idle| idle.push(Idle { session, since: now }));
         drop(permit); // only now may the next one look for it
     }
 
@@ -235,15 +236,16 @@ impl Pool {
     /// request that comes meanwhile may open another.
     pub(super) async fn close_unused(&self) {
         while let Ok(permit) = Arc::clone(&self.0.permits).try_acquire_owned() {
+            let now = Instant::now();
             let unused = self.change_idle(|idle| {
                 let may_go = idle.len() > 1;
-                let is_unused = |idle: &Idle| may_go && idle.since.elapsed() > self.0.idle_timeout;
-                let place = idle.iter().position(|idle| idle.session.has_expired() || is_unused(idle));
+                let is_unused = |idle: &Idle| may_go && now - idle.since > self.0.idle_timeout;
+                let place = idle.iter().position(|idle| idle.session.has_expired(now) || is_unused(idle));
                 place.map(|place| idle.remove(place))
             });
             match unused {
                 None => return,
-                Some(idle) if idle.session.has_expired() => self.replace(idle.session, permit),
+                Some(idle) if idle.session.has_expired(now) => self.replace(idle.session, permit),
                 Some(idle) => driver::discard(idle.session.raw).await,
             }
         }

@@ -61,6 +61,8 @@ struct State {
     /// were slow because the database was busy, and that must not make it look far away.
     round_trips: [AtomicU64; REMEMBERED],
     answers: AtomicUsize,
+    /// The shortest of them, since each statement asks for it.
+    distance: AtomicU64,
     /// What it said when it refused us.
     refusal: Mutex<Option<String>>,
 }
@@ -84,12 +86,15 @@ impl Pulse {
     pub(super) fn round_trip(&self, took: Duration) {
         let place = self.state.answers.fetch_add(1, Relaxed) % REMEMBERED;
         self.state.round_trips[place].store(took.as_micros() as u64, Relaxed);
+        let answers = self.state.round_trips.iter().map(|took| took.load(Relaxed));
+        self.state.distance.store(answers.filter(|took| *took > 0).min().unwrap_or_default(), Relaxed);
     }
 
     /// The same on a new connection: the database may be another one, elsewhere.
     fn first_round_trip(&self, took: Duration) {
         let took = took.as_micros() as u64;
         self.state.round_trips.iter().for_each(|place| place.store(took, Relaxed));
+        self.state.distance.store(took, Relaxed);
     }
 
     /// How long to wait for a short answer: `near`, or longer where the database is farther away.
@@ -122,8 +127,7 @@ impl Pulse {
 
     /// A round trip.
     fn distance(&self) -> Duration {
-        let answers = self.state.round_trips.iter().map(|took| took.load(Relaxed));
-        Duration::from_micros(answers.filter(|took| *took > 0).min().unwrap_or_default())
+        Duration::from_micros(self.state.distance.load(Relaxed))
     }
 
     /// A connection was lost.
@@ -184,7 +188,11 @@ impl Db {
                 && let Some(open) = still_there(open, &pulse).await
             {
                 pulse.answered();
-                connection = Some(if open.has_expired() { self.renewed(open).await } else { open });
+                connection = Some(if open.has_expired(tokio::time::Instant::now()) {
+                    self.renewed(open).await
+                } else {
+                    open
+                });
                 continue;
             }
             connection = self.ask_anew(&pulse).await;

@@ -21,8 +21,8 @@ impl Session {
         Self { raw, brake, expires: Instant::now() + lifetime(max_lifetime) }
     }
 
-    pub fn has_expired(&self) -> bool {
-        Instant::now() >= self.expires
+    pub fn has_expired(&self, now: Instant) -> bool {
+        now >= self.expires
     }
 }
 

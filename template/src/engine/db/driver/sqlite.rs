@@ -48,9 +48,11 @@ const FLAWS_SHOWN: i64 = 5;
 /// A connection is opened anew in well under a millisecond: that undoes everything.
 pub fn changes_session(first: &str, rest: &str) -> Change {
     let is = |word: &str| first.eq_ignore_ascii_case(word);
-    let asks = ["_info", "_xinfo", "_list", "_check"];
-    let sets = rest.contains('=') || (rest.contains('(') && !asks.iter().any(|ask| mentions(rest, ask)));
-    match is("ATTACH") || is("DETACH") || (is("PRAGMA") && sets) || creates_temporary(first, rest) {
+    let sets = || {
+        let asks = ["_info", "_xinfo", "_list", "_check"];
+        rest.contains('=') || (rest.contains('(') && !asks.iter().any(|ask| mentions(rest, ask)))
+    };
+    match is("ATTACH") || is("DETACH") || (is("PRAGMA") && sets()) || creates_temporary(first, rest) {
         true => Change::BeyondRepair,
         false => Change::Nothing,
     }
