@@ -68,8 +68,11 @@ impl Activity {
         }))
     }
 
-    pub(super) fn begin_request(&self, http2: bool) {
-        self.0.http2.store(http2, Relaxed);
+    pub(super) fn speaks_http2(&self) {
+        self.0.http2.store(true, Relaxed);
+    }
+
+    pub(super) fn begin_request(&self) {
         self.0.has_served.store(true, Relaxed);
         self.0.open_requests.fetch_add(1, Release);
     }
