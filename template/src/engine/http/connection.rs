@@ -2,7 +2,7 @@
 //!
 //! With its last answer, by its client, by one of the bounds, or by the shutdown. A connection without a request is
 //! closed at once when the service stops; one with a request lives until its response is sent or the deadline cuts
-//! it off; so does one that has left HTTP.
+//! it off. A connection that has left HTTP lives until its handler lets go of it or the deadline cuts it off.
 
 use std::convert::Infallible;
 use std::error::Error;
@@ -165,7 +165,7 @@ impl Terms {
                 }
                 () = write_timer.as_mut() => {
                     activity.ask_socket();
-                    let next = match activity.taken(self.write_timeout) {
+                    let next = match activity.reset_stuck(self.write_timeout) {
                         Taken::Enough(next) => next.min(ASK),
                         Taken::Reset(answers) => {
                             count("write_timeout", answers);
@@ -203,7 +203,7 @@ impl Terms {
         let mut stage = self.stage.clone();
         let mut aborting = pin!(stage.wait_for(|stage| *stage == Stage::Aborting));
         let unread = async {
-            while let Taken::Enough(next) = activity.taken(self.write_timeout) {
+            while let Taken::Enough(next) = activity.reset_stuck(self.write_timeout) {
                 sleep(next).await;
             }
         };
@@ -243,7 +243,7 @@ impl Begun {
 impl Drop for Begun {
     fn drop(&mut self) {
         if let Some(request) = self.request.take() {
-            request.extensions().get::<Activity>().map(Activity::end);
+            request.extensions().get::<Activity>().map(Activity::drop_unseen);
             let _ = self.router.call(request).now_or_never();
         }
     }

@@ -17,7 +17,7 @@ use tokio_util::task::TaskTracker;
 use tracing::info;
 
 use super::activity::Activity;
-use super::answer::Answer;
+use super::answer::SentPieces;
 use super::limit::TooLarge;
 use super::meters::Routes;
 use crate::engine::admission::Place;
@@ -175,14 +175,14 @@ impl Exchange {
         }
     }
 
-    /// The answer, if what the client takes of it has to be followed.
-    pub(super) fn answer(&self) -> Option<Answer> {
-        self.connection.as_ref()?.answer()
+    /// For the pieces of the answer, if what the client takes of them has to be followed.
+    pub(super) fn sent_pieces(&self) -> Option<SentPieces> {
+        self.connection.as_ref()?.sent_pieces()
     }
 
     /// Whether the connection ended before anybody looked at the request.
     pub(super) fn is_too_late(&self) -> bool {
-        self.connection.as_ref().is_some_and(Activity::has_ended)
+        self.connection.as_ref().is_some_and(Activity::was_dropped_unseen)
     }
 
     /// The body is dropped before its end.

@@ -2,7 +2,8 @@
 //!
 //! axum's router answers with an empty 404 or 405, and its extractors refuse in plain text with the names of Rust
 //! types. Neither is what an error looks like here, so it is put into a [`Problem`]. What an owner's handler or
-//! fallback has answered stays, but for plain text behind a 5xx: nobody writes that for clients.
+//! fallback has answered stays, but for plain text behind a 5xx: nobody writes that for clients. Where such a text comes
+//! piece by piece, it is another service's answer, and stays, too.
 
 use std::future::poll_fn;
 use std::pin::Pin;
