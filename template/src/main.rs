@@ -16,7 +16,7 @@ use service::engine::config::align::TAIL;
 use service::engine::config::load::{self, Loaded};
 use service::engine::control::Control;
 use service::engine::http::edge::Edge;
-use service::engine::http::server::Server;
+use service::engine::http::server::{self, Server};
 use service::engine::links::Links;
 use service::engine::log::{self, Logs};
 use service::engine::shutdown::{self, Exit, Main};
@@ -126,6 +126,8 @@ async fn open(config: Config) -> Result<Links, Failure> {
 }
 
 async fn listen(config: Config, settings: Settings, links: Links, edge: Arc<Edge>) -> Result<Server, String> {
+    // First: without its port the service does not start, and nothing of the owner's work may have begun.
+    let listener = server::bind(&config.server).await?;
     let routes = edge.wrap(app::start(&links, &settings));
-    Server::start(&config.server, routes).await
+    Server::start(listener, &config.server, routes)
 }

@@ -7,6 +7,7 @@
 use std::future::Future;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use axum::http::{HeaderMap, HeaderValue};
 use futures_util::future::BoxFuture;
@@ -39,8 +40,10 @@ pub struct Request {
     pub(super) tells: bool,
     /// What all requests share.
     pub(super) home: Arc<Exchanges>,
-    /// `server.request_timeout` after its head.
+    /// `server.request_timeout` after its head. Only its answer's body may come later.
     pub(super) deadline: Instant,
+    /// Whether the head of its answer is known.
+    pub(super) is_answered: AtomicBool,
     pub(super) finishing: Finishing,
 }
 

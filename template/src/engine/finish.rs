@@ -5,10 +5,11 @@
 //! id, the same account, the same place and the same deadline. The request's line is written when it has ended.
 
 use std::fmt;
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use axum::http::StatusCode;
-use tokio::time::sleep_until;
+use tokio::time::{Instant, sleep_until};
 use tracing::Instrument;
 
 use super::context::{self, REQUEST, Request};
@@ -30,7 +31,8 @@ use super::ledger;
 ///
 /// Three things end it before its time: a panic; `server.request_timeout`, counted from the request's head as
 /// always, when the client gets 504; and the end of `shutdown.grace`. Each is in the log, and what was done until
-/// then stays done, so a transaction is still the only way to "all or nothing".
+/// then stays done, so a transaction is still the only way to "all or nothing". Within the body of an answer, such
+/// as a stream of events, `server.request_timeout` is counted from the call of this function.
 ///
 /// # Errors
 /// What `work` returns, as a problem.
@@ -45,7 +47,10 @@ where
     };
     let running = request.finishing.begin(&request);
     let home = Arc::clone(&request.home);
-    let deadline = request.deadline;
+    let deadline = match request.is_answered.load(Relaxed) {
+        true => Instant::now() + home.request_timeout,
+        false => request.deadline,
+    };
     let aborting = home.aborting.clone();
     let task = async move {
         let mut running = running; // as a whole: `ended` alone would be copied in

@@ -27,8 +27,8 @@ impl Links {
     /// Opens the database, brings its schema up to date and starts the threads.
     ///
     /// # Errors
-    /// The database cannot be opened or does not fit the `migrations`, or there are no certificates to check other
-    /// services with.
+    /// The database cannot be opened or does not fit the `migrations`, or TLS cannot be set up for calls to other
+    /// services. Missing certificates are a warning: calls by https fail then.
     pub async fn open(
         config: &Config,
         migrations: impl Into<Migrations>,

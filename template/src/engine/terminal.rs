@@ -49,8 +49,14 @@ pub fn print(text: impl Display) {
 }
 
 /// Waits for what was said, for at most [`LAST_WORDS`]. To be called before the process ends.
+///
+/// Where the system refuses the thread, it prints what was said itself, and waits for the reader: otherwise nobody
+/// would learn why the process has ended.
 pub fn finish() {
-    let state = STDERR.lock();
+    let mut state = STDERR.lock();
+    if !state.started {
+        let _ = io::stderr().write_all(&mem::take(&mut state.waiting));
+    }
     let talks = |state: &mut State| state.prints || !state.waiting.is_empty();
     let _ = STDERR.changed.wait_timeout_while(state, LAST_WORDS, talks);
 }
@@ -69,10 +75,8 @@ impl Stderr {
         if !state.started {
             state.started = thread::Builder::new().name("terminal".to_owned()).spawn(|| STDERR.run()).is_ok();
         }
-        if state.started {
-            state.waiting.extend_from_slice(text);
-            self.changed.notify_all();
-        }
+        state.waiting.extend_from_slice(text);
+        self.changed.notify_all();
     }
 
     fn run(&self) -> ! {

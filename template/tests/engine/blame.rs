@@ -128,6 +128,8 @@ fn what_others_do_to_it() {
 fn waiting_to_be_let_in() {
     let service = small().set("admission.max_in_flight", "2").start();
     let mut holding = service.begin("/drill/hold-places/3000");
+    // Or the next request takes the place that is to be held.
+    service.await_metric("http_requests_admitted", &[], |admitted| admitted == 2.0);
     let full = eventually("no place is left", || {
         let waiting = service.begin("/drill/spin/0");
         sleep(Duration::from_millis(20));

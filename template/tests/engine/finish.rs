@@ -1,9 +1,14 @@
 //! A client leaves while its handler is half-way: what is dropped, and what is finished all the same.
 
+use std::convert::Infallible;
 use std::time::Duration;
 
 use axum::Router;
+use axum::body::Body;
+use axum::extract::Path;
+use axum::http::StatusCode;
 use axum::routing::get;
+use futures_util::stream;
 use serde_json::Value;
 use service::engine::context;
 use service::engine::http::problem::Problem;
@@ -200,6 +205,33 @@ async fn a_panic_in_what_is_finished_is_a_500() {
 
     answer.problem(500);
     assert_eq!(owner.line_of(&answer)["outcome"], "server_error");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn within_a_stream_each_has_the_time_of_a_request() {
+    let later = |ms| {
+        let work = async move {
+            sleep(Duration::from_millis(500)).await; // the deadline of the head is over
+            let work = async move {
+                sleep(Duration::from_millis(ms)).await;
+                Ok::<_, Problem>("done")
+            };
+            let ended = context::finish(work).await;
+            Ok::<_, Infallible>(ended.unwrap_or_else(|problem| match problem.status() {
+                StatusCode::GATEWAY_TIMEOUT => "too late",
+                _ => "failed",
+            }))
+        };
+        Body::from_stream(stream::once(work))
+    };
+    let routes = Router::new().route("/{ms}", get(async move |Path(ms): Path<u64>| later(ms)));
+    let owner = owner_with(routes, |config| config.server.request_timeout = Duration::from_millis(300)).await;
+
+    assert_eq!(owner.get("/50").text(), "done");
+    let too_long = owner.get("/60000");
+    assert_eq!(too_long.text(), "too late");
+    let duration = millis(&owner.line_of(&too_long), "duration_ms");
+    assert!((790.0..20_000.0).contains(&duration), "{duration}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

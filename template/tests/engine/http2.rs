@@ -85,6 +85,45 @@ fn the_client_learns_which_answer_it_has_lost() {
     service.await_metric("http_connection_errors_total", &[("kind", "write_timeout")], |n| n == 2.0);
 }
 
+/// Reads up to GOAWAY. False if the connection ends without.
+fn is_told_to_go(frames: &mut Frames) -> bool {
+    std::iter::from_fn(|| frames.next()).any(|frame| frame.kind == http2::GOAWAY)
+}
+
+#[test]
+fn an_idle_connection_is_told_before_it_is_closed() {
+    let service = setup().set("server.header_timeout", "400ms").start();
+    let mut frames = Frames::open(&service);
+    frames.get(1, "/drill/sleep/0");
+
+    assert!(is_told_to_go(&mut frames));
+
+    while frames.next().is_some() {}
+    service.await_metric("http_connections", &[], |open| open == 0.0);
+    assert_eq!(service.metric("http_connection_errors_total", &[]), 0.0);
+}
+
+#[test]
+fn during_the_drain_delay_new_and_old_connections_are_told() {
+    let setup = setup().set("shutdown.drain_delay", "20s").set("shutdown.grace", "40s");
+    let service = setup.set("platform.termination_grace", "60s").start();
+    let mut old = Frames::open(&service);
+    old.get(1, "/drill/stream/1000");
+    service.await_in_flight(1.0);
+    service.signal("TERM");
+    service.await_line("the drain", |line| line["message"] == "shutdown: draining");
+
+    let mut new = Frames::open(&service);
+    new.get(1, "/drill/stream/1000");
+
+    for frames in [&mut old, &mut new] {
+        assert!(is_told_to_go(frames));
+        let ends = |frame: http2::Frame| frame.stream == 1 && frame.flags & http2::END_STREAM != 0;
+        assert!(std::iter::from_fn(|| frames.next()).any(ends), "its request finishes");
+    }
+    assert!(service.log().iter().all(|line| line["message"] != "shutdown: no new connections"));
+}
+
 #[test]
 fn a_body_fills_no_more_than_a_part_of_its_connections_window() {
     const BEGINNING: u32 = 65_535; // what the protocol begins with

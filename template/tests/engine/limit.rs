@@ -7,15 +7,18 @@ use std::time::{Duration, Instant};
 use axum::Router;
 use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::{DefaultBodyLimit, Request};
-use axum::http::StatusCode;
+use axum::http::{StatusCode, header};
+use axum::middleware::map_response;
+use axum::response::{AppendHeaders, IntoResponse};
 use axum::routing::post;
 use bytesize::ByteSize;
-use futures_util::StreamExt;
+use futures_util::{StreamExt, TryStreamExt};
 use service::engine::http::extract;
 use service::engine::http::limit::BodyLimit;
+use tokio::time::sleep;
 
-use super::owner::{Owner, owner_with};
-use crate::common::{PATIENCE, Response, client, send, setup};
+use super::owner::{Owner, line, logs, owner_with};
+use crate::common::{PATIENCE, Response, client, read_log, send, setup};
 
 const LIMIT: usize = 64 * 1024;
 
@@ -114,6 +117,73 @@ async fn a_route_has_a_limit_of_its_own() {
             assert_eq!(ask(owner.addr, path, 1024, chunked).status, 200, "{path} {chunked}");
             ask(owner.addr, path, 1025, chunked).problem(413);
         }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refusal_keeps_the_headers_of_layers_and_nothing_of_the_answer() {
+    async fn allow(response: axum::response::Response) -> impl IntoResponse {
+        let cors = [(header::ACCESS_CONTROL_ALLOW_ORIGIN, "https://a"), (header::VARY, "origin")];
+        (AppendHeaders(cors), AppendHeaders([(header::VARY, "accept")]), response)
+    }
+    let routes = Router::new()
+        .route("/", post(async |body: Body| ([(header::CONTENT_ENCODING, "gzip")], collect(body).await)))
+        .layer(map_response(allow));
+    let owner = owner_with(routes, |config| config.server.body_limit = ByteSize::b(LIMIT as u64)).await;
+
+    let refused = ask(owner.addr, "/", LIMIT + 1, true);
+
+    refused.problem(413);
+    assert_eq!(refused.header("access-control-allow-origin"), Some("https://a"));
+    assert_eq!(refused.header("content-encoding"), None);
+    assert_eq!(refused.headers.iter().filter(|(name, _)| name == "vary").count(), 2, "{refused:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refusal_after_the_deadline_is_no_timeout() {
+    let patient = async |body: Body| {
+        let _ = collect(body).await;
+        sleep(Duration::from_secs(60)).await;
+    };
+    let owner = owner_with(Router::new().route("/", post(patient)), |config| {
+        config.server.body_limit = ByteSize::b(LIMIT as u64);
+        config.server.request_timeout = Duration::from_millis(300);
+    })
+    .await;
+
+    let refused = ask(owner.addr, "/", LIMIT + 1, true);
+
+    refused.problem(413);
+    assert_eq!(owner.line_of(&refused)["outcome"], "client_error");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn behind_the_head_it_is_still_the_clients_mistake() {
+    let wrapped = async |request: Request| {
+        Body::from_stream(request.into_body().into_data_stream().map_err(std::io::Error::other))
+    };
+    let routes = Router::new()
+        .route("/echo", post(async |request: Request| request.into_body()))
+        .route("/wrapped", post(wrapped));
+    let owner = owner_with(routes, |config| config.server.body_limit = ByteSize::b(LIMIT as u64)).await;
+
+    for id in ["echo", "wrapped"] {
+        let head = format!("POST /{id} HTTP/1.1\r\nhost: h\r\nx-request-id: {id}\r\n");
+        let mut stream = client::open(
+            owner.addr,
+            format!("{head}transfer-encoding: chunked\r\n\r\n1\r\nx\r\n").as_bytes(),
+        );
+        stream.read_exact(&mut [0; 12]).unwrap(); // the answer has begun
+        let rest = vec![b'x'; LIMIT];
+        stream.write_all(&[format!("{LIMIT:x}\r\n").as_bytes(), &rest, b"\r\n0\r\n\r\n"].concat()).unwrap();
+
+        let told = line("request line", |line| line["message"] == "request" && line["request_id"] == id);
+        assert_eq!((&told["status"], &told["outcome"]), (&200.into(), &"client_error".into()), "{told}");
+        let error = read_log(logs().path())
+            .into_iter()
+            .find(|line| line["request_id"] == id && line["level"] == "ERROR");
+        assert!(error.is_none(), "{error:?}");
+        let _ = stream.read_to_end(&mut Vec::new());
     }
 }
 

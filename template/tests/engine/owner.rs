@@ -1,21 +1,28 @@
 //! What an owner of an axum router expects: their fallbacks, axum's own extractors, the client's address. The
 //! routes are the test's own, with the engine's edge and server around them.
 
+use std::collections::VecDeque;
+use std::convert::Infallible;
 use std::io::Read;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::OnceLock;
+use std::task::{Context, Poll};
 
+use axum::body::{Body, Bytes};
 use axum::extract::{ConnectInfo, Extension, MatchedPath, Path, Query, RawQuery};
 use axum::http::{HeaderMap, StatusCode, header};
-use axum::response::IntoResponse;
+use axum::middleware::map_response;
+use axum::response::{AppendHeaders, IntoResponse, IntoResponseParts};
 use axum::routing::{get, post};
 use axum::{Json, Router};
+use http_body::{Frame, SizeHint};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use service::engine::config::Config;
 use service::engine::http::edge::Edge;
 use service::engine::http::extract::{self, ClientAddr};
-use service::engine::http::server::Server;
+use service::engine::http::server::{self, Server};
 use service::engine::links::Links;
 use service::engine::log::{self, Logs};
 use sqlx::migrate::Migrator;
@@ -44,12 +51,13 @@ pub async fn owner_with(routes: Router, change: impl FnOnce(&mut Config)) -> Own
     change(&mut config);
     let links = Links::open(&config, Migrator::with_migrations(Vec::new())).await.unwrap();
     let edge = Edge::new(&config, &links);
-    let server = Server::start(&config.server, edge.wrap(routes)).await.unwrap();
+    let listener = server::bind(&config.server).await.unwrap();
+    let server = Server::start(listener, &config.server, edge.wrap(routes)).unwrap();
     Owner { addr: server.addr(), _server: server, _database: database }
 }
 
 /// The folder of the log. One for the process, as in a service.
-fn logs() -> &'static TempDir {
+pub fn logs() -> &'static TempDir {
     static LOGS: OnceLock<(TempDir, Logs)> = OnceLock::new();
     let (dir, _) = LOGS.get_or_init(|| {
         let dir = tempfile::tempdir().unwrap();
@@ -61,7 +69,7 @@ fn logs() -> &'static TempDir {
 }
 
 /// The first line that is wanted.
-fn line(what: &str, wanted: impl Fn(&Value) -> bool) -> Value {
+pub fn line(what: &str, wanted: impl Fn(&Value) -> bool) -> Value {
     eventually(what, || read_log(logs().path()).into_iter().find(&wanted))
 }
 
@@ -158,7 +166,8 @@ async fn what_a_handler_answers_stays() {
             "/plain",
             get(async || (StatusCode::BAD_GATEWAY, [(header::CONTENT_TYPE, "text/plain")], "no")),
         )
-        .route("/never", get(async || (StatusCode::METHOD_NOT_ALLOWED, [(header::ALLOW, "PUT")])));
+        .route("/never", get(async || (StatusCode::METHOD_NOT_ALLOWED, [(header::ALLOW, "PUT")])))
+        .route("/url", get(async || (StatusCode::BAD_REQUEST, "Invalid URL: it has no host")));
     let owner = owner(routes).await;
 
     for (path, status, text) in [
@@ -168,11 +177,86 @@ async fn what_a_handler_answers_stays() {
         ("/page", 502, "<p>no"),
         ("/plain", 502, "no"),
         ("/never", 405, ""),
+        ("/url", 400, "Invalid URL: it has no host"),
     ] {
         let answer = owner.get(path);
         assert_eq!((answer.status, answer.text().as_str()), (status, text), "{path}");
     }
     assert_eq!(owner.get("/never").header("allow"), Some("PUT"));
+}
+
+/// The body of another service's answer: its length is known before its pieces have come. None comes later.
+struct Pieces(VecDeque<Option<&'static str>>);
+
+impl http_body::Body for Pieces {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        match self.0.pop_front() {
+            Some(None) => {
+                cx.waker().wake_by_ref();
+                Poll::Pending
+            }
+            Some(Some(piece)) => Poll::Ready(Some(Ok(Frame::data(piece.into())))),
+            None => Poll::Ready(None),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.0.iter().flatten().map(|piece| piece.len() as u64).sum())
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_whose_body_is_still_to_come_stays() {
+    let passed_on = async |Path((status, pieces)): Path<(u16, usize)>| {
+        let pieces = [
+            &[None, Some("no such thing")][..],
+            &[Some("no "), None, Some("such thing")],
+            &[Some("no "), Some("such "), Some("thing")],
+            &[None, Some("no "), None, Some("such thing")],
+        ][pieces];
+        let body = Body::new(Pieces(pieces.iter().copied().collect()));
+        let kind = [(header::CONTENT_TYPE, "text/plain; charset=utf-8")];
+        (StatusCode::from_u16(status).unwrap(), kind, body)
+    };
+    let owner = owner(Router::new().route("/{status}/{pieces}", get(passed_on))).await;
+
+    for status in [404, 502] {
+        for pieces in 0..4 {
+            let answer = owner.get(&format!("/{status}/{pieces}"));
+            assert_eq!((answer.status, answer.text().as_str()), (status, "no such thing"), "{pieces}");
+            assert_eq!(answer.header("content-length"), Some("13"), "{pieces}");
+            assert_eq!(owner.line_of(&answer)["status"], status);
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_layers_have_put_into_the_headers_arrives_whole() {
+    fn cookies() -> impl IntoResponseParts + Clone {
+        AppendHeaders([(header::SET_COOKIE, "a=1"), (header::SET_COOKIE, "b=2")])
+    }
+    let kind = AppendHeaders([(header::WWW_AUTHENTICATE, "Basic"), (header::CONTENT_LANGUAGE, "en")]);
+    let routes = Router::new()
+        .route("/text", get((StatusCode::BAD_GATEWAY, kind, cookies(), "inside")))
+        .route("/json", post(async |_: Json<Draft>| ()))
+        .layer(map_response(async |response: axum::response::Response| (cookies(), response)));
+    let owner = owner(routes).await;
+
+    let text = owner.get("/text");
+    text.problem(502);
+    assert_eq!((text.header("www-authenticate"), text.header("content-language")), (Some("Basic"), None));
+    let json = owner.post("/json", "application/json", b"{");
+    json.problem(400);
+    for (answer, cookies) in [(text, 4), (json, 2)] {
+        let set = answer.headers.iter().filter(|(name, _)| name == "set-cookie");
+        assert_eq!(set.count(), cookies, "{answer:?}");
+    }
 }
 
 #[derive(Clone)]

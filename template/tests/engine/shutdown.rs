@@ -1,5 +1,6 @@
 //! Signals sent to the built binary: what finishes, what is cut off, and the exit code that says so.
 
+use std::io::Read;
 use std::time::{Duration, Instant};
 
 use crate::common::{client, eventually, hold, request, setup};
@@ -48,6 +49,23 @@ fn an_answer_that_is_being_read_slowly_is_sent_whole() {
 
     assert_eq!(client::read(&mut stream).map(|response| response.body.len()), Some(SIZE));
     assert_eq!(service.wait(), 0);
+}
+
+#[test]
+fn connections_without_a_request_are_no_errors() {
+    let service = setup().start();
+    let silent = ["", "G", "GET / HTT", "PRI * HTTP/2.0\r\n", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"];
+    let mut silent = silent.map(|bytes| client::open(service.public, bytes.as_bytes()));
+    let _busy = service.begin("/drill/never");
+    service.await_in_flight(1.0);
+
+    service.signal("TERM");
+    for stream in &mut silent {
+        let _ = stream.read_to_end(&mut Vec::new());
+    }
+
+    service.await_metric("http_connections", &[], |open| open == 1.0);
+    assert_eq!(service.metric("http_connection_errors_total", &[]), 0.0);
 }
 
 #[test]

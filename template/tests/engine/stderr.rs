@@ -131,3 +131,14 @@ fn what_is_said_is_there() {
     assert!(stderr.contains("drill.rs") && stderr.contains("drill: panic"), "{stderr}");
     assert!(stderr.ends_with("second signal: exiting at once\n"), "{stderr}");
 }
+
+#[test]
+fn where_no_thread_can_be_started_it_says_so_itself() {
+    let setup = setup().set("server.addr", "nowhere").variable("RUST_MIN_STACK", "1000000000000000");
+
+    let output = setup.run(&["check"]);
+
+    assert_eq!(output.status.code(), Some(2));
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert!(told.contains("error: ") && told.contains("server.addr"), "{told}");
+}

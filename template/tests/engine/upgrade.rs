@@ -21,6 +21,8 @@ fn upgrade(service: &Service, method: &str, ms: u64, id: &str) -> TcpStream {
     }
     let answer = String::from_utf8(answer).unwrap();
     assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{answer}");
+    assert_eq!(answer.contains("connection: upgrade\r\n"), status == "101", "{answer}");
+    assert!(!answer.contains("connection: close"), "{answer}");
     stream
 }
 
@@ -136,6 +138,20 @@ fn told_of_the_shutdown_it_says_goodbye_in_time() {
     let at = |message: &str| log.iter().position(|line| line["message"] == message).unwrap();
     assert_eq!(log[at("shutdown: no new connections")]["upgraded"], 2);
     assert!(at("upgraded connection ended") < at("shutdown: requests finished"));
+}
+
+#[test]
+fn one_that_comes_during_the_drain_delay_is_upgraded() {
+    let setup = setup().set("shutdown.drain_delay", "20s").set("shutdown.grace", "40s");
+    let service = setup.set("platform.termination_grace", "60s").start();
+    service.signal("TERM");
+    service.await_line("the drain", |line| line["message"] == "shutdown: draining");
+
+    for method in ["GET", "CONNECT"] {
+        echo(&mut upgrade(&service, method, 60_000, method));
+    }
+
+    assert_eq!(service.get("/drill/sleep/0").header("connection"), Some("close"));
 }
 
 #[test]

@@ -93,9 +93,9 @@ pub struct Admission {
     /// requests wait although everything behind is idle. Slow clients hold places, too: put a proxy before the
     /// service that takes in whole requests and answers.
     pub max_in_flight: usize,
-    /// Requests that may wait to be let in, some 20 KB each (over HTTP/2 up to 64 KB more, for a body); more are refused with 503. This bounds memory alone:
-    /// `max_wait` is what bounds the queue. Too high: a flood fills the memory. Too low: bursts are refused that
-    /// would have been served in time.
+    /// Requests that may wait to be let in, some 20 KB each, and up to 64 KiB more over HTTP/2 where they have a body;
+    /// more are refused with 503. This bounds memory alone: `max_wait` is what bounds the queue. Too high: a flood fills
+    /// the memory. Too low: bursts are refused that would have been served in time.
     pub max_queue: usize,
     /// Longest wait to be let in; then 503. Who would wait for longer is refused at once. Too high: clients wait for
     /// an answer that comes late. Too low: short bursts are refused.

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use tokio_util::sync::CancellationToken;
 
-use super::answer::{Answer, Unsent};
+use super::answer::{SentPieces, Unsent};
 use super::upgrade::Upgrade;
 use crate::engine::context::Request;
 
@@ -31,7 +31,7 @@ struct Record {
     /// Answers over HTTP/2 that the client has not taken yet.
     unsent: Unsent,
     /// The connection has ended with a request that nobody has looked at.
-    ended: AtomicBool,
+    dropped_unseen: AtomicBool,
     /// The socket is to be asked whether it has failed.
     asked: AtomicBool,
     /// The process begins to stop.
@@ -61,15 +61,18 @@ impl Activity {
             idle_since: AtomicU64::new(0),
             blocked_since: AtomicU64::new(0),
             unsent: Unsent::default(),
-            ended: AtomicBool::new(false),
+            dropped_unseen: AtomicBool::new(false),
             asked: AtomicBool::new(false),
             stopping,
             upgrade: OnceLock::new(),
         }))
     }
 
-    pub(super) fn begin_request(&self, http2: bool) {
-        self.0.http2.store(http2, Relaxed);
+    pub(super) fn speaks_http2(&self) {
+        self.0.http2.store(true, Relaxed);
+    }
+
+    pub(super) fn begin_request(&self) {
         self.0.has_served.store(true, Relaxed);
         self.0.open_requests.fetch_add(1, Release);
     }
@@ -79,9 +82,9 @@ impl Activity {
         self.0.open_requests.fetch_sub(1, Release);
     }
 
-    /// An answer that is about to be sent, if it has to be followed: over HTTP/1 the socket tells.
-    pub(super) fn answer(&self) -> Option<Answer> {
-        self.is_http2().then(|| Answer::new(self.clone()))
+    /// For the pieces of an answer that is about to be sent, if they have to be followed: over HTTP/1 the socket tells.
+    pub(super) fn sent_pieces(&self) -> Option<SentPieces> {
+        self.is_http2().then(|| SentPieces::new(self.clone()))
     }
 
     pub(super) fn unsent(&self) -> &Unsent {
@@ -97,9 +100,9 @@ impl Activity {
         }
     }
 
-    /// What the client has taken within the last `limit`. HTTP/2 has a window for each answer, so its socket can be
-    /// free while an answer waits: that answer is reset.
-    pub(super) fn taken(&self, limit: Duration) -> Taken {
+    /// Resets the answers of which the client has taken nothing within the last `limit`. HTTP/2 has a window for each
+    /// answer, so its socket can be free while an answer waits.
+    pub(super) fn reset_stuck(&self, limit: Duration) -> Taken {
         let (now, limit) = (self.now(), limit.as_millis() as u64);
         let blocked = Some(self.0.blocked_since.load(Relaxed)).filter(|since| *since > 0);
         if blocked.is_some_and(|since| since + limit <= now) {
@@ -140,12 +143,13 @@ impl Activity {
         self.0.accepted.elapsed().saturating_sub(since)
     }
 
-    pub(super) fn end(&self) {
-        self.0.ended.store(true, Relaxed);
+    /// hyper has dropped a request before anybody looked at it.
+    pub(super) fn drop_unseen(&self) {
+        self.0.dropped_unseen.store(true, Relaxed);
     }
 
-    pub(super) fn has_ended(&self) -> bool {
-        self.0.ended.load(Relaxed)
+    pub(super) fn was_dropped_unseen(&self) -> bool {
+        self.0.dropped_unseen.load(Relaxed)
     }
 
     /// The socket is asked with its next flush.

@@ -59,11 +59,11 @@ impl Unsent {
         self.lock().is_empty()
     }
 
-    /// Resets the answers of which nothing was taken after `limit`.
-    pub(super) fn reset_before(&self, limit: u64, now: u64) -> Found {
+    /// Resets the answers of which nothing was taken after the time `before`.
+    pub(super) fn reset_before(&self, before: u64, now: u64) -> Found {
         let mut found = Found { reset: 0, stuck: false, moving: false, oldest: None };
         for (_, answer) in &mut *self.lock() {
-            if answer.moved > limit {
+            if answer.moved > before {
                 found.moving = true;
             } else if let Some(stream) = answer.stream.take() {
                 stream.abort();
@@ -82,8 +82,8 @@ impl Unsent {
     }
 }
 
-/// An HTTP/2 answer that is being handed to hyper.
-pub(super) struct Answer(Arc<Pieces>);
+/// The pieces of an HTTP/2 answer that is being handed to hyper.
+pub(super) struct SentPieces(Arc<Pieces>);
 
 struct Pieces {
     connection: Activity,
@@ -98,7 +98,7 @@ struct State {
     stream: Option<AbortHandle>,
 }
 
-impl Answer {
+impl SentPieces {
     pub(super) fn new(connection: Activity) -> Self {
         let stream = STREAM.try_with(AbortHandle::clone).ok();
         Self(Arc::new(Pieces { connection, state: Mutex::new(State { unsent: 0, place: 0, stream }) }))
@@ -112,7 +112,7 @@ impl Answer {
 }
 
 /// hyper has all of it, or nobody wants it any more.
-impl Drop for Answer {
+impl Drop for SentPieces {
     fn drop(&mut self) {
         let mut state = self.0.lock();
         state.stream = None;

@@ -8,7 +8,7 @@ use axum::body::Body;
 use bytes::Bytes;
 use http_body::{Body as _, Frame, SizeHint};
 
-use super::answer::Answer;
+use super::answer::SentPieces;
 use super::exchange::Exchange;
 use super::limit::{Limit, TooLarge, drain};
 use crate::engine::context::{REQUEST, Request};
@@ -37,7 +37,7 @@ pub(super) struct Incoming {
     limit: Arc<Limit>,
     received: u64,
     refused: bool,
-    /// Whether its client has to be listened to when it was refused.
+    /// Whether the rest is read and thrown away after a refusal.
     drains: bool,
     is_http1: bool,
 }
@@ -121,7 +121,7 @@ impl http_body::Body for Incoming {
 pub(super) struct Outgoing {
     inner: Body,
     exchange: Exchange,
-    answer: Option<Answer>,
+    sent: Option<SentPieces>,
     /// What of a frame is still to be handed over.
     rest: Bytes,
     /// What `content-length` leaves to be sent: hyper stops reading there, before the stream's end.
@@ -135,7 +135,7 @@ impl Outgoing {
             return inner;
         }
         let remaining = content_length.or(inner.size_hint().exact());
-        Body::new(Self { answer: exchange.answer(), inner, exchange, rest: Bytes::new(), remaining })
+        Body::new(Self { sent: exchange.sent_pieces(), inner, exchange, rest: Bytes::new(), remaining })
     }
 
     fn next_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
@@ -150,10 +150,10 @@ impl Outgoing {
                 nothing => return nothing,
             }
         }
-        let most = if self.answer.is_some() { FRAME } else { PIECE };
+        let most = if self.sent.is_some() { FRAME } else { PIECE };
         let piece = self.rest.split_to(self.rest.len().min(most));
-        let piece = match &self.answer {
-            Some(answer) if !piece.is_empty() => answer.follow(piece),
+        let piece = match &self.sent {
+            Some(sent) if !piece.is_empty() => sent.follow(piece),
             _ => piece,
         };
         Poll::Ready(Some(Ok(Frame::data(piece))))

@@ -4,6 +4,7 @@
 //! that it has seen itself; if that is a trusted proxy, too, the one before counts, and so on. What stands before
 //! the first address that we do not trust may be made up.
 
+use std::iter;
 use std::net::{IpAddr, SocketAddr};
 
 use axum::http::{HeaderMap, HeaderName, header};
@@ -35,11 +36,9 @@ impl Proxies {
             ForwardedHeader::Forwarded => header::FORWARDED,
         };
         let lines = headers.get_all(name).iter().rev();
-        let mut hops =
-            lines.flat_map(|line| line.as_bytes().rsplit(|byte| *byte == b',')).map(<[u8]>::trim_ascii);
+        let mut hops = lines.flat_map(|line| from_right(line.as_bytes(), b',')).map(<[u8]>::trim_ascii);
         while self.trusts(client) {
-            let hop = hops.find(|hop| !hop.is_empty()).and_then(|hop| str::from_utf8(hop).ok());
-            match hop.and_then(|hop| self.address(hop)) {
+            match hops.find(|hop| !hop.is_empty()).and_then(|hop| self.address(hop)) {
                 Some(address) => client = address.to_canonical(),
                 None => break,
             }
@@ -51,19 +50,52 @@ impl Proxies {
         self.trusted.iter().any(|network| network.contains(address))
     }
 
-    fn address(&self, hop: &str) -> Option<IpAddr> {
+    fn address(&self, hop: &[u8]) -> Option<IpAddr> {
         match self.header {
             ForwardedHeader::XForwardedFor => address(hop),
-            ForwardedHeader::Forwarded => hop.split(';').find_map(|pair| {
-                let (name, value) = pair.split_once('=')?;
-                name.trim().eq_ignore_ascii_case("for").then(|| address(value.trim().trim_matches('"')))?
-            }),
+            ForwardedHeader::Forwarded => {
+                let mut addresses = from_right(hop, b';').filter_map(value_of_for);
+                let address = addresses.next().and_then(address);
+                // A second one is not allowed: a proxy has passed on unquoted what its client says.
+                address.filter(|_| addresses.next().is_none())
+            }
         }
     }
 }
 
+/// The parts of a text between separators, the last one first. A quoted string is never cut: it may hold what a client
+/// has sent. The part that the nearest proxy has added is whole, so whoever comes from the right finds its quotes,
+/// and a quote that a client has left open comes after them.
+fn from_right(text: &[u8], separator: u8) -> impl Iterator<Item = &[u8]> {
+    let mut rest = Some(text);
+    iter::from_fn(move || {
+        let text = rest?;
+        let mut is_quoted = false;
+        let cut = (0..text.len()).rev().find(|&at| {
+            if text[at] == b'"' && !(is_quoted && is_escaped(text, at)) {
+                is_quoted = !is_quoted;
+            }
+            text[at] == separator && !is_quoted
+        });
+        rest = cut.map(|at| &text[..at]);
+        Some(cut.map_or(text, |at| &text[at + 1..]))
+    })
+}
+
+fn is_escaped(text: &[u8], at: usize) -> bool {
+    text[..at].iter().rev().take_while(|byte| **byte == b'\\').count() % 2 == 1
+}
+
+fn value_of_for(pair: &[u8]) -> Option<&[u8]> {
+    let at = pair.iter().position(|byte| *byte == b'=')?;
+    let (name, value) = (pair[..at].trim_ascii(), pair[at + 1..].trim_ascii());
+    let bare = value.strip_prefix(b"\"").and_then(|value| value.strip_suffix(b"\""));
+    name.eq_ignore_ascii_case(b"for").then(|| bare.unwrap_or(value))
+}
+
 /// With or without a port; IPv6 in brackets or not.
-fn address(text: &str) -> Option<IpAddr> {
+fn address(text: &[u8]) -> Option<IpAddr> {
+    let text = str::from_utf8(text).ok()?;
     let bare = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text);
     bare.parse().ok().or_else(|| text.parse::<SocketAddr>().ok().map(|socket| socket.ip()))
 }
@@ -116,6 +148,15 @@ mod tests {
             (&["for=1.1.1.1, For=\"203.0.113.5:4711\";proto=https;by=10.0.0.1, for=10.2.3.4"], "203.0.113.5"),
             (&["for=1.1.1.1", "proto=http; for=\"[2001:db8::1]:4711\""], "2001:db8::1"),
             (&["for=\"1.1.1.1, for=203.0.113.5"], "203.0.113.5"), // a quote that is never closed
+            // What the client says of the host is quoted by its proxy.
+            (&[r#"proto=http;host="x;for=6.6.6.6";for="203.0.113.5""#], "203.0.113.5"),
+            (&[r#"for="203.0.113.5";host="x;for=6.6.6.6";proto=http"#], "203.0.113.5"),
+            (&[r#"for=203.0.113.5;host="x, for=6.6.6.6""#], "203.0.113.5"),
+            (&[r#"host="x, for=6.6.6.6, y";for=203.0.113.5"#], "203.0.113.5"),
+            (&[r#"for=203.0.113.5;host="x\", for=6.6.6.6;a=\"""#], "203.0.113.5"),
+            (&[r#"host="x\\\";for=6.6.6.6;a=\\";for=203.0.113.5"#], "203.0.113.5"),
+            (&[r#"for=6.6.6.6;host="x, for=203.0.113.5;host="y""#], "203.0.113.5"),
+            (&[r#"for=1.1.1.1, host=x;for=6.6.6.6;for=203.0.113.5"#], "10.0.0.1"), // not quoted: whose is which?
             (&["for=1.1.1.1, for=_hidden, for=10.2.3.4"], "10.2.3.4"),
             (&["for=1.1.1.1, proto=https"], "10.0.0.1"),
         ] {

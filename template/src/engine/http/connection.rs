@@ -2,14 +2,16 @@
 //!
 //! With its last answer, by its client, by one of the bounds, or by the shutdown. A connection without a request is
 //! closed at once when the service stops; one with a request lives until its response is sent or the deadline cuts
-//! it off; so does one that has left HTTP.
+//! it off. A connection that has left HTTP lives until its handler lets go of it or the deadline cuts it off.
 
 use std::convert::Infallible;
 use std::error::Error;
+use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use axum::Router;
@@ -38,8 +40,9 @@ use super::upgrade::{Cause, Upgrade};
 use crate::engine::config;
 use crate::engine::metrics::Counted;
 
-/// At shutdown, a connection without a request has this long to send the tail of its last response.
-/// Higher: half-sent heads delay the exit. Lower: slow readers lose that tail.
+/// At shutdown, a connection without a request has this long to send the tail of its last response; and one of HTTP/2
+/// that is idle for too long, to hear of its end. Higher: half-sent heads delay the exit. Lower: slow readers lose that
+/// tail, and requests that were on their way get no answer.
 const LINGER: Duration = Duration::from_millis(250);
 /// The socket is asked this often whether it has failed, since hyper does not always read. Higher: a request whose
 /// client is gone goes on. Lower: a system call more for each connection.
@@ -114,6 +117,7 @@ impl Terms {
             request.extensions_mut().insert(activity.clone());
             request.extensions_mut().insert(ConnectInfo(peer));
             if request.version() == Version::HTTP_2 {
+                activity.speaks_http2();
                 request.extensions_mut().remove::<OnUpgrade>();
             }
             Begun { router: self.router.clone(), request: Some(request) }.answer()
@@ -123,22 +127,35 @@ impl Terms {
         let mut head_timer = pin!(sleep(self.header_timeout));
         let mut write_timer = pin!(sleep(self.write_timeout.min(ASK)));
         let mut linger = pin!(sleep(Duration::MAX));
+        let mut now = Stage::Serving;
         let mut sent_away = false;
         loop {
+            // Looked at again whenever the connection has done something: its first request tells that it is HTTP/2.
+            let draining = poll_fn(|_| match now >= Stage::Draining && !sent_away && activity.is_http2() {
+                true => Poll::Ready(()),
+                false => Poll::Pending,
+            });
             tokio::select! {
                 biased;
-                ended = connection.as_mut() => return ended.map_err(|error| kind(&*error)),
+                // One that we have ended before its first request is none of the client's errors.
+                ended = connection.as_mut() => return match ended {
+                    Err(_) if now == Stage::Stopping && !activity.has_served() => Ok(()),
+                    ended => ended.map_err(|error| kind(&*error)),
+                },
                 changed = stage.changed() => {
-                    let now = *stage.borrow_and_update();
+                    now = *stage.borrow_and_update();
                     if changed.is_err() || now == Stage::Aborting {
                         return Ok(());
                     }
-                    if now == Stage::Stopping || activity.is_http2() {
-                        connection.as_mut().graceful_shutdown();
-                    }
                     if now == Stage::Stopping {
+                        sent_away = true;
+                        connection.as_mut().graceful_shutdown();
                         linger.as_mut().reset(Instant::now() + LINGER);
                     }
+                }
+                () = draining => {
+                    sent_away = true;
+                    connection.as_mut().graceful_shutdown();
                 }
                 () = linger.as_mut() => {
                     if !activity.is_busy() {
@@ -148,7 +165,7 @@ impl Terms {
                 }
                 () = write_timer.as_mut() => {
                     activity.ask_socket();
-                    let next = match activity.taken(self.write_timeout) {
+                    let next = match activity.reset_stuck(self.write_timeout) {
                         Taken::Enough(next) => next.min(ASK),
                         Taken::Reset(answers) => {
                             count("write_timeout", answers);
@@ -166,6 +183,12 @@ impl Terms {
                 }
                 () = head_timer.as_mut() => match self.header_timeout.checked_sub(activity.idle()) {
                     Some(left) if !left.is_zero() => head_timer.as_mut().reset(Instant::now() + left),
+                    // HTTP/2 is told first, so that no request gets lost on its way.
+                    _ if activity.is_http2() && !sent_away => {
+                        sent_away = true;
+                        connection.as_mut().graceful_shutdown();
+                        head_timer.as_mut().reset(Instant::now() + LINGER);
+                    }
                     // The end of an idle keep-alive is no error.
                     _ if activity.has_served() => return Ok(()),
                     _ => return Err("timeout"),
@@ -180,7 +203,7 @@ impl Terms {
         let mut stage = self.stage.clone();
         let mut aborting = pin!(stage.wait_for(|stage| *stage == Stage::Aborting));
         let unread = async {
-            while let Taken::Enough(next) = activity.taken(self.write_timeout) {
+            while let Taken::Enough(next) = activity.reset_stuck(self.write_timeout) {
                 sleep(next).await;
             }
         };
@@ -220,7 +243,7 @@ impl Begun {
 impl Drop for Begun {
     fn drop(&mut self) {
         if let Some(request) = self.request.take() {
-            request.extensions().get::<Activity>().map(Activity::end);
+            request.extensions().get::<Activity>().map(Activity::drop_unseen);
             let _ = self.router.call(request).now_or_never();
         }
     }

@@ -11,7 +11,6 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::Relaxed;
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{ConnectInfo, DefaultBodyLimit, MatchedPath, Request};
@@ -29,7 +28,7 @@ use super::client::Proxies;
 use super::exchange::{Exchange, Exchanges};
 use super::limit::{Limit, TooLarge};
 use super::problem::Problem;
-use super::refusal::{Target, reword};
+use super::refusal::{Target, dress, reword};
 use crate::engine::admission::Shed;
 use crate::engine::config::{self, Config};
 use crate::engine::context::{self, REQUEST, REQUEST_ID, RequestId, TRACEPARENT, Trace};
@@ -41,7 +40,6 @@ use crate::engine::log::millis;
 /// What the layer needs to know. One per service.
 pub struct Edge {
     pub exchanges: Arc<Exchanges>,
-    request_timeout: Duration,
     body_limit: u64,
     server_timing: bool,
     proxies: Proxies,
@@ -49,7 +47,7 @@ pub struct Edge {
     links: Links,
 }
 
-/// What of a request the edge has to know behind its handler.
+/// What of a request the edge has to know after its handler.
 struct Asked {
     target: Target,
     /// None where there is no body.
@@ -62,10 +60,9 @@ const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
 impl Edge {
     #[must_use]
     pub fn new(config: &Config, links: &Links) -> Arc<Self> {
-        let config::Server { request_timeout, body_limit, server_timing, .. } = config.server;
+        let config::Server { body_limit, server_timing, .. } = config.server;
         Arc::new(Self {
-            exchanges: Exchanges::new(links.ledger.clone(), links.background.tasks(), config.log.client_addr),
-            request_timeout,
+            exchanges: Exchanges::new(links, config),
             body_limit: body_limit.as_u64(),
             server_timing,
             proxies: Proxies::new(&config.server),
@@ -79,10 +76,7 @@ impl Edge {
         #[cfg(feature = "drill")]
         let routes = routes.merge(crate::engine::drill::routes(&self.links));
         let edge = Arc::clone(self);
-        routes.layer((
-            layer_fn(move |route| Serve { edge: Arc::clone(&edge), route }),
-            DefaultBodyLimit::disable(), // ours holds for every reader
-        ))
+        routes.layer(layer_fn(move |route| Serve { edge: Arc::clone(&edge), route }))
     }
 
     /// From now on every response asks its client to connect anew, elsewhere.
@@ -139,12 +133,13 @@ impl Edge {
             client: peer.map(|peer| self.proxies.client(peer.0.ip(), request.headers())),
             tells: self.server_timing,
             home: Arc::clone(&self.exchanges),
-            deadline: Instant::now() + self.request_timeout,
+            deadline: Instant::now() + self.exchanges.request_timeout,
+            is_answered: AtomicBool::new(false),
             finishing: Finishing::default(),
         });
         let connection = request.extensions().get::<Activity>().cloned();
         let (request, limit) = self.limit(request, &context, http2);
-        (self.exchanges.open(context, connection, http2), request, Asked { target, limit })
+        (self.exchanges.open(context, connection), request, Asked { target, limit })
     }
 
     /// Counts what comes in, if there is a body.
@@ -157,6 +152,7 @@ impl Edge {
         if request.body().is_end_stream() {
             return (request, None);
         }
+        DefaultBodyLimit::disable().apply(&mut request); // ours holds for every reader
         let limit = Limit::new(self.body_limit);
         request.extensions_mut().insert(Arc::clone(&limit));
         let waits = request.headers().contains_key(header::EXPECT);
@@ -183,7 +179,7 @@ impl Edge {
             exchange.admitted(self.links.admission.enter().await?);
             Ok(handler.await)
         };
-        let (mut response, outcome) = match timeout_at(context.deadline, admitted).await {
+        let (mut response, mut outcome) = match timeout_at(context.deadline, admitted).await {
             Ok(Ok(Ok(Ok(response)))) if response.status().as_u16() < 400 => (response, None),
             Ok(Ok(Ok(Ok(response)))) => (reword(response, target, context.meters.method), None),
             Ok(Ok(Err(_panic))) => (Problem::internal().into_response(), None), // logged by the panic hook
@@ -195,14 +191,16 @@ impl Edge {
 
         let too_large = limit.is_some_and(|limit| limit.was_exceeded());
         if too_large {
-            response = Problem::from(TooLarge).into_response(); // whatever the handler made of it
+            // Whatever the handler made of it, and if it still waited.
+            response = dress(response, Problem::from(TooLarge).into_response());
+            outcome = None;
         }
         let is_stream = response.extensions().get::<Stream>().is_some();
-        exchange.answered(response.status(), outcome, is_stream);
+        let stays_http = exchange.answered(response.status(), outcome, is_stream);
         let headers = response.headers_mut();
         headers.insert(REQUEST_ID, context.id.header());
         headers.insert(TRACEPARENT, context.trace.header());
-        if http1 && (too_large || self.draining.load(Relaxed)) {
+        if http1 && stays_http && (too_large || self.draining.load(Relaxed)) {
             headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
         if self.server_timing {

@@ -7,6 +7,8 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
 
 use axum::http::StatusCode;
 use metrics::{Gauge, gauge};
@@ -15,11 +17,14 @@ use tokio_util::task::TaskTracker;
 use tracing::info;
 
 use super::activity::Activity;
-use super::answer::Answer;
+use super::answer::SentPieces;
+use super::limit::TooLarge;
 use super::meters::Routes;
 use crate::engine::admission::Place;
+use crate::engine::config::Config;
 use crate::engine::context::{REQUEST, Request};
 use crate::engine::ledger::{Ledger, Phases, Statement};
+use crate::engine::links::Links;
 use crate::engine::log::millis;
 use crate::engine::metrics::Counted;
 
@@ -30,6 +35,7 @@ pub struct Exchanges {
     in_flight: Gauge,
     /// `log.client_addr`.
     logs_client: bool,
+    pub(in crate::engine) request_timeout: Duration,
     /// Cancelled once what is dropped was cut off by us, not left by its client.
     pub(in crate::engine) aborting: CancellationToken,
     /// What requests have started beside themselves; shutdown waits for it with the background tasks.
@@ -45,22 +51,23 @@ impl fmt::Debug for Exchanges {
 }
 
 impl Exchanges {
-    pub(super) fn new(ledger: Ledger, tasks: TaskTracker, logs_client: bool) -> Arc<Self> {
+    pub(super) fn new(links: &Links, config: &Config) -> Arc<Self> {
         Arc::new(Self {
-            ledger,
+            ledger: links.ledger.clone(),
             routes: Routes::default(),
             in_flight: gauge!("http_requests_in_flight"),
             aborting: CancellationToken::default(),
-            logs_client,
-            tasks,
+            logs_client: config.log.client_addr,
+            request_timeout: config.server.request_timeout,
+            tasks: links.background.tasks(),
             finishing: TaskTracker::default(),
         })
     }
 
-    pub(super) fn open(&self, request: Arc<Request>, connection: Option<Activity>, http2: bool) -> Exchange {
+    pub(super) fn open(&self, request: Arc<Request>, connection: Option<Activity>) -> Exchange {
         let slot = self.ledger.open(Arc::clone(&request));
         if let Some(connection) = &connection {
-            connection.begin_request(http2);
+            connection.begin_request();
         }
         let in_flight = Counted::enter(&self.in_flight);
         Exchange {
@@ -122,7 +129,13 @@ impl Exchange {
 
     /// The head of the response is known. `outcome` overrides what its status says. A stream may last for
     /// hours: it leaves its place to others, and the phases of its body would drown those of other requests.
-    pub(super) fn answered(&mut self, status: StatusCode, outcome: Option<&'static str>, is_stream: bool) {
+    /// Returns whether the connection goes on with HTTP.
+    pub(super) fn answered(
+        &mut self,
+        status: StatusCode,
+        outcome: Option<&'static str>,
+        is_stream: bool,
+    ) -> bool {
         let by_status = match status.as_u16() {
             503 => "shed",
             500.. => "server_error",
@@ -130,8 +143,10 @@ impl Exchange {
             _ => "ok",
         };
         self.status = Some((status, outcome.unwrap_or(by_status)));
+        self.request.is_answered.store(true, Relaxed);
         let tunnel = self.request.meters.method == "CONNECT" && status.is_success();
-        if status == StatusCode::SWITCHING_PROTOCOLS || tunnel {
+        let leaves_http = status == StatusCode::SWITCHING_PROTOCOLS || tunnel;
+        if leaves_http {
             self.connection.iter().for_each(|connection| connection.leave_http(self.request()));
             self.complete();
         }
@@ -139,6 +154,7 @@ impl Exchange {
             self.place = None;
             self.until_head = Some(self.request.account.shares());
         }
+        !leaves_http
     }
 
     /// The last byte is handed to the connection.
@@ -148,22 +164,25 @@ impl Exchange {
         }
     }
 
-    /// The body broke off on our side.
+    /// The body broke off: on our side, unless its handler passes on a request's body that is too large.
     pub(super) fn fail(&mut self, error: &axum::Error) {
-        REQUEST.sync_scope(self.request(), || tracing::error!(error = %error, "response body failed"));
+        let is_ours = !TooLarge::is_behind(error);
+        if is_ours {
+            REQUEST.sync_scope(self.request(), || tracing::error!(error = %error, "response body failed"));
+        }
         if let Some((status, _)) = self.status {
-            self.close(status, "server_error");
+            self.close(status, if is_ours { "server_error" } else { "client_error" });
         }
     }
 
-    /// The answer, if what the client takes of it has to be followed.
-    pub(super) fn answer(&self) -> Option<Answer> {
-        self.connection.as_ref()?.answer()
+    /// For the pieces of the answer, if what the client takes of them has to be followed.
+    pub(super) fn sent_pieces(&self) -> Option<SentPieces> {
+        self.connection.as_ref()?.sent_pieces()
     }
 
     /// Whether the connection ended before anybody looked at the request.
     pub(super) fn is_too_late(&self) -> bool {
-        self.connection.as_ref().is_some_and(Activity::has_ended)
+        self.connection.as_ref().is_some_and(Activity::was_dropped_unseen)
     }
 
     /// The body is dropped before its end.

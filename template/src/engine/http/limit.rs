@@ -2,8 +2,10 @@
 //!
 //! The bytes are counted where they come in, so whatever reads them, axum's extractors or a loop of the owner's,
 //! cannot read more than `server.body_limit`. A route has a limit of its own with the layer [`BodyLimit`]. The
-//! reader gets the error [`TooLarge`], and the client 413, whatever the handler makes of it.
+//! reader gets the error [`TooLarge`], and the client 413, whatever the handler makes of it. If the head of the answer
+//! is sent before, as by an echo, nothing but the end of the connection can tell the client.
 
+use std::error::Error;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -101,13 +103,20 @@ impl Limit {
 #[derive(Clone, Copy, Debug)]
 pub struct TooLarge;
 
+impl TooLarge {
+    /// Whether an error was this before it was wrapped.
+    pub(super) fn is_behind(error: &(dyn Error + 'static)) -> bool {
+        error.is::<Self>() || error.source().is_some_and(Self::is_behind)
+    }
+}
+
 impl fmt::Display for TooLarge {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("the request's body is larger than it may be")
     }
 }
 
-impl std::error::Error for TooLarge {}
+impl Error for TooLarge {}
 
 impl From<TooLarge> for Problem {
     fn from(_: TooLarge) -> Self {

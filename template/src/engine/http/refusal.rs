@@ -2,13 +2,19 @@
 //!
 //! axum's router answers with an empty 404 or 405, and its extractors refuse in plain text with the names of Rust
 //! types. Neither is what an error looks like here, so it is put into a [`Problem`]. What an owner's handler or
-//! fallback has answered stays, but for plain text behind a 5xx: nobody writes that for clients.
+//! fallback has answered stays, but for plain text behind a 5xx: nobody writes that for clients. Where such a text comes
+//! piece by piece, it is another service's answer, and stays, too.
 
-use axum::body::{Body, to_bytes};
-use axum::http::{HeaderValue, Method, Request, StatusCode, header};
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use axum::body::Body;
+use axum::http::{HeaderName, HeaderValue, Method, Request, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
 use futures_util::FutureExt;
-use http_body::Body as _;
+use http_body::{Body as _, Frame, SizeHint};
 
 use super::problem::{Problem, without_types};
 
@@ -55,13 +61,16 @@ pub(super) fn reword(response: Response, target: Target, method: &'static str) -
     if !is_text || response.body().size_hint().upper().is_none_or(|most| most > LONGEST as u64) {
         return response;
     }
-    let (parts, body) = response.into_parts();
-    // It is there already, or it is none of axum's.
-    let Some(Ok(body)) = to_bytes(body, LONGEST).now_or_never() else {
-        return Problem::internal().into_response();
+    let (parts, mut body) = response.into_parts();
+    let first = poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).now_or_never().flatten();
+    // axum's texts are there at once, in one piece. What comes later is another service's answer, say.
+    let text = match &first {
+        Some(Ok(frame)) if body.is_end_stream() => frame.data_ref(),
+        _ => None,
     };
-    let problem = str::from_utf8(&body).ok().and_then(|text| worded(status, text));
-    let response = Response::from_parts(parts, Body::from(body));
+    let text = text.and_then(|text| str::from_utf8(text).ok());
+    let problem = text.and_then(|text| worded(status, text));
+    let response = Response::from_parts(parts, Body::new(LookedInto { first, rest: body }));
     match problem {
         Some(problem) => dress(response, problem.into_response()),
         None => response,
@@ -98,7 +107,7 @@ fn empty(response: &Response, target: Target, method: &str) -> Option<Response> 
 }
 
 /// How axum's texts begin, and what the client is told; the rest of the text follows where it ends in `: `.
-const TEXTS: [(&str, &str); 12] = [
+const TEXTS: [(&str, &str); 15] = [
     (
         "Failed to deserialize the JSON body into the target type: ",
         "The body does not have the expected shape: ",
@@ -116,8 +125,12 @@ const TEXTS: [(&str, &str); 12] = [
     ("Failed to buffer the request body: ", "The body ended before it was complete."),
     ("Request body didn't contain valid UTF-8", "The body is not valid UTF-8."),
     ("Invalid URL: Invalid UTF-8", "The address is not valid UTF-8 once it is decoded."),
-    ("Invalid URL: ", "A parameter in the address is not of the expected kind."),
+    ("Invalid URL: Cannot parse ", KIND),
+    ("Invalid URL: invalid type: ", KIND),
+    ("Invalid URL: invalid value: ", KIND),
+    ("Invalid URL: unknown variant `", KIND),
 ];
+const KIND: &str = "A parameter in the address is not of the expected kind.";
 
 /// What a text becomes, if it must not leave as it is.
 fn worded(status: StatusCode, text: &str) -> Option<Problem> {
@@ -142,12 +155,62 @@ fn worded(status: StatusCode, text: &str) -> Option<Problem> {
 }
 
 /// Gives the answer what layers further in have put into the headers, such as those of CORS.
-fn dress(from: Response, mut answer: Response) -> Response {
-    for (name, value) in from.headers() {
-        let is_of_body = name == header::CONTENT_TYPE || name == header::CONTENT_LENGTH;
-        if !is_of_body && !answer.headers().contains_key(name) {
-            answer.headers_mut().append(name, value.clone());
-        }
+pub(super) fn dress(from: Response, mut answer: Response) -> Response {
+    let own: Vec<_> = answer.headers().keys().cloned().collect();
+    let headers = from.headers().iter().filter(|(name, _)| !OF_BODY.contains(name) && !own.contains(name));
+    for (name, value) in headers {
+        answer.headers_mut().append(name, value.clone());
     }
     answer
+}
+
+/// What says something of a body, and so of that body alone.
+const OF_BODY: [HeaderName; 11] = [
+    header::ACCEPT_RANGES,
+    header::CONTENT_DISPOSITION,
+    header::CONTENT_ENCODING,
+    header::CONTENT_LANGUAGE,
+    header::CONTENT_LENGTH,
+    header::CONTENT_LOCATION,
+    header::CONTENT_RANGE,
+    header::CONTENT_TYPE,
+    header::ETAG,
+    header::LAST_MODIFIED,
+    header::TRANSFER_ENCODING,
+];
+
+/// A body of which the beginning was looked into.
+struct LookedInto {
+    first: Option<Result<Frame<Bytes>, axum::Error>>,
+    rest: Body,
+}
+
+impl http_body::Body for LookedInto {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        match self.first.take() {
+            Some(first) => Poll::Ready(Some(first)),
+            None => Pin::new(&mut self.rest).poll_frame(cx),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.first.is_none() && self.rest.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        let first = self.first.as_ref().and_then(|frame| frame.as_ref().ok()?.data_ref());
+        let first = first.map_or(0, |data| data.len() as u64);
+        let mut hint = self.rest.size_hint();
+        if let Some(upper) = hint.upper() {
+            hint.set_upper(upper + first);
+        }
+        hint.set_lower(hint.lower() + first);
+        hint
+    }
 }

@@ -44,14 +44,21 @@ pub struct Server {
     upgraded: TaskTracker,
 }
 
+/// Takes the port. Who connects from now on waits for [`Server::start`].
+///
+/// # Errors
+/// The address is in use or not ours.
+pub async fn bind(config: &config::Server) -> Result<TcpListener, String> {
+    let bound = TcpListener::bind(config.addr).await;
+    bound.map_err(|error| format!("server.addr {}: {error}", config.addr))
+}
+
 impl Server {
-    /// Binds and begins to accept.
+    /// Begins to accept.
     ///
     /// # Errors
-    /// The address is in use or not ours.
-    pub async fn start(config: &config::Server, router: Router) -> Result<Self, String> {
-        let bound = TcpListener::bind(config.addr).await;
-        let listener = bound.map_err(|error| format!("server.addr {}: {error}", config.addr))?;
+    /// The system does not tell the listener's address.
+    pub fn start(listener: TcpListener, config: &config::Server, router: Router) -> Result<Self, String> {
         let addr = listener.local_addr().map_err(|error| error.to_string())?;
         let (stage, watching) = watch::channel(Stage::Serving);
         let (connections, upgraded) = (TaskTracker::new(), TaskTracker::new());

@@ -16,6 +16,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use std::{panic, thread};
 
+use tracing::Level;
 use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
 use tracing_log::{AsLog, LogTracer};
 use tracing_subscriber::Layer;
@@ -56,10 +57,8 @@ pub fn start(config: &Log) -> Result<Logs, String> {
         format!("log.dir: cannot write to {}: {cause}. Create it, or choose another", config.dir.display())
     })?;
     let (logs, queue) = Logs::over(file, config.queue_size.as_u64());
-    let mut level: Targets = config.level.parse().map_err(|error| format!("log.level: {error}"))?;
-    if !config.level.contains("h2") {
-        level = level.with_target("h2", LevelFilter::INFO); // below, it quotes what clients send
-    }
+    let level = config.level.parse().map_err(|error| format!("log.level: {error}"))?;
+    let level = without_details_of_h2(level);
     // People read the terminal; a slow one must not hold up a request either.
     let terminal = io::stderr().is_terminal().then(|| layer(LogFormat::Text, terminal::Copy));
     let subscriber =
@@ -72,6 +71,16 @@ pub fn start(config: &Log) -> Result<Logs, String> {
     LogTracer::builder().with_max_level(highest).init().map_err(|_| second)?;
     panic::set_hook(Box::new(tell));
     Ok(logs)
+}
+
+/// Below INFO, `h2` quotes what clients send. Only who names it gets that.
+fn without_details_of_h2(level: Targets) -> Targets {
+    const H2: &str = "h2";
+    let is_named = level.iter().any(|(target, _)| target == H2);
+    match level.would_enable(H2, &Level::DEBUG) && !is_named {
+        true => level.with_target(H2, LevelFilter::INFO),
+        false => level,
+    }
 }
 
 /// One line with the request's id. Stderr has it, too, for a panic before anything is served.
@@ -157,6 +166,27 @@ impl Drop for Logs {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_clients_send_to_h2_is_logged_only_where_h2_is_named() {
+        for (level, of_h2, of_a_part, of_oauth2) in [
+            ("debug", Level::INFO, Level::INFO, Level::DEBUG),
+            ("debug,oauth2=info", Level::INFO, Level::INFO, Level::INFO),
+            ("info,h=trace", Level::INFO, Level::INFO, Level::INFO),
+            ("debug,h2=trace", Level::TRACE, Level::TRACE, Level::DEBUG),
+            ("debug,h2::proto=trace", Level::INFO, Level::TRACE, Level::DEBUG),
+            ("warn", Level::WARN, Level::WARN, Level::WARN),
+            ("error,service=debug", Level::ERROR, Level::ERROR, Level::ERROR),
+        ] {
+            let targets = without_details_of_h2(level.parse().unwrap());
+            for (target, wanted) in [("h2", of_h2), ("h2::proto", of_a_part), ("oauth2", of_oauth2)] {
+                for at in [Level::ERROR, Level::WARN, Level::INFO, Level::DEBUG, Level::TRACE] {
+                    assert_eq!(targets.would_enable(target, &at), at <= wanted, "{level}: {target} {at}");
+                }
+            }
+        }
+        assert!(!without_details_of_h2("off".parse().unwrap()).would_enable("h2", &Level::ERROR));
+    }
 
     /// Alone in this program to ask for the log of the process.
     #[test]
