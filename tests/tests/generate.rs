@@ -196,7 +196,8 @@ fn a_workspace_above_and_the_service_leave_each_other_alone() {
     fs::write(member.join("src/lib.rs"), "").unwrap();
     fs::write(member.join("Cargo.toml"), "[package]\nname = \"member\"\nedition = \"2024\"\n").unwrap();
     let metadata = |folder: &Path, locked: &[&str]| {
-        let output = cargo(folder).args(["metadata", "--no-deps", "--format-version", "1"]).args(locked).output();
+        let output =
+            cargo(folder).args(["metadata", "--no-deps", "--format-version", "1"]).args(locked).output();
         let output = output.unwrap();
         (output.status.success(), String::from_utf8_lossy(&output.stderr).into_owned())
     };
