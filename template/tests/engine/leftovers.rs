@@ -30,7 +30,7 @@ async fn a_transaction_that_is_left_open_is_rolled_back_before_anybody_else_gets
         ["BEGIN", "begin;", "-- why\nBEGIN", "SELECT 1; BEGIN", "SAVEPOINT here", "BEGIN; SAVEPOINT here"]
     {
         if Database::WRITE == "main" && begin.starts_with("SAVEPOINT") {
-            continue; // PostgreSQL opens no transaction with it
+            continue; // a server opens no transaction with it
         }
         let mut connection = db.write.acquire().await.unwrap();
         raw_sql(begin).execute(&mut connection).await.unwrap();

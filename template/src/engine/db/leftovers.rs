@@ -19,7 +19,7 @@ pub(super) struct Leftovers {
 }
 
 /// What became of the session: settings, locks, temporary tables, all that lasts as long as the connection.
-#[allow(dead_code, reason = "SQLite takes nothing back, PostgreSQL does")]
+#[allow(dead_code, reason = "not every database can take a change back")]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Change {
     #[default]
