@@ -134,9 +134,10 @@ async fn every_request_that_was_begun_leaves_its_line_however_its_connection_end
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_shutdown_cuts_off_leaves_its_line_too() {
-    let mut service = setup().set("shutdown.grace", "300ms").start();
+    let setup = setup().set("shutdown.grace", "2700ms").set("database.max_connections", "1");
+    let mut service = setup.set("database.acquire_timeout", "9s").start();
     service.database.execute("CREATE TABLE drill (n BIGINT)").await;
-    let _held = service.begin("/drill/hold/250"); // so that the writers come free at the very end
+    let _held = service.begin("/drill/hold/3000"); // so that the writers come free at the very end
     service.await_in_flight(1.0);
     let mut streams: Vec<_> = (0..100).map(|n| client::open(service.public, &insert(n, 4))).collect();
     let _never = service.begin("/drill/never");
