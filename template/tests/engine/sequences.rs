@@ -153,7 +153,7 @@ impl User {
             }
             6 => {
                 if let Some(rows) = self.by_hand.take() {
-                    // One that has failed is rolled back or kept, by what the database is.
+                    // What a COMMIT does after a failed statement depends on the database.
                     self.rows.are(&rows, Fate::Unknown);
                     raw_sql("COMMIT").execute(&mut *connection).await?;
                     if !self.failed {
@@ -249,7 +249,7 @@ async fn look(db: &Db, database: &Database, rows: &Rows, connections: u32, batch
         all.push(connection.unwrap_or_else(|_| panic!("a permit is lost in batch {batch}")).unwrap());
     }
     for connection in &mut all {
-        // A transaction within another is refused, or seen below.
+        // Where a transaction within another is not refused, the question below finds it.
         raw_sql("BEGIN").execute(&mut *connection).await.unwrap();
         raw_sql("ROLLBACK").execute(&mut *connection).await.unwrap();
     }

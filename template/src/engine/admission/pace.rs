@@ -1,8 +1,8 @@
 //! Would whoever comes now be let in within `admission.max_wait`?
 //!
-//! By Little's law as many may wait as are let in during `max_wait`. How many that will be, nobody knows; how many it
-//! were, the door counts while somebody waits. After a quiet time that says nothing yet, so everybody may wait until
-//! there has been a queue for as long as `max_wait`.
+//! By Little's law as many requests may wait as will be let in during `max_wait`. Nobody knows that number beforehand,
+//! so the number of the last `max_wait` takes its place: the door counts while somebody waits. After a quiet time there
+//! is no such number yet, and everybody may wait until there has been a queue for as long as `max_wait`.
 
 use std::time::{Duration, Instant};
 

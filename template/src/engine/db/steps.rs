@@ -36,7 +36,7 @@ pub fn step(version: i64, name: &'static str, sql: &'static str) -> Step {
 
 impl Step {
     /// Runs the step outside a transaction, for what refuses to run inside: `CREATE INDEX CONCURRENTLY`, `VACUUM`.
-    /// With a server the step must then be one statement, and waits for locks as long as it has to. A step that
+    /// On a database server the step must then be one statement, and waits for locks as long as it has to. A step that
     /// fails half-way stays half done. So it is never repeated by itself: the error says what is left, and how to
     /// go on.
     #[must_use]
