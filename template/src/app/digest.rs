@@ -3,12 +3,11 @@
 use axum::Router;
 use axum::extract::State;
 use axum::routing::post;
+use longpole::{Body, Json, Problem};
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
 use super::App;
-use crate::engine::http::extract::{Body, Json};
-use crate::engine::http::problem::Problem;
 
 pub(super) fn routes() -> Router<App> {
     Router::new().route("/digest", post(digest))

@@ -2,10 +2,10 @@
 
 use axum::Router;
 use axum::routing::get;
+use longpole::Json;
 use serde::Serialize;
 
 use super::App;
-use crate::engine::http::extract::Json;
 
 pub(super) fn routes() -> Router<App> {
     Router::new().route("/hello", get(hello))

@@ -1,6 +1,7 @@
 //! Background work: keeps the number of items in a file that other programs may read, and takes it away
 //! at shutdown.
 
+use longpole::Db;
 use std::path::PathBuf;
 use std::time::Duration;
 use std::{env, io, process};
@@ -10,7 +11,6 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use super::items;
-use crate::engine::db::Db;
 
 /// Higher: the file is older. Lower: a query more often.
 const EVERY: Duration = Duration::from_secs(10);

@@ -12,12 +12,9 @@ mod quote;
 mod settings;
 
 use axum::Router;
+use longpole::{Db, HttpClient, Links, Migrations, Offload, step};
 
 pub use self::settings::Settings;
-use crate::engine::db::{Db, Migrations, step};
-use crate::engine::http_client::HttpClient;
-use crate::engine::links::Links;
-use crate::engine::offload::Offload;
 
 /// What every handler can reach, as `State<App>`. Cheap to clone.
 #[derive(Clone)]

@@ -4,12 +4,11 @@ use axum::Router;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::routing::get;
+use longpole::{Json, Problem};
 use serde::Serialize;
 use serde_json::Value;
 
 use super::App;
-use crate::engine::http::extract::Json;
-use crate::engine::http::problem::Problem;
 
 pub(super) fn routes() -> Router<App> {
     Router::new().route("/quote", get(quote))
@@ -22,8 +21,7 @@ struct Quote {
 }
 
 async fn quote(State(app): State<App>) -> Result<Json<Quote>, Problem> {
-    let from = app.http.example_url();
-    let reply = app.http.send(app.http.get(from)).await?;
+    let reply = app.http.send(app.http.get(&app.settings.quote_url)).await?;
     if !reply.status().is_success() {
         tracing::warn!(status = reply.status().as_u16(), "no quote");
         return Err(Problem::new(StatusCode::BAD_GATEWAY, "The other service has no quote."));

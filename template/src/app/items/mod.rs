@@ -10,14 +10,12 @@ use axum::Router;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::routing::get;
+use longpole::{Json, Path, Problem, Query, finish, spawn};
 use serde::{Deserialize, Serialize};
 
 use self::store::Item;
 pub(super) use self::store::count;
 use super::App;
-use crate::engine::context;
-use crate::engine::http::extract::{Json, Path, Query};
-use crate::engine::http::problem::Problem;
 
 /// Too high: names that no screen shows. Too low: names that people have are refused.
 const NAME_LIMIT: usize = 200;
@@ -60,11 +58,11 @@ async fn create(
 ) -> Result<(StatusCode, Head<2>, Json<Item>), Problem> {
     let name = draft.checked()?;
     // Two steps that belong together: without `finish`, a client that leaves takes the second away.
-    let item = context::finish(async move {
+    let item = finish(async move {
         let item = store::insert(&app.db, &name).await?;
         let id = item.id;
         // Work that the client need not wait for; its log lines carry the request's id all the same.
-        context::spawn(async move { tracing::info!(id, "item created") });
+        spawn(async move { tracing::info!(id, "item created") });
         Ok::<_, Problem>(item)
     })
     .await?;

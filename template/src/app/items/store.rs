@@ -1,11 +1,9 @@
 //! The queries of `/items`: ordinary sqlx, the pool named by what the statement does.
 
 use axum::http::StatusCode;
+use longpole::{Db, Problem};
 use serde::Serialize;
 use sqlx::{FromRow, query, query_as, query_scalar};
-
-use crate::engine::db::Db;
-use crate::engine::http::problem::Problem;
 
 #[derive(Clone, Debug, FromRow, Serialize)]
 pub(super) struct Item {

@@ -1,0 +1,79 @@
+//! What works besides the requests, and does it end in time?
+//!
+//! A background task is started here and nowhere else: shutdown tells it to stop through its token and
+//! waits for it, so that temporary files and open transactions are cleaned up.
+
+use std::future::Future;
+
+use metrics::gauge;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::{info, warn};
+
+use super::ledger::{self, Ledger};
+use super::metrics::Counted;
+
+/// Starts background tasks. Clones share one list.
+#[derive(Clone)]
+pub struct Background {
+    ledger: Ledger,
+    tasks: TaskTracker,
+    stop: CancellationToken,
+}
+
+impl Background {
+    #[must_use]
+    pub(crate) fn new(ledger: &Ledger) -> Self {
+        Self { ledger: ledger.clone(), tasks: TaskTracker::default(), stop: CancellationToken::default() }
+    }
+
+    /// Runs `task` until it ends by itself or its token is cancelled; then it should clean up and
+    /// return, for it is aborted at the shutdown deadline.
+    pub fn start<F>(&self, name: &'static str, task: impl FnOnce(CancellationToken) -> F)
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let task = ledger::named(self.ledger.clone(), name, task(self.stop.clone()));
+        let stop = self.stop.clone();
+        let running = Counted::enter(&gauge!("background_tasks"));
+        self.tasks.spawn(async move {
+            let _running = running;
+            task.await;
+            if stop.is_cancelled() {
+                info!(name, "background task stopped");
+            } else {
+                warn!(name, "background task ended by itself");
+            }
+        });
+    }
+
+    /// Runs `task` until it ends, which is no news, or is dropped at shutdown.
+    pub fn once<F>(&self, name: &'static str, task: F)
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let task = ledger::named(self.ledger.clone(), name, task);
+        let stop = self.stop.clone();
+        let running = Counted::enter(&gauge!("background_tasks"));
+        self.tasks.spawn(async move {
+            let _running = running;
+            stop.run_until_cancelled(task).await;
+        });
+    }
+
+    /// The tasks of requests are tracked beside the background ones.
+    pub(super) fn tasks(&self) -> TaskTracker {
+        self.tasks.clone()
+    }
+
+    pub(super) fn running(&self) -> usize {
+        self.tasks.len()
+    }
+
+    /// Tells every task to stop, and waits until all have.
+    pub(super) async fn stop(self) {
+        self.stop.cancel();
+        self.tasks.close();
+        self.tasks.wait().await;
+    }
+}

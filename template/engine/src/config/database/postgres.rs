@@ -1,0 +1,121 @@
+//! What is PostgreSQL allowed to cost?
+
+mod url;
+
+use std::fmt;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+pub(crate) use self::url::Address;
+use crate::config::align::{DAY, MILLISECOND, NONE, count, time};
+use crate::config::{cores, secrets};
+
+/// The database and its pool.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct Database {
+    /// `postgres://USER:PASSWORD@HOST:5432/NAME`. Over a network add `?sslmode=verify-full`, and
+    /// `&sslrootcert=FILE` for a certificate authority of your own.
+    pub url: String,
+    /// Connections at once; one more asks whether the database is there. Too high: they fight for the server's
+    /// cores, and the replicas together exceed what it accepts. Too low: requests wait in
+    /// `db_pool_acquire_seconds` while the server idles.
+    pub max_connections: u32,
+    /// Longest wait for a connection; then 503. Too high: a dead database holds every request for
+    /// its whole timeout. Too low: short bursts are refused that would have been served.
+    #[serde(with = "humantime_serde")]
+    pub acquire_timeout: Duration,
+    /// Longest time to open a connection: to find the host, to greet it and to log in. `connect_timeout` of the URL wins. The attempt goes on when nobody waits for it any more, and the connection
+    /// is kept. Too high: a host that hangs holds a place of the pool for long. Too low: a far or busy one is never opened.
+    #[serde(with = "humantime_serde")]
+    pub connect_timeout: Duration,
+    /// A connection that nobody has used for so long is closed. Too high: connections of the last peak stay open.
+    /// Too low: each lull is followed by opening them again.
+    #[serde(with = "humantime_serde")]
+    pub idle_timeout: Duration,
+    /// A connection is replaced by a new one after this, or up to a tenth earlier. Too high: after a failover behind
+    /// the same name, old connections stay with the old server. Too low: connections are opened all the time.
+    #[serde(with = "humantime_serde")]
+    pub max_lifetime: Duration,
+    /// The server gives up a statement after this; then 504. Too high: one bad statement holds a connection,
+    /// and its locks, for long. Too low: good ones are given up.
+    #[serde(with = "humantime_serde")]
+    pub statement_timeout: Duration,
+    /// Longest wait for a lock that another transaction holds; then 503. Too high: requests queue up behind
+    /// one long transaction. Too low: short contention makes writes fail.
+    #[serde(with = "humantime_serde")]
+    pub lock_timeout: Duration,
+    /// The server ends a connection whose transaction waits this long for its next statement. Too high: a
+    /// forgotten transaction keeps its locks, and vacuum from its work. Too low: one that computes between
+    /// statements is lost.
+    #[serde(with = "humantime_serde")]
+    pub idle_in_transaction_timeout: Duration,
+    /// Prepared statements kept per connection. Too high: memory, of the server too. Too low: a round trip
+    /// more, and each query is planned anew.
+    pub statement_cache: usize,
+    /// How long the start waits for a server that is not there yet. Too high: a wrong host is noticed late. Too
+    /// low: the service has to be started again if it comes up before its database.
+    #[serde(with = "humantime_serde")]
+    pub startup_timeout: Duration,
+    /// Apply pending migrations at start. Off: start-up refuses an older database until
+    /// `NAME migrate` was run.
+    pub migrate_on_start: bool,
+}
+
+/// The URL may hold a password.
+impl fmt::Debug for Database {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        secrets::debug("Database", self, f)
+    }
+}
+
+impl Default for Database {
+    fn default() -> Self {
+        Self {
+            url: "postgres://postgres@127.0.0.1:5432/postgres".to_owned(),
+            max_connections: u32::try_from(4 * cores()).unwrap_or(u32::MAX),
+            acquire_timeout: Duration::from_secs(2),
+            connect_timeout: Duration::from_secs(10),
+            idle_timeout: Duration::from_secs(10 * 60),
+            max_lifetime: Duration::from_secs(30 * 60),
+            statement_timeout: Duration::from_secs(5),
+            lock_timeout: Duration::from_secs(2),
+            idle_in_transaction_timeout: Duration::from_secs(5),
+            statement_cache: 100,
+            startup_timeout: Duration::from_secs(30),
+            migrate_on_start: true,
+        }
+    }
+}
+
+impl Database {
+    pub(crate) fn in_range(&self, key: &str) -> Result<(), String> {
+        match key {
+            "url" => self.address().map(drop),
+            "max_connections" => count(self.max_connections, 1, 10_000),
+            "acquire_timeout" => time(self.acquire_timeout, MILLISECOND, DAY),
+            "connect_timeout" => time(self.connect_timeout, MILLISECOND, DAY),
+            "idle_timeout" => time(self.idle_timeout, MILLISECOND, DAY),
+            "max_lifetime" => time(self.max_lifetime, MILLISECOND, DAY),
+            "statement_timeout" => time(self.statement_timeout, MILLISECOND, DAY),
+            "lock_timeout" => time(self.lock_timeout, MILLISECOND, DAY),
+            "idle_in_transaction_timeout" => time(self.idle_in_transaction_timeout, MILLISECOND, DAY),
+            "statement_cache" => count(self.statement_cache, 1, 100_000),
+            "startup_timeout" => time(self.startup_timeout, NONE, DAY),
+            _ => Ok(()),
+        }
+    }
+
+    /// What the URL says.
+    ///
+    /// # Errors
+    /// It can never work.
+    pub(crate) fn address(&self) -> Result<Address, String> {
+        url::read(&self.url)
+    }
+
+    /// What `replicas` copies of this service mean for the database, as far as that is known without it.
+    pub(crate) fn advice(&self, _replicas: u32) -> Option<String> {
+        None // the server knows its limits, and `check` asks it
+    }
+}

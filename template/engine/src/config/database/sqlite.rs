@@ -1,0 +1,145 @@
+//! What is SQLite allowed to cost?
+
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use sqlx::sqlite::SqliteConnectOptions;
+
+use crate::config::align::{DAY, MILLISECOND, NONE, count, time};
+use crate::config::{cores, secrets};
+
+/// The database and its pools.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct Database {
+    /// A SQLite file, `sqlite:PATH`; created if missing, with its folder.
+    pub url: String,
+    /// Readers at once (one writer comes on top). Too high: they fight for cores and disk. Too
+    /// low: requests wait in `db_pool_acquire_seconds` while the machine idles.
+    pub max_connections: u32,
+    /// Longest wait for a connection; then 503. Too high: a dead database holds every request for
+    /// its whole timeout. Too low: short bursts are refused that would have been served.
+    #[serde(with = "humantime_serde")]
+    pub acquire_timeout: Duration,
+    /// Longest time to open a connection. The attempt goes on when nobody waits for it any more, and the connection
+    /// is kept. Too high: a disk that hangs holds a place of the pool for long. Too low: a slow one is never opened.
+    #[serde(with = "humantime_serde")]
+    pub connect_timeout: Duration,
+    /// A connection that nobody has used for so long is closed. Too high: connections of the last peak stay open.
+    /// Too low: each lull is followed by opening them again.
+    #[serde(with = "humantime_serde")]
+    pub idle_timeout: Duration,
+    /// A connection is replaced by a new one after this, or up to a tenth earlier. Too high: a file that was
+    /// replaced by another stays in use. Too low: connections are opened all the time.
+    #[serde(with = "humantime_serde")]
+    pub max_lifetime: Duration,
+    /// Longest wait for a statement's answer; then the statement is interrupted, and the client gets 504. Too high: one
+    /// bad statement holds a connection for long, and all writes if it writes. Too low: good ones are given up.
+    #[serde(with = "humantime_serde")]
+    pub statement_timeout: Duration,
+    /// Longest wait for SQLite's write lock held by another process; then 503. Too high: writers queue
+    /// up behind it. Too low: a backup makes writes fail.
+    #[serde(with = "humantime_serde")]
+    pub lock_timeout: Duration,
+    /// Prepared statements kept per connection. Too high: memory. Too low: each query is parsed anew.
+    pub statement_cache: usize,
+    /// How long the start waits while another process has the file locked. Too high: a lock that stays is
+    /// noticed late. Too low: the start fails while a backup ends.
+    #[serde(with = "humantime_serde")]
+    pub startup_timeout: Duration,
+    /// Apply pending migrations at start. Off: start-up refuses an older database until
+    /// `NAME migrate` was run.
+    pub migrate_on_start: bool,
+}
+
+/// The URL may hold a password.
+impl fmt::Debug for Database {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        secrets::debug("Database", self, f)
+    }
+}
+
+impl Default for Database {
+    fn default() -> Self {
+        Self {
+            url: "sqlite:data/service.db".to_owned(),
+            max_connections: u32::try_from(4 * cores()).unwrap_or(u32::MAX),
+            acquire_timeout: Duration::from_secs(2),
+            connect_timeout: Duration::from_secs(10),
+            idle_timeout: Duration::from_secs(10 * 60),
+            max_lifetime: Duration::from_secs(30 * 60),
+            statement_timeout: Duration::from_secs(5),
+            lock_timeout: Duration::from_secs(2),
+            statement_cache: 100,
+            startup_timeout: Duration::from_secs(30),
+            migrate_on_start: true,
+        }
+    }
+}
+
+impl Database {
+    pub(crate) fn in_range(&self, key: &str) -> Result<(), String> {
+        match key {
+            "url" => self.options().map(drop),
+            "max_connections" => count(self.max_connections, 1, 10_000),
+            "acquire_timeout" => time(self.acquire_timeout, MILLISECOND, DAY),
+            "connect_timeout" => time(self.connect_timeout, MILLISECOND, DAY),
+            "idle_timeout" => time(self.idle_timeout, MILLISECOND, DAY),
+            "max_lifetime" => time(self.max_lifetime, MILLISECOND, DAY),
+            "statement_timeout" => time(self.statement_timeout, MILLISECOND, DAY),
+            "lock_timeout" => time(self.lock_timeout, NONE, DAY),
+            "statement_cache" => count(self.statement_cache, 1, 100_000),
+            "startup_timeout" => time(self.startup_timeout, NONE, DAY),
+            _ => Ok(()),
+        }
+    }
+
+    /// What the URL says.
+    ///
+    /// # Errors
+    /// It can never work.
+    pub(crate) fn options(&self) -> Result<SqliteConnectOptions, String> {
+        let wrong = |problem: &str| Err(format!("{problem}: write it like sqlite:data/service.db"));
+        if !self.url.starts_with("sqlite:") {
+            return wrong("is not a SQLite URL");
+        }
+        let (_, parameters) = self.url.split_once('?').unwrap_or_default();
+        for one in parameters.split('&').filter(|one| !one.is_empty()) {
+            match one.split_once('=').unwrap_or((one, "")) {
+                ("mode", "ro" | "rw" | "rwc" | "memory") | ("cache", "private" | "shared") | ("vfs", _) => {}
+                ("immutable", "true" | "1" | "false" | "0") => {}
+                (name @ ("mode" | "cache" | "immutable"), _) => {
+                    return wrong(&format!("has an unknown {name}"));
+                }
+                // A part of a password, for all we know.
+                _ => {
+                    return wrong(
+                        "has something behind the ? that is none of mode, cache, immutable and vfs",
+                    );
+                }
+            }
+        }
+        let Ok(options) = SqliteConnectOptions::from_str(&self.url) else {
+            return wrong("is not valid UTF-8");
+        };
+        let path = options.get_filename().to_string_lossy().into_owned();
+        let is_in_memory = |text: &str| text.contains(":memory:") || text.contains("mode=memory");
+        if path.is_empty() || is_in_memory(&path) || is_in_memory(&self.url) {
+            return wrong("names no file, and each connection would see a database of its own");
+        }
+        if path.ends_with('/') {
+            return wrong("names a folder");
+        }
+        Ok(options)
+    }
+
+    /// What `replicas` copies of this service mean for the database, as far as that is known without it.
+    pub(crate) fn advice(&self, replicas: u32) -> Option<String> {
+        (replicas > 1).then(|| {
+            format!(
+                "platform.replicas is {replicas}, but a SQLite file serves the processes of one machine only"
+            )
+        })
+    }
+}

@@ -1,0 +1,133 @@
+//! Where does a value come from, and why was mine refused?
+//!
+//! Three layers, the later wins: built-in defaults, the TOML file, environment variables
+//! `APP__SECTION__KEY` ([`layers`](super::layers)). The types of the settings are the schema: they say what a text
+//! means ([`read`](super::read)), and a key that none of them asks for is refused, with the nearest one that is.
+//! All mistakes are reported at once ([`settle`](super::settle)), and no message repeats the value of a secret.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::path::Path;
+
+use figment::Figment;
+use figment::providers::Serialized;
+use figment::value::{Dict, Value};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+pub use super::layers::Sources;
+use super::layers::{Key, Layers, Leaves, Setting, leaves, spelt, to_value};
+use super::read::Set;
+use super::settle::{Settled, settle};
+use super::{Config, align};
+
+/// A configuration that is complete and consistent.
+pub struct Loaded<A = ()> {
+    pub config: Config,
+    /// The owner's settings, the section `app`.
+    pub app: A,
+    pub(super) values: Leaves,
+    /// Where each value that is no default was set: a file's path or a variable's name.
+    pub(super) origins: BTreeMap<Key, String>,
+    pub(super) notes: Vec<align::Note>,
+}
+
+/// Reads the layers. `file` is `--config`, which must exist; the file of `sources` may be absent.
+///
+/// # Errors
+/// Every fault of every layer, never only the first: where, what, and what to do.
+pub fn load<A>(
+    sources: &Sources,
+    file: Option<&Path>,
+    variables: impl Iterator<Item = (OsString, OsString)>,
+) -> Result<Loaded<A>, Vec<String>>
+where
+    A: Default + Serialize + DeserializeOwned,
+{
+    let mut layers = Layers::default();
+    layers.read_file(sources, file);
+    layers.read_variables(sources, variables);
+    let Layers { settings, mut faults, others } = layers;
+    let defaults = sections(&Config::default(), &A::default());
+
+    let settled = settle::<A>(defaults.clone(), settings.clone());
+    faults.extend(settled.texts(sources));
+    for fault in overridden::<A>(sources, defaults, settings) {
+        if !faults.contains(&fault) {
+            faults.push(fault);
+        }
+    }
+    // Platforms inject names like APP_PORT; only what looks like one of ours is an error.
+    let misspelt = |name: &String| {
+        Some(format!("{name}: is not read; did you mean {}?", settled.known.misspelt(sources, name)?))
+    };
+    faults.extend(others.iter().filter_map(misspelt));
+    let Settled { read: Some((config, app)), set, .. } = settled else { return Err(faults) };
+    if !faults.is_empty() {
+        return Err(faults);
+    }
+
+    let mut whole = sections(&config, &app);
+    let keys: Vec<Key> = leaves(&whole).into_keys().collect();
+    as_written(&mut whole, &set);
+    // A value may be a part of what was set.
+    let origin = |key: &Key| (1..=key.len()).rev().find_map(|length| set.get(&key[..length]));
+    let origins: BTreeMap<_, _> =
+        keys.into_iter().filter_map(|key| origin(&key).map(|set| (key, set.origin.clone()))).collect();
+    let spelt = origins.iter().map(|(key, origin)| (spelt(key), origin.clone())).collect();
+    let (figment, notes) = align::align(Figment::from(Serialized::defaults(whole)), &spelt)?;
+    let config = figment.extract().map_err(|error| vec![error.to_string()])?;
+    let values = leaves(&Value::from(figment.extract::<Dict>().unwrap_or_default()));
+    Ok(Loaded { config, app, values, origins, notes })
+}
+
+impl<A> Loaded<A> {
+    /// The owner's settings by themselves: what is left is the same for every service.
+    pub fn split(self) -> (Loaded, A) {
+        let Self { config, app, values, origins, notes } = self;
+        (Loaded { config, app: (), values, origins, notes }, app)
+    }
+}
+
+/// Puts what was set in the place of what the types make of it: `1MiB` rather than `1.0 MiB`, which is less exact.
+fn as_written(whole: &mut Value, set: &BTreeMap<Key, Set>) {
+    for (key, Set { value, is_text, .. }) in set {
+        let Some(written) = value else { continue };
+        let place = key.iter().try_fold(&mut *whole, |value, name| match value {
+            Value::Dict(_, dict) => dict.get_mut(name),
+            _ => None,
+        });
+        if let Some(place) =
+            place.filter(|place| place.as_dict().is_none() && (place.as_str().is_some() || !is_text))
+        {
+            *place = written.clone();
+        }
+    }
+}
+
+/// What is wrong in the file although a variable takes its place.
+fn overridden<A>(sources: &Sources, defaults: Value, settings: Vec<Setting>) -> Vec<String>
+where
+    A: Serialize + DeserializeOwned,
+{
+    let (variables, mut file): (Vec<_>, Vec<_>) = settings.into_iter().partition(Setting::is_variable);
+    let both: Vec<Key> = file
+        .iter()
+        .map(|it| it.key.clone())
+        .filter(|key| variables.iter().any(|it| it.key == *key))
+        .collect();
+    if both.is_empty() {
+        return Vec::new();
+    }
+    let origins: Vec<String> = file.iter().map(|it| it.origin.clone()).collect();
+    file.splice(..0, variables);
+    let mut settled = settle::<A>(defaults, file);
+    settled.faults.retain(|fault| origins.contains(&fault.origin) && both.contains(&fault.key));
+    settled.texts(sources).collect()
+}
+
+fn sections(config: &Config, app: &impl Serialize) -> Value {
+    let mut sections = to_value(config).into_dict().unwrap_or_default();
+    sections.insert("app".to_owned(), to_value(app));
+    Value::from(sections)
+}

@@ -1,0 +1,297 @@
+//! Which of the settings are wrong, and what is left without them?
+//!
+//! serde stops at the first mistake. So each mistake is noted with where it was set, the setting is left out, and all is
+//! read once more, until it can be read.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use figment::error::{Actual, Error, Kind};
+use figment::value::{Dict, Value};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::faults::{Fault, Known, explain};
+use super::layers::{Key, Setting, Sources, leaves, merged, respell, spelt, to_value};
+use super::read::{Reading, Seen, Set};
+use super::{Config, align};
+
+/// So many texts with two meanings are tried in all combinations. Higher: a hopeless start takes seconds to say so.
+/// Lower: settings below a tagged enum or a flattened struct are refused although one combination is right.
+const TRIED_TOGETHER: usize = 6;
+
+/// All that could be read, and what could not.
+#[derive(Debug)]
+pub(super) struct Settled<A> {
+    /// None if even the defaults cannot be read.
+    pub read: Option<(Config, A)>,
+    /// Each value that is no default.
+    pub set: BTreeMap<Key, Set>,
+    pub faults: Vec<Fault>,
+    pub known: Known,
+    /// The fields of structs among them.
+    fields: BTreeSet<Key>,
+}
+
+/// Reads `settings` over `defaults`. A later one wins.
+pub(super) fn settle<A>(defaults: Value, settings: Vec<Setting>) -> Settled<A>
+where
+    A: Serialize + DeserializeOwned,
+{
+    let known = Known(leaves(&defaults).into_keys().collect());
+    let settled =
+        Settled { read: None, set: BTreeMap::new(), faults: Vec::new(), known, fields: BTreeSet::new() };
+    let mut work = Work {
+        defaults,
+        settings,
+        second: BTreeSet::new(),
+        dropped: Vec::new(),
+        aliases: BTreeMap::new(),
+        settled,
+    };
+    while !work.step() {}
+    work.settled
+}
+
+struct Work<A> {
+    defaults: Value,
+    settings: Vec<Setting>,
+    /// The texts with two meanings that are read the second way.
+    second: BTreeSet<Key>,
+    /// What was left out.
+    dropped: Vec<Key>,
+    /// Fields whose default gave way to another name of the same field.
+    aliases: BTreeMap<Key, Key>,
+    settled: Settled<A>,
+}
+
+impl<A: Serialize + DeserializeOwned> Work<A> {
+    fn attempt(
+        &self,
+        settings: &[Setting],
+        second: &BTreeSet<Key>,
+    ) -> (Result<(Config, A), Box<Error>>, Seen) {
+        let figment = merged(&self.defaults, settings);
+        let reading = Reading::new(&figment, second);
+        let mut sections: Dict = figment.extract().unwrap_or_default();
+        let app = sections.remove("app").unwrap_or_else(|| Value::from(Dict::new()));
+        let app = reading.read::<A>(vec!["app".to_owned()], app).map_err(Box::new);
+        let engine = || reading.read::<Config>(Key::new(), Value::from(sections)).map_err(Box::new);
+        let read = app.and_then(|app| Ok((engine()?, app)));
+        (read, reading.seen())
+    }
+
+    /// Reads once. Whether there is nothing left to do.
+    fn step(&mut self) -> bool {
+        let (read, seen) = self.attempt(&self.settings, &self.second);
+        self.settled.known.0.extend(seen.names.iter().cloned());
+        self.settled.fields.extend(seen.names.iter().cloned());
+        if respell(&mut self.settings, &self.settled.known.0) {
+            return false;
+        }
+        for key in &seen.unknown {
+            self.refuse(key, None);
+        }
+        match read {
+            _ if !seen.unknown.is_empty() => false,
+            Ok(read) => self.finish(read, seen),
+            Err(error) => self.mend(&error, &seen),
+        }
+    }
+
+    /// Looks at what was read. Whether all of the settings are in it.
+    fn finish(&mut self, (config, app): (Config, A), seen: Seen) -> bool {
+        self.settled.set = seen.set;
+        let app_values = Value::from(Dict::from([("app".to_owned(), to_value(&app))]));
+        let lost = self.lost(&leaves(&app_values).into_keys().collect());
+        if !lost.is_empty() {
+            lost.iter().for_each(|key| self.refuse(key, None));
+            return false;
+        }
+        for (field, alias) in &self.aliases {
+            let set: Vec<_> = self.settled.set.iter().filter(|(key, _)| key.starts_with(alias)).collect();
+            let renamed = |(key, set): (&Key, &Set)| {
+                ([&field[..], &key[alias.len()..]].concat(), Set { value: None, ..set.clone() })
+            };
+            let renamed: Vec<_> = set.into_iter().map(renamed).collect();
+            self.settled.set.extend(renamed);
+        }
+        for setting in self.settings.clone() {
+            let set = self.settled.set.get(&setting.key).filter(|set| set.origin == setting.origin);
+            if let (Some(_), Err(reason)) = (set, align::in_range(&config, &spelt(&setting.key))) {
+                self.note(setting.origin, &setting.key, Some(reason));
+            }
+        }
+        self.settled.read = Some((config, app));
+        true
+    }
+
+    /// The settings that nothing became of: a flattened struct and a tagged enum take whatever comes.
+    fn lost(&self, there: &BTreeSet<Key>) -> Vec<Key> {
+        let is_related = |a: &Key, b: &Key| a.starts_with(b) || b.starts_with(a);
+        let is_there = |key: &Key| there.iter().any(|other| is_related(other, key));
+        // A field that is read but never written.
+        let is_alias = |key: &Key| self.aliases.values().any(|alias| key.starts_with(alias));
+        let is_field =
+            |key: &Key| self.settled.fields.iter().any(|field| key.starts_with(field) && !is_there(field));
+        let keys = self.settings.iter().map(|it| it.key.clone());
+        keys.filter(|key| key[0] == "app" && !is_there(key) && !is_field(key) && !is_alias(key)).collect()
+    }
+
+    /// Finds another reading, or leaves out what is wrong. Whether nothing helps.
+    fn mend(&mut self, error: &Error, seen: &Seen) -> bool {
+        let place = &error.path;
+        if let Kind::DuplicateField(name) = error.kind {
+            let name = [&place[..], &[name.to_owned()]].concat();
+            if remove(&mut self.defaults, &name) {
+                self.aliases.insert(name, seen.last.clone());
+                return false;
+            }
+        }
+        if let Some(second) = self.other_reading(place, seen) {
+            self.second = second;
+            return false;
+        }
+        if let Some(setting) = self.culprit(error) {
+            let key = setting.key.clone();
+            // The value in the message may be that of another setting.
+            let reason = explain(&key, None, &error.kind);
+            self.refuse(&key, Some(reason));
+            return false;
+        }
+        // What is missing now may have been left out; then the table that it is missing in is left out as well.
+        if self.is_incomplete(place) && !matches!(error.kind, Kind::UnknownField(..)) {
+            let mut table = &place[..];
+            while !table.is_empty() && !self.leave_out(table) {
+                table = &table[..table.len() - 1];
+            }
+            return table.is_empty();
+        }
+        let below = |name: &str| [&place[..], &[name.to_owned()]].concat();
+        let is_of_default =
+            || leaves(&self.defaults).keys().any(|key| key.starts_with(place) && key != place);
+        let (cause, place, reason) = match &error.kind {
+            Kind::MissingField(name) if is_of_default() => {
+                (below(name), below(name), Some("is missing".to_owned()))
+            }
+            Kind::MissingField(name) => (place.clone(), below(name), Some("is missing".to_owned())),
+            Kind::UnknownField(name, _) => (below(name), below(name), None),
+            kind => {
+                let whole = self.settings.iter().rfind(|it| it.key == *place);
+                (place.clone(), place.clone(), Some(explain(place, whole, kind)))
+            }
+        };
+        self.note(self.origins(&self.causes(&cause)), &place, reason);
+        !self.leave_out(&cause)
+    }
+
+    /// Whether a part of it was left out.
+    fn is_incomplete(&self, place: &Key) -> bool {
+        self.dropped.iter().any(|key| key.starts_with(place) && key != place)
+    }
+
+    /// The one setting without which there is no such mistake: below a flattened struct or a tagged enum, serde does not
+    /// say which it was.
+    fn culprit(&self, error: &Error) -> Option<&Setting> {
+        let place = &error.path;
+        match error.kind {
+            Kind::InvalidType(..) | Kind::InvalidValue(..) | Kind::UnknownVariant(..) => {}
+            Kind::Message(_) if !self.is_incomplete(place) => {}
+            _ => return None,
+        }
+        let parts = self.causes(place).into_iter().filter(|n| {
+            let setting = &self.settings[*n];
+            setting.key.len() > place.len() && may_be_of(&error.kind, &setting.value)
+        });
+        // Then something else may be missing without it.
+        let is_told = !may_be_of(&error.kind, &Value::from(Dict::new()));
+        let mut helps = parts.filter(|n| {
+            let mut settings = self.settings.clone();
+            settings.remove(*n);
+            match self.attempt(&settings, &self.second).0 {
+                Ok(_) => true,
+                Err(other) if other.path.starts_with(place) => {
+                    let follows = matches!(other.kind, Kind::MissingField(_) | Kind::Message(_));
+                    other.kind != error.kind && (is_told || !follows)
+                }
+                Err(_) => true,
+            }
+        });
+        helps.next().map(|n| &self.settings[n])
+    }
+
+    /// Another choice among the texts with two meanings, such that `place` can be read.
+    fn other_reading(&self, place: &[String], seen: &Seen) -> Option<BTreeSet<Key>> {
+        let below = seen.ambiguous.iter().filter(|key| key.starts_with(place) && !self.second.contains(*key));
+        let texts: Vec<_> = below.take(TRIED_TOGETHER).collect();
+        (1..1_u32 << texts.len()).find_map(|choice| {
+            let chosen = texts.iter().enumerate().filter(|(bit, _)| choice & (1 << bit) != 0);
+            let mut second = self.second.clone();
+            second.extend(chosen.map(|(_, key)| (*key).clone()));
+            let read = self.attempt(&self.settings, &second).0;
+            let helps = read.map_or_else(|error| !error.path.starts_with(place), |_| true);
+            helps.then_some(second)
+        })
+    }
+
+    /// The settings that `place` comes from: the one that it is a part of, or all parts of it.
+    fn causes(&self, place: &[String]) -> Vec<usize> {
+        match self.settings.iter().rposition(|it| place.starts_with(&it.key)) {
+            Some(whole) => vec![whole],
+            None => (0..self.settings.len()).filter(|n| self.settings[*n].key.starts_with(place)).collect(),
+        }
+    }
+
+    fn origins(&self, causes: &[usize]) -> String {
+        let mut origins: Vec<_> = causes.iter().map(|n| &*self.settings[*n].origin).collect();
+        origins.dedup();
+        if origins.is_empty() { "the default".to_owned() } else { origins.join(", ") }
+    }
+
+    /// Notes a fault, and leaves out what caused it.
+    fn refuse(&mut self, place: &[String], reason: Option<String>) {
+        self.note(self.origins(&self.causes(place)), place, reason);
+        self.leave_out(place);
+    }
+
+    /// Whether there was anything to leave out.
+    fn leave_out(&mut self, place: &[String]) -> bool {
+        let causes = self.causes(place);
+        for n in causes.iter().rev() {
+            self.dropped.push(self.settings.remove(*n).key);
+        }
+        !causes.is_empty()
+    }
+
+    fn note(&mut self, origin: String, key: &[String], reason: Option<String>) {
+        self.settled.faults.push(Fault { origin, key: key.to_vec(), reason });
+    }
+}
+
+/// Whether the value that a message is about may be this one.
+fn may_be_of(kind: &Kind, value: &Value) -> bool {
+    match kind {
+        Kind::InvalidType(Actual::Str(text), _) | Kind::InvalidValue(Actual::Str(text), _) => {
+            value.as_str() == Some(&**text)
+        }
+        Kind::UnknownVariant(name, _) => value.as_str() == Some(&**name),
+        _ => true,
+    }
+}
+
+/// Takes a value away. Whether it was there.
+fn remove(value: &mut Value, key: &[String]) -> bool {
+    match (value, key) {
+        (Value::Dict(_, dict), [name]) => dict.remove(name).is_some(),
+        (Value::Dict(_, dict), [name, rest @ ..]) => {
+            dict.get_mut(name).is_some_and(|value| remove(value, rest))
+        }
+        _ => false,
+    }
+}
+
+impl<A> Settled<A> {
+    /// The faults as an operator reads them.
+    pub fn texts(&self, sources: &Sources) -> impl Iterator<Item = String> {
+        self.faults.iter().map(|fault| self.known.text(sources, fault))
+    }
+}

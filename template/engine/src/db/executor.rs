@@ -1,0 +1,229 @@
+//! How long does the database take to answer?
+//!
+//! sqlx runs a query on anything that is an `Executor`. Ours runs it on sqlx's connection and adds up
+//! the time spent waiting for the database: not for the pool, and not for whoever reads the rows. The
+//! [pool](super::pool) bounds that time.
+
+use std::time::Duration;
+
+use async_stream::try_stream;
+use futures_util::TryStreamExt;
+use futures_util::future::BoxFuture;
+use futures_util::stream::BoxStream;
+use sqlx::error::BoxDynError;
+use sqlx::{Database, Either, Error, Execute, Executor, SqlStr};
+use tokio::time::Instant;
+
+use super::connection::State;
+use super::driver::Brake;
+use super::{Connection, Driver, Pool, Trouble, driver};
+use crate::ledger::{self, Phase};
+use crate::log::millis;
+
+type Row = <Driver as Database>::Row;
+type Done = <Driver as Database>::QueryResult;
+type Statement = <Driver as Database>::Statement;
+type Arguments = <Driver as Database>::Arguments;
+type TypeInfo = <Driver as Database>::TypeInfo;
+
+/// A statement slower than this is logged with its text. Higher: slow ones stay unnamed. Lower: a log
+/// line for each statement.
+const SLOW: Duration = Duration::from_secs(1);
+
+impl<'c> Executor<'c> for &'c mut Connection {
+    type Database = Driver;
+
+    fn fetch_many<'e, 'q: 'e, E>(self, query: E) -> BoxStream<'e, Result<Either<Done, Row>, Error>>
+    where
+        'c: 'e,
+        E: 'q + Execute<'q, Driver>,
+    {
+        Box::pin(try_stream! {
+            let query = Query::new(query)?;
+            self.begin_statement(query.sql.as_str())?;
+            let mut timer = Timer::new(&self.pool, &query.sql);
+            let (raw, brake, state) = self.parts();
+            let mut rows = raw.fetch_many(query);
+            let outcome = loop {
+                match timer.time(rows.try_next(), brake, state).await {
+                    Ok(Some(row)) => yield row,
+                    Ok(None) => break Ok(()),
+                    Err(error) => break Err(error),
+                }
+            };
+            drop(rows);
+            self.end_statement(outcome)?;
+        })
+    }
+
+    fn fetch_optional<'e, 'q: 'e, E>(self, query: E) -> BoxFuture<'e, Result<Option<Row>, Error>>
+    where
+        'c: 'e,
+        E: 'q + Execute<'q, Driver>,
+    {
+        Box::pin(async move {
+            let query = Query::new(query)?;
+            self.begin_statement(query.sql.as_str())?;
+            let mut timer = Timer::new(&self.pool, &query.sql);
+            let (raw, brake, state) = self.parts();
+            let mut rows = raw.fetch_many(query);
+            let mut first = None;
+            // To the end, not to the first row: `INSERT … RETURNING` commits only there, and may fail.
+            let outcome = loop {
+                match timer.time(rows.try_next(), brake, state).await {
+                    Ok(Some(row)) => first = first.or(row.right()),
+                    Ok(None) => break Ok(first),
+                    Err(error) => break Err(error),
+                }
+            };
+            drop(rows);
+            self.end_statement(outcome)
+        })
+    }
+
+    fn prepare_with<'e>(
+        self,
+        sql: SqlStr,
+        parameters: &'e [TypeInfo],
+    ) -> BoxFuture<'e, Result<Statement, Error>>
+    where
+        'c: 'e,
+    {
+        Box::pin(async move {
+            self.begin_statement("")?; // it is not run
+            let mut timer = Timer::new(&self.pool, &sql);
+            let (raw, brake, state) = self.parts();
+            let outcome = timer.time(raw.prepare_with(sql, parameters), brake, state).await;
+            self.end_statement(outcome)
+        })
+    }
+}
+
+impl<'p> Executor<'p> for &'p Pool {
+    type Database = Driver;
+
+    fn fetch_many<'e, 'q: 'e, E>(self, query: E) -> BoxStream<'e, Result<Either<Done, Row>, Error>>
+    where
+        'p: 'e,
+        E: 'q + Execute<'q, Driver>,
+    {
+        Box::pin(try_stream! {
+            let mut connection = self.acquire().await?;
+            let mut rows = connection.fetch_many(query);
+            while let Some(row) = rows.try_next().await? {
+                yield row;
+            }
+        })
+    }
+
+    fn fetch_optional<'e, 'q: 'e, E>(self, query: E) -> BoxFuture<'e, Result<Option<Row>, Error>>
+    where
+        'p: 'e,
+        E: 'q + Execute<'q, Driver>,
+    {
+        Box::pin(async move { self.acquire().await?.fetch_optional(query).await })
+    }
+
+    fn prepare_with<'e>(
+        self,
+        sql: SqlStr,
+        parameters: &'e [TypeInfo],
+    ) -> BoxFuture<'e, Result<Statement, Error>>
+    where
+        'p: 'e,
+    {
+        Box::pin(async move { self.acquire().await?.prepare_with(sql, parameters).await })
+    }
+}
+
+/// A query taken apart, so that its text is still known when it was slow.
+struct Query {
+    sql: SqlStr,
+    arguments: Option<Arguments>,
+    persistent: bool,
+}
+
+impl Query {
+    fn new<'q>(mut query: impl Execute<'q, Driver>) -> Result<Self, Error> {
+        let arguments = query.take_arguments().map_err(Error::Encode)?;
+        let persistent = query.persistent();
+        Ok(Self { sql: query.sql(), arguments, persistent })
+    }
+}
+
+impl Execute<'_, Driver> for Query {
+    fn sql(self) -> SqlStr {
+        self.sql
+    }
+
+    /// None: the connection's cache finds the prepared statement by its text.
+    fn statement(&self) -> Option<&Statement> {
+        None
+    }
+
+    fn take_arguments(&mut self) -> Result<Option<Arguments>, BoxDynError> {
+        Ok(self.arguments.take())
+    }
+
+    fn persistent(&self) -> bool {
+        self.persistent
+    }
+}
+
+/// Adds up the waits of one statement; counts them when it ends, also when it is cancelled.
+struct Timer {
+    pool: Pool,
+    sql: SqlStr,
+    waited: Duration,
+    waiting_since: Option<Instant>,
+}
+
+impl Timer {
+    fn new(pool: &Pool, sql: &SqlStr) -> Self {
+        Self { pool: pool.clone(), sql: sql.clone(), waited: Duration::ZERO, waiting_since: None }
+    }
+
+    async fn time<T>(
+        &mut self,
+        answer: impl Future<Output = Result<T, Error>>,
+        brake: &Brake,
+        state: &mut State,
+    ) -> Result<T, Error> {
+        let now = Instant::now();
+        self.waiting_since = Some(now);
+        brake.set(now + self.pool.0.statement_timeout.saturating_sub(self.waited));
+        let before = *state;
+        if before != State::Lost {
+            *state = State::Running;
+        }
+        let answer = ledger::wait(Phase::DbQuery, self.pool.0.bounded(answer, self.waited)).await;
+        brake.release();
+        *state = before;
+        self.pause();
+        match &answer {
+            Err(error) if Trouble::is_of_connection(error) => {
+                *state = State::Lost;
+                self.pool.0.pulse.lost();
+            }
+            Err(error) if driver::is_stale(error) => *state = State::Lost,
+            // A statement that the database refuses is an answer, too.
+            _ => self.pool.0.pulse.answered(),
+        }
+        answer
+    }
+
+    fn pause(&mut self) {
+        self.waited += self.waiting_since.take().map_or(Duration::ZERO, |since| since.elapsed());
+    }
+}
+
+impl Drop for Timer {
+    fn drop(&mut self) {
+        self.pause();
+        self.pool.0.meters.query.record(self.waited);
+        if self.waited > SLOW {
+            let statement = self.sql.as_str();
+            tracing::warn!(statement, duration_ms = millis(self.waited), "slow statement");
+        }
+    }
+}

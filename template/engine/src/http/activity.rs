@@ -1,0 +1,187 @@
+//! What is a connection doing?
+//!
+//! It serves requests, its client is still reading an answer, it is idle, or it has left HTTP. The requests, the socket
+//! and the connection's own loop tell and ask this one record.
+
+use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
+
+use tokio_util::sync::CancellationToken;
+
+use super::answer::{SentPieces, Unsent};
+use super::upgrade::Upgrade;
+use crate::context::Request;
+
+/// Travels with each request of the connection as an extension.
+#[derive(Clone)]
+pub(super) struct Activity(Arc<Record>);
+
+/// Times are in milliseconds after `accepted`, from 1 on; 0 is never.
+struct Record {
+    accepted: Instant,
+    open_requests: AtomicUsize,
+    has_served: AtomicBool,
+    http2: AtomicBool,
+    /// When the last request ended, and the last piece of an answer was taken.
+    idle_since: AtomicU64,
+    /// Since when the socket takes nothing of what is to be written.
+    blocked_since: AtomicU64,
+    /// Answers over HTTP/2 that the client has not taken yet.
+    unsent: Unsent,
+    /// The connection has ended with a request that nobody has looked at.
+    dropped_unseen: AtomicBool,
+    /// The socket is to be asked whether it has failed.
+    asked: AtomicBool,
+    /// The process begins to stop.
+    stopping: CancellationToken,
+    upgrade: OnceLock<Upgrade>,
+}
+
+/// What the client takes of its answers.
+pub(super) enum Taken {
+    /// Something of each within the limit. It is time to look again after this.
+    Enough(Duration),
+    /// So many answers were reset, since the client took nothing of them. The others go on.
+    Reset(u64),
+    /// There are answers of which the client takes nothing, and that cannot be reset. Do others go on?
+    Stuck { others: bool },
+    /// Nothing.
+    Nothing,
+}
+
+impl Activity {
+    pub(super) fn new(stopping: CancellationToken) -> Self {
+        Self(Arc::new(Record {
+            accepted: Instant::now(),
+            open_requests: AtomicUsize::new(0),
+            has_served: AtomicBool::new(false),
+            http2: AtomicBool::new(false),
+            idle_since: AtomicU64::new(0),
+            blocked_since: AtomicU64::new(0),
+            unsent: Unsent::default(),
+            dropped_unseen: AtomicBool::new(false),
+            asked: AtomicBool::new(false),
+            stopping,
+            upgrade: OnceLock::new(),
+        }))
+    }
+
+    pub(super) fn speaks_http2(&self) {
+        self.0.http2.store(true, Relaxed);
+    }
+
+    pub(super) fn begin_request(&self) {
+        self.0.has_served.store(true, Relaxed);
+        self.0.open_requests.fetch_add(1, Release);
+    }
+
+    pub(super) fn end_request(&self) {
+        self.rests();
+        self.0.open_requests.fetch_sub(1, Release);
+    }
+
+    /// For the pieces of an answer that is about to be sent, if they have to be followed: over HTTP/1 the socket tells.
+    pub(super) fn sent_pieces(&self) -> Option<SentPieces> {
+        self.is_http2().then(|| SentPieces::new(self.clone()))
+    }
+
+    pub(super) fn unsent(&self) -> &Unsent {
+        &self.0.unsent
+    }
+
+    /// Whether the socket took what was to be written.
+    pub(super) fn wrote(&self, taken: bool) {
+        if taken {
+            self.0.blocked_since.store(0, Relaxed);
+        } else if self.0.blocked_since.load(Relaxed) == 0 {
+            self.0.blocked_since.store(self.now(), Relaxed);
+        }
+    }
+
+    /// Resets the answers of which the client has taken nothing within the last `limit`. HTTP/2 has a window for each
+    /// answer, so its socket can be free while an answer waits.
+    pub(super) fn reset_stuck(&self, limit: Duration) -> Taken {
+        let (now, limit) = (self.now(), limit.as_millis() as u64);
+        let blocked = Some(self.0.blocked_since.load(Relaxed)).filter(|since| *since > 0);
+        if blocked.is_some_and(|since| since + limit <= now) {
+            return Taken::Nothing;
+        }
+        let found = self.0.unsent.reset_before(now.saturating_sub(limit), now);
+        if found.reset > 0 {
+            return Taken::Reset(found.reset);
+        }
+        if found.stuck {
+            return Taken::Stuck { others: found.moving || self.0.open_requests.load(Acquire) > 0 };
+        }
+        let oldest = found.oldest.into_iter().chain(blocked).min().unwrap_or(now);
+        Taken::Enough(Duration::from_millis((oldest + limit).saturating_sub(now).max(1)))
+    }
+
+    pub(super) fn is_busy(&self) -> bool {
+        self.0.open_requests.load(Acquire) > 0
+            || self.0.blocked_since.load(Relaxed) > 0
+            || !self.0.unsent.is_empty()
+    }
+
+    pub(super) fn is_http2(&self) -> bool {
+        self.0.http2.load(Relaxed)
+    }
+
+    pub(super) fn has_served(&self) -> bool {
+        self.0.has_served.load(Relaxed)
+    }
+
+    /// How long the next request has been awaited: since the last one ended, or since the connection came.
+    pub(super) fn idle(&self) -> Duration {
+        // First: whoever ends now notes the time before it is no longer busy.
+        if self.is_busy() {
+            return Duration::ZERO;
+        }
+        let since = Duration::from_millis(self.0.idle_since.load(Acquire));
+        self.0.accepted.elapsed().saturating_sub(since)
+    }
+
+    /// hyper has dropped a request before anybody looked at it.
+    pub(super) fn drop_unseen(&self) {
+        self.0.dropped_unseen.store(true, Relaxed);
+    }
+
+    pub(super) fn was_dropped_unseen(&self) -> bool {
+        self.0.dropped_unseen.load(Relaxed)
+    }
+
+    /// The socket is asked with its next flush.
+    pub(super) fn ask_socket(&self) {
+        self.0.asked.store(true, Relaxed);
+    }
+
+    pub(super) fn is_socket_asked(&self) -> bool {
+        self.0.asked.load(Relaxed) && self.0.asked.swap(false, Relaxed)
+    }
+
+    pub(super) fn stopping(&self) -> CancellationToken {
+        self.0.stopping.child_token()
+    }
+
+    /// This request's answer ends HTTP on the connection, unless that is HTTP/2.
+    pub(super) fn leave_http(&self, request: Arc<Request>) {
+        if !self.is_http2() {
+            let _ = self.0.upgrade.set(Upgrade::new(request));
+        }
+    }
+
+    pub(super) fn upgrade(&self) -> Option<&Upgrade> {
+        self.0.upgrade.get()
+    }
+
+    /// The connection begins to be idle, if nothing else is going on.
+    pub(super) fn rests(&self) {
+        self.0.idle_since.store(self.now(), Release);
+    }
+
+    pub(super) fn now(&self) -> u64 {
+        1 + self.0.accepted.elapsed().as_millis() as u64
+    }
+}

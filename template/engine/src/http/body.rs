@@ -1,0 +1,215 @@
+//! When does a request end? With the last byte of its response, or when the client is gone.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use axum::body::Body;
+use bytes::Bytes;
+use http_body::{Body as _, Frame, SizeHint};
+
+use super::answer::SentPieces;
+use super::exchange::Exchange;
+use super::limit::{Limit, TooLarge, drain};
+use crate::context::{REQUEST, Request};
+use crate::ledger::{Entered, Phase, Polling};
+
+/// hyper keeps what it is given until it is sent, some 400 KiB at most, and then asks for no more. Handing over
+/// more than this at once would hide from the account that the client does not read. Higher: the last bytes of
+/// a slow reader are missing in it. Lower: more work for each megabyte.
+const PIECE: usize = 64 * 1024;
+
+/// The same for HTTP/2, whose frames have this size: a piece is sent when its last byte is. Higher: a slow reader looks
+/// like one that takes nothing. Lower: more frames.
+const FRAME: usize = 16 * 1024;
+
+/// Put into the extensions of a response whose body may last for hours (`Extension(Stream)` in what a handler
+/// returns): it gives its place (`admission.max_in_flight`) to others with its head.
+#[derive(Clone, Copy, Debug)]
+pub struct Stream;
+
+/// The request's body: while it is waited for, that is the client's time. It ends with an error where it is larger
+/// than it may be.
+pub(super) struct Incoming {
+    inner: Body,
+    request: Arc<Request>,
+    waiting: Option<Entered>,
+    limit: Arc<Limit>,
+    received: u64,
+    refused: bool,
+    /// Whether the rest is read and thrown away after a refusal.
+    drains: bool,
+    is_http1: bool,
+}
+
+impl Incoming {
+    /// `waits`: the client sends it only once it is asked for (`expect: 100-continue`).
+    pub(super) fn wrap(
+        inner: Body,
+        request: &Arc<Request>,
+        limit: Arc<Limit>,
+        http2: bool,
+        waits: bool,
+    ) -> Body {
+        Body::new(Self {
+            inner,
+            request: Arc::clone(request),
+            waiting: None,
+            limit,
+            received: 0,
+            refused: false,
+            drains: !http2 && !waits,
+            is_http1: !http2,
+        })
+    }
+
+    fn refuse(&mut self) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        self.refused = true;
+        self.waiting = None;
+        let rest = std::mem::take(&mut self.inner);
+        // HTTP/2 tells the client to stop.
+        if self.drains {
+            self.request.home.tasks.spawn(drain(rest));
+        }
+        Poll::Ready(Some(Err(axum::Error::new(TooLarge))))
+    }
+}
+
+impl http_body::Body for Incoming {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        if self.refused {
+            return Poll::Ready(None);
+        }
+        // What the client has announced: refused before it is asked for.
+        let announced = self.inner.size_hint().lower();
+        if self.limit.refuses(self.received + announced) {
+            return self.refuse();
+        }
+        let polled = Pin::new(&mut self.inner).poll_frame(cx);
+        self.drains |= self.is_http1;
+        if let Poll::Ready(Some(Ok(frame))) = &polled {
+            self.received += frame.data_ref().map_or(0, |data| data.len() as u64);
+            if self.limit.refuses(self.received) {
+                return self.refuse();
+            }
+        }
+        if polled.is_ready() {
+            self.waiting = None;
+        } else if self.waiting.is_none() {
+            self.waiting = Some(Entered::new(Arc::clone(&self.request), Phase::RequestBody));
+        }
+        polled
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.refused || self.inner.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.inner.size_hint()
+    }
+}
+
+/// The response's body: closes the request's account when it ends, and keeps the request's id in
+/// reach while it is produced.
+pub(super) struct Outgoing {
+    inner: Body,
+    exchange: Exchange,
+    sent: Option<SentPieces>,
+    /// What of a frame is still to be handed over.
+    rest: Bytes,
+    /// What `content-length` leaves to be sent: hyper stops reading there, before the stream's end.
+    remaining: Option<u64>,
+}
+
+impl Outgoing {
+    pub(super) fn wrap(inner: Body, mut exchange: Exchange, content_length: Option<u64>) -> Body {
+        if inner.is_end_stream() {
+            exchange.complete();
+            return inner;
+        }
+        let remaining = content_length.or(inner.size_hint().exact());
+        Body::new(Self { sent: exchange.sent_pieces(), inner, exchange, rest: Bytes::new(), remaining })
+    }
+
+    fn next_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        if self.rest.is_empty() {
+            let inner = Pin::new(&mut self.inner);
+            let polled = REQUEST.sync_scope(self.exchange.request(), || inner.poll_frame(cx));
+            match polled {
+                Poll::Ready(Some(Ok(frame))) => match frame.into_data() {
+                    Ok(data) => self.rest = data,
+                    Err(trailers) => return Poll::Ready(Some(Ok(trailers))),
+                },
+                nothing => return nothing,
+            }
+        }
+        let most = if self.sent.is_some() { FRAME } else { PIECE };
+        let piece = self.rest.split_to(self.rest.len().min(most));
+        let piece = match &self.sent {
+            Some(sent) if !piece.is_empty() => sent.follow(piece),
+            _ => piece,
+        };
+        Poll::Ready(Some(Ok(Frame::data(piece))))
+    }
+}
+
+/// Before the account is closed by the exchange's own end.
+impl Drop for Outgoing {
+    fn drop(&mut self) {
+        self.exchange.give_up();
+    }
+}
+
+impl http_body::Body for Outgoing {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        let this = &mut *self;
+        let request = this.exchange.request();
+        let mut polling = Polling::begin(&request);
+        polling.unnamed = Some(Phase::Other);
+        let polled = this.next_frame(cx);
+        if let Poll::Ready(frame) = &polled {
+            // Until the next is asked for, the client has to read this one.
+            polling.unnamed = Some(Phase::ResponseBody);
+            match frame {
+                Some(Ok(frame)) => {
+                    let sent = frame.data_ref().map_or(0, |data| data.len() as u64);
+                    this.remaining = this.remaining.map(|left| left.saturating_sub(sent));
+                    // Behind trailers hyper asks for nothing more.
+                    if frame.is_trailers() || this.remaining == Some(0) || this.is_end_stream() {
+                        this.exchange.complete();
+                    }
+                }
+                Some(Err(error)) => this.exchange.fail(error),
+                None => this.exchange.complete(),
+            }
+        }
+        polled
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.rest.is_empty() && self.inner.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        let mut hint = self.inner.size_hint();
+        let rest = self.rest.len() as u64;
+        if let Some(upper) = hint.upper() {
+            hint.set_upper(upper + rest);
+        }
+        hint.set_lower(hint.lower() + rest);
+        hint
+    }
+}

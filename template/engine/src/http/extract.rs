@@ -1,0 +1,179 @@
+//! How does a handler read a request?
+//!
+//! With [`Json`], [`Path`] and [`Query`], which are axum's except that what they refuse leaves as a
+//! [`Problem`] that names the field. [`ClientAddr`] is who has sent it.
+
+use std::error::Error;
+use std::net::IpAddr;
+
+use axum::extract::path::ErrorKind;
+use axum::extract::rejection::{PathRejection, QueryRejection};
+use axum::extract::{FromRequest, FromRequestParts, Request};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::limit::TooLarge;
+use super::problem::{Problem, without_types};
+use crate::context;
+
+/// A JSON body. Derive `Deserialize` with `deny_unknown_fields`, so that a typo of the client's is an
+/// error and not a silent loss.
+#[derive(Clone, Copy, Debug)]
+pub struct Json<T>(pub T);
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Json<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        if !is_json(request.headers()) {
+            return Err(Problem::new(
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                "The body must be sent with `content-type: application/json`.",
+            ));
+        }
+        let body = Body::from_request(request, state).await?.0;
+        let mut json = serde_json::Deserializer::from_slice(&body);
+        let value = serde_path_to_error::deserialize(&mut json).map_err(|error| {
+            let pointer = pointer(error.path());
+            describe(&pointer, error.inner())
+        })?;
+        json.end().map_err(|error| describe("", &error))?;
+        Ok(Self(value))
+    }
+}
+
+impl<T: Serialize> IntoResponse for Json<T> {
+    fn into_response(self) -> Response {
+        axum::Json(self.0).into_response()
+    }
+}
+
+fn describe(pointer: &str, error: &serde_json::Error) -> Problem {
+    if error.is_data() {
+        // serde_json appends " at line 1 column 20", which the pointer says better.
+        let text = error.to_string();
+        let text = text.rsplit_once(" at line ").map_or(text.as_str(), |(text, _)| text);
+        Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "The body does not have the expected shape.")
+            .field(pointer, without_types(text))
+    } else {
+        Problem::new(StatusCode::BAD_REQUEST, format!("The body is not valid JSON: {error}."))
+    }
+}
+
+/// The place of an error as an RFC 6901 pointer.
+fn pointer(path: &serde_path_to_error::Path) -> String {
+    use serde_path_to_error::Segment;
+    path.iter().fold(String::new(), |pointer, segment| match segment {
+        Segment::Seq { index } => format!("{pointer}/{index}"),
+        Segment::Map { key } => format!("{pointer}/{}", key.replace('~', "~0").replace('/', "~1")),
+        Segment::Enum { .. } | Segment::Unknown => pointer,
+    })
+}
+
+fn is_json(headers: &HeaderMap) -> bool {
+    let essence = |value: &str| value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).map(essence).is_some_and(|kind| {
+        kind == "application/json" || (kind.starts_with("application/") && kind.ends_with("+json"))
+    })
+}
+
+/// The whole body, at most `server.body_limit` of it, or what [`BodyLimit`](super::limit::BodyLimit) says.
+#[derive(Clone, Debug)]
+pub struct Body(pub Bytes);
+
+impl<S: Send + Sync> FromRequest<S> for Body {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        Bytes::from_request(request, state).await.map(Self).map_err(|rejection| {
+            // 413 where the owner has set axum's own limit.
+            if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE || is_too_large(&rejection) {
+                return TooLarge.into();
+            }
+            Problem::new(StatusCode::BAD_REQUEST, "The body ended before it was complete.")
+        })
+    }
+}
+
+fn is_too_large(error: &(dyn Error + 'static)) -> bool {
+    error.is::<TooLarge>() || error.source().is_some_and(is_too_large)
+}
+
+/// Parameters of the path, by name or in order.
+#[derive(Clone, Copy, Debug, FromRequestParts)]
+#[from_request(via(axum::extract::Path), rejection(Problem))]
+pub struct Path<T>(pub T);
+
+/// Parameters after `?`.
+#[derive(Clone, Copy, Debug, FromRequestParts)]
+#[from_request(via(axum::extract::Query), rejection(Problem))]
+pub struct Query<T>(pub T);
+
+impl From<PathRejection> for Problem {
+    /// An address with a parameter of the wrong kind names nothing. A type that does not fit the route is a mistake
+    /// of ours.
+    fn from(rejection: PathRejection) -> Self {
+        let kind = match &rejection {
+            PathRejection::FailedToDeserializePathParams(failed) => Some(failed.kind()),
+            _ => None,
+        };
+        match kind {
+            Some(
+                ErrorKind::ParseError { .. }
+                | ErrorKind::ParseErrorAtIndex { .. }
+                | ErrorKind::ParseErrorAtKey { .. }
+                | ErrorKind::DeserializeError { .. },
+            ) => Self::not_found(),
+            Some(ErrorKind::InvalidUtf8InPathParam { .. }) => {
+                Self::new(StatusCode::BAD_REQUEST, "The address is not valid UTF-8 once it is decoded.")
+            }
+            // A type of the owner's refuses a value, unless it does not know the route's names.
+            Some(ErrorKind::Message(text)) if !is_of_shape(text) => Self::not_found(),
+            _ => {
+                tracing::error!(error = rejection.body_text(), "this `Path<…>` does not fit its route");
+                Self::internal()
+            }
+        }
+    }
+}
+
+/// Whether serde says that a type wants other names than there are, or another number of values.
+fn is_of_shape(text: &str) -> bool {
+    ["missing field `", "unknown field `", "invalid length ", "invalid type: "]
+        .iter()
+        .any(|words| text.starts_with(words))
+}
+
+impl From<QueryRejection> for Problem {
+    fn from(rejection: QueryRejection) -> Self {
+        let text = rejection.body_text();
+        let detail = text.strip_prefix("Failed to deserialize query string: ").unwrap_or(&text);
+        // What a query string is, whatever a client writes.
+        if detail.starts_with("invalid type: map, expected ") {
+            tracing::error!(error = text, "this `Query<…>` is not a struct");
+            return Self::internal();
+        }
+        let detail = without_types(detail);
+        Self::new(StatusCode::BAD_REQUEST, format!("The query string is not valid: {detail}."))
+    }
+}
+
+/// The client's address: the peer of the connection, or behind proxies in `server.trusted_proxies` whoever they say
+/// that it was. For limits and logs, not to tell people apart: many share an address.
+#[derive(Clone, Copy, Debug)]
+pub struct ClientAddr(pub IpAddr);
+
+impl<S: Send + Sync> FromRequestParts<S> for ClientAddr {
+    type Rejection = Problem;
+
+    async fn from_request_parts(_: &mut Parts, _: &S) -> Result<Self, Problem> {
+        context::with_current(|request| request.client).flatten().map(Self).ok_or_else(|| {
+            tracing::error!("no client address: the request did not come through the engine's server");
+            Problem::internal()
+        })
+    }
+}

@@ -1,0 +1,34 @@
+//! What do the engine's own tests reach behind the API? Nothing here is a promise.
+
+pub use crate::config::load::{Loaded, Sources, load};
+#[cfg(feature = "_database")]
+pub use crate::db::{Unusable, open as open_database};
+pub use crate::http::edge::Edge;
+pub use crate::http::server::{Server, bind};
+pub use crate::log::{Layers, Logs, layer, start as start_log};
+pub use crate::metrics::{COUNTERS, GAUGES, HISTOGRAMS};
+use crate::{Config, HttpClient, Identity, Links};
+
+/// Who the tests are.
+pub const IDENTITY: Identity = crate::identity!();
+
+/// # Errors
+/// TLS cannot be set up.
+pub fn http_client(config: &Config) -> Result<HttpClient, String> {
+    HttpClient::new(&config.http_client, IDENTITY)
+}
+
+/// # Errors
+/// The database cannot be opened, or TLS cannot be set up.
+pub async fn open_links(
+    config: &Config,
+    #[cfg(feature = "_database")] migrations: crate::Migrations,
+) -> Result<Links, Box<dyn std::error::Error + Send + Sync>> {
+    Links::open(
+        config,
+        IDENTITY,
+        #[cfg(feature = "_database")]
+        migrations,
+    )
+    .await
+}

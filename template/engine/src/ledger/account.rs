@@ -1,0 +1,286 @@
+//! Where did the time of one request go?
+//!
+//! Time is booked in pieces, each from the last change to this one: while anything of the request is polled,
+//! to `cpu`; otherwise to what it waits for, the overlap with a stall of the event loop to `loop_delay`. So
+//! the parts sum to the whole, whatever runs side by side. Branches that wait at once (`join!`, spawned tasks)
+//! share the time between them; what each has waited for itself is kept beside it, as `busy`.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use super::Ledger;
+use super::phase::{PHASES, Phase, Phases};
+
+/// The account of one request, from its parsed head to its body's end.
+#[derive(Debug)]
+pub struct Account {
+    ledger: Ledger,
+    /// By which a worker's slot names it.
+    key: u64,
+    opened: u64,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    /// Up to here time is booked.
+    until: u64,
+    /// What the stall clock showed there.
+    stalled: u64,
+    polls: u32,
+    /// Waits that are open, by phase, and all together.
+    waits: [u32; PHASES],
+    waiting: u32,
+    /// What it means when nothing is polled and no wait is open.
+    unnamed: Phase,
+    /// What it waited for before it was polled.
+    before: Phase,
+    shares: Phases,
+    busy: Phases,
+    gave_up_in: Option<Phase>,
+    closed: bool,
+}
+
+/// An account that is closed.
+#[derive(Clone, Copy, Debug)]
+pub struct Statement {
+    pub duration: Duration,
+    /// Sum to the duration.
+    pub shares: Phases,
+    /// More than the shares where branches waited side by side.
+    pub busy: Phases,
+    /// In which phase it was when it was given up, if it was.
+    pub gave_up_in: Option<Phase>,
+}
+
+impl Statement {
+    /// Whether branches waited side by side. What a branch waits for while another is being polled is little.
+    #[must_use]
+    pub fn overlaps(&self) -> bool {
+        let together: Duration = self.busy.taken().map(|(_, time)| time).sum();
+        let alone: Duration =
+            self.busy.taken().map(|(phase, _)| Duration::from_nanos(self.shares[phase])).sum();
+        together > alone + Duration::from_millis(1)
+    }
+}
+
+impl Account {
+    pub(super) fn open(ledger: &Ledger, key: u64) -> Self {
+        let clock = ledger.clock();
+        let now = clock.now();
+        let state = State {
+            until: now,
+            stalled: clock.stalled(now),
+            // Whoever opens it is working for the request.
+            polls: 1,
+            waits: [0; PHASES],
+            waiting: 0,
+            unnamed: Phase::Other,
+            before: Phase::Cpu,
+            shares: Phases::default(),
+            busy: Phases::default(),
+            gave_up_in: None,
+            closed: false,
+        };
+        Self { ledger: ledger.clone(), key, opened: now, state: Mutex::new(state) }
+    }
+
+    pub(super) fn ledger(&self) -> &Ledger {
+        &self.ledger
+    }
+
+    pub(super) fn key(&self) -> u64 {
+        self.key
+    }
+
+    #[must_use]
+    pub fn age(&self) -> Duration {
+        Duration::from_nanos(self.ledger.clock().now().saturating_sub(self.opened))
+    }
+
+    /// What it waits for, or does.
+    #[must_use]
+    pub fn phase(&self) -> Phase {
+        self.lock().phase()
+    }
+
+    /// The time until now, in the middle of a poll too.
+    #[must_use]
+    pub fn shares(&self) -> Phases {
+        self.booked().1.shares
+    }
+
+    pub(super) fn poll_begins(&self) -> u64 {
+        let (now, mut state) = self.booked();
+        if state.polls == 0 {
+            state.before = state.phase();
+        }
+        state.polls += 1;
+        now
+    }
+
+    /// `unnamed`: what the request does until the next poll, unless a wait says more. Whoever is not the one that
+    /// answers it cannot know.
+    pub(crate) fn poll_ends(&self, unnamed: Option<Phase>) -> u64 {
+        let (now, mut state) = self.booked();
+        state.polls = state.polls.saturating_sub(1);
+        state.unnamed = unnamed.unwrap_or(state.unnamed);
+        now
+    }
+
+    pub(super) fn enter(&self, phase: Phase) {
+        let (_, mut state) = self.booked();
+        state.waits[phase as usize] += 1;
+        state.waiting += 1;
+    }
+
+    pub(super) fn leave(&self, phase: Phase) {
+        let (_, mut state) = self.booked();
+        state.waits[phase as usize] -= 1;
+        state.waiting -= 1;
+    }
+
+    /// Whoever served the request is about to be dropped. Returns in which phase.
+    pub(crate) fn give_up(&self) -> Phase {
+        let mut state = self.lock();
+        // It is polled to be told that its time is over.
+        let phase = if state.polls > 0 { state.before } else { state.phase() };
+        *state.gave_up_in.get_or_insert(phase)
+    }
+
+    /// Nothing is booked any more: tasks of the request may go on.
+    pub(crate) fn close(&self) -> Statement {
+        let (now, mut state) = self.booked();
+        state.closed = true;
+        let duration = Duration::from_nanos(now.saturating_sub(self.opened));
+        let State { shares, busy, gave_up_in, .. } = *state;
+        Statement { duration, shares, busy, gave_up_in }
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.lock().closed
+    }
+
+    /// Books up to now. The clock is read under the lock, so that no piece is booked twice.
+    fn booked(&self) -> (u64, MutexGuard<'_, State>) {
+        let mut state = self.lock();
+        let now = self.ledger.clock().now();
+        if !state.closed {
+            let stalled = self.ledger.clock().stalled(now);
+            state.book(now, stalled);
+        }
+        (now, state)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn book(&mut self, now: u64, stalled: u64) {
+        let elapsed = now.saturating_sub(self.until);
+        let stall = elapsed.min(stalled.saturating_sub(self.stalled));
+        (self.until, self.stalled) = (now, stalled);
+        if self.polls > 0 {
+            self.shares += (Phase::Cpu, elapsed);
+            return;
+        }
+        // A thread of the offload pool needs no event loop to go on.
+        let stall = if self.waits[Phase::OffloadRun as usize] > 0 { 0 } else { stall };
+        self.shares += (Phase::LoopDelay, stall);
+        let rest = elapsed - stall;
+        if self.waiting == 0 {
+            self.shares += (self.unnamed, rest);
+            return;
+        }
+        let mut left = (rest, u64::from(self.waiting));
+        for (phase, ..) in Phase::ALL {
+            let waits = u64::from(self.waits[phase as usize]);
+            if waits > 0 {
+                let share = left.0 * waits / left.1;
+                left = (left.0 - share, left.1 - waits);
+                self.shares += (phase, share);
+                self.busy += (phase, rest * waits);
+            }
+        }
+    }
+
+    fn phase(&self) -> Phase {
+        let waits = self.waits.iter().zip(Phase::ALL).max_by_key(|(waits, _)| **waits);
+        match waits {
+            Some((1.., (phase, ..))) => phase,
+            _ if self.polls > 0 => Phase::Cpu,
+            _ => self.unnamed,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Config;
+
+    fn state() -> State {
+        let account = Ledger::new(&Config::default()).account();
+        let mut state = account.state.into_inner().unwrap();
+        (state.until, state.stalled, state.polls) = (0, 0, 0);
+        state
+    }
+
+    fn taken(phases: &Phases) -> Vec<(&'static str, u128)> {
+        phases.taken().map(|(phase, time)| (phase.name(), time.as_nanos())).collect()
+    }
+
+    #[test]
+    fn what_waits_side_by_side_shares_the_time_and_keeps_its_own() {
+        let mut state = state();
+        for (phase, waits) in [(Phase::DbQuery, 2), (Phase::HttpUpstream, 1)] {
+            state.waits[phase as usize] = waits;
+            state.waiting += waits;
+        }
+
+        state.book(100, 0);
+
+        assert_eq!(taken(&state.shares), [("db_query", 66), ("http_upstream", 34)]);
+        assert_eq!(taken(&state.busy), [("db_query", 200), ("http_upstream", 100)]);
+    }
+
+    #[test]
+    fn a_stall_is_taken_out_of_what_is_waited_for() {
+        let mut state = state();
+        state.enter_for_test(Phase::DbQuery);
+        state.book(100, 30);
+        state.book(110, 300); // more than has passed: the beat was sent before the wait began
+
+        assert_eq!(taken(&state.shares), [("db_query", 70), ("loop_delay", 40)]);
+        assert_eq!(taken(&state.busy), [("db_query", 70)]);
+    }
+
+    #[test]
+    fn a_thread_needs_no_event_loop() {
+        let mut state = state();
+        state.enter_for_test(Phase::OffloadRun);
+        state.book(100, 30);
+
+        assert_eq!(taken(&state.shares), [("offload_run", 100)]);
+    }
+
+    #[test]
+    fn while_it_is_polled_it_computes() {
+        let mut state = state();
+        state.enter_for_test(Phase::DbQuery);
+        state.polls = 1;
+        state.book(100, 30);
+
+        assert_eq!(taken(&state.shares), [("cpu", 100)]);
+        assert_eq!(state.phase(), Phase::DbQuery, "what it will wait for again");
+    }
+
+    impl State {
+        fn enter_for_test(&mut self, phase: Phase) {
+            self.waits[phase as usize] += 1;
+            self.waiting += 1;
+        }
+    }
+}

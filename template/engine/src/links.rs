@@ -1,0 +1,76 @@
+//! What does a request wait for? The links of the chain, opened in one place.
+
+use std::error::Error;
+
+use super::admission::Admission;
+use super::background::Background;
+use super::config::Config;
+#[cfg(feature = "_database")]
+use super::config::align::Note;
+#[cfg(feature = "_database")]
+use super::db::{self, Db, Migrations};
+use super::http_client::HttpClient;
+use super::identity::Identity;
+use super::ledger::Ledger;
+use super::offload::Offload;
+
+/// Everything that handlers may wait for, bounded and measured. Cheap to clone.
+#[derive(Clone)]
+pub struct Links {
+    pub(crate) admission: Admission,
+    /// The database.
+    #[cfg(feature = "_database")]
+    pub db: Db,
+    /// Other services.
+    pub http: HttpClient,
+    /// Threads for CPU work and blocking calls.
+    pub offload: Offload,
+    /// What works besides the requests.
+    pub background: Background,
+    /// Where the time of each request goes.
+    pub(crate) ledger: Ledger,
+}
+
+impl Links {
+    /// Opens the database, brings its schema up to date and starts the threads.
+    ///
+    /// # Errors
+    /// The database cannot be opened or does not fit the `migrations`, or TLS cannot be set up for calls to other
+    /// services. Missing certificates are a warning: calls by https fail then.
+    pub(crate) async fn open(
+        config: &Config,
+        identity: Identity,
+        #[cfg(feature = "_database")] migrations: Migrations,
+    ) -> Result<Self, Box<dyn Error + Send + Sync>> {
+        #[cfg(feature = "_database")]
+        let db = db::open(config, identity, migrations, config.database.migrate_on_start).await?;
+        let ledger = Ledger::new(config);
+        let background = Background::new(&ledger);
+        #[cfg(feature = "_database")]
+        watch(&db, config, &background);
+        let links = Self {
+            admission: Admission::new(&config.admission),
+            #[cfg(feature = "_database")]
+            db,
+            http: HttpClient::new(&config.http_client, identity)?,
+            offload: Offload::new(&config.offload),
+            background,
+            ledger,
+        };
+        Ok(links)
+    }
+}
+
+/// Asks from time to time whether the database is there, and once what it grants.
+#[cfg(feature = "_database")]
+fn watch(db: &Db, config: &Config, background: &Background) {
+    background.start("database probe", |stop| db.clone().probe(stop));
+    // Beside the requests: what the database grants is worth a warning, and nothing to wait for.
+    let (db, config) = (db.clone(), config.clone());
+    background.once("database limits", async move {
+        match db.limits(&config).await {
+            Ok(notes) => notes.iter().for_each(Note::log),
+            Err(problem) => tracing::warn!("the database does not tell its limits: {problem}"),
+        }
+    });
+}

@@ -1,0 +1,120 @@
+//! What does a log line look like?
+//!
+//! JSON: `timestamp`, `level`, `target`, `message`, the event's fields beside them, and within a request
+//! its `request_id` and `trace_id`. Everything that came from outside is escaped: nobody can forge a
+//! line. Fields of surrounding spans stand in `spans`. How a value is written is in [`fields`](super::fields).
+
+use std::fmt::{self, Write};
+use std::time::{Duration, SystemTime};
+
+use tracing::{Event, Metadata, Subscriber};
+use tracing_log::NormalizeEvent;
+use tracing_subscriber::fmt::format::Writer;
+use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, FormattedFields};
+use tracing_subscriber::registry::LookupSpan;
+
+use super::fields::{JsonFields, OnItsLine, TextFields, push_escaped};
+use crate::context;
+use crate::http::exchange;
+
+/// Keys of the line itself; a field of the same name gets `field_` in front.
+const OWN_KEYS: [&str; 6] = ["timestamp", "level", "target", "request_id", "trace_id", "spans"];
+
+pub(super) struct Json;
+
+impl<S, N> FormatEvent<S, N> for Json
+where
+    S: Subscriber + for<'span> LookupSpan<'span>,
+    N: for<'writer> FormatFields<'writer> + 'static,
+{
+    fn format_event(&self, ctx: &FmtContext<'_, S, N>, mut to: Writer<'_>, event: &Event<'_>) -> fmt::Result {
+        // A record of the crate `log` carries its level and target with it.
+        let normal = event.normalized_metadata();
+        let metadata = normal.as_ref().unwrap_or_else(|| event.metadata());
+        let timestamp = humantime::format_rfc3339_micros(SystemTime::now());
+        // Put together here and handed over whole: `to` is a virtual call for each piece.
+        let mut line = String::with_capacity(512);
+        write!(line, "{{\"timestamp\":\"{timestamp}")?;
+        push_all(&mut line, &["\",\"level\":\"", metadata.level().as_str(), "\",\"target\":\""]);
+        push_escaped(&mut line, metadata.target());
+        line.push('"');
+        let mut fields = JsonFields {
+            line: &mut line,
+            own_keys: &OWN_KEYS,
+            objects: objects(event.metadata()),
+            is_record: normal.is_some(),
+            saw_message: false,
+        };
+        event.record(&mut fields);
+        if !fields.saw_message {
+            line.push_str(",\"message\":\"\"");
+        }
+        context::with_current(|request| {
+            let (id, trace) = (request.id.as_str(), request.trace.id());
+            push_all(&mut line, &[",\"request_id\":\"", id, "\",\"trace_id\":\"", trace, "\""]);
+        });
+        push_spans(ctx, &mut line);
+        line.push_str("}\n");
+        to.write_str(&line)
+    }
+}
+
+/// The line of a request, and no line that only looks like it, has fields that are JSON objects already.
+fn objects(metadata: &Metadata<'static>) -> &'static [&'static str] {
+    if metadata.target() == "request" && metadata.module_path() == Some(exchange::MODULE) {
+        &["phases", "busy"]
+    } else {
+        &[]
+    }
+}
+
+fn push_all(line: &mut String, parts: &[&str]) {
+    parts.iter().for_each(|part| line.push_str(part));
+}
+
+/// The spans' fields were formatted once, when the span was made, as the inside of a JSON object.
+fn push_spans<S, N>(ctx: &FmtContext<'_, S, N>, line: &mut String)
+where
+    S: Subscriber + for<'span> LookupSpan<'span>,
+    N: for<'writer> FormatFields<'writer> + 'static,
+{
+    let Some(scope) = ctx.event_scope() else { return };
+    line.push_str(",\"spans\":[");
+    for (index, span) in scope.from_root().enumerate() {
+        push_all(line, &[if index == 0 { "" } else { "," }, "{\"name\":\""]);
+        push_escaped(line, span.name());
+        let extensions = span.extensions();
+        let fields = extensions.get::<FormattedFields<N>>().map_or("", |fields| fields.as_str());
+        push_all(line, &["\"", fields, "}"]);
+    }
+    line.push(']');
+}
+
+/// For people: `2026-01-31T12:00:00.000000Z  INFO service::app: message key=value request_id=…`
+pub(super) struct Text;
+
+impl<S, N> FormatEvent<S, N> for Text
+where
+    S: Subscriber + for<'span> LookupSpan<'span>,
+    N: for<'writer> FormatFields<'writer> + 'static,
+{
+    fn format_event(&self, _: &FmtContext<'_, S, N>, mut to: Writer<'_>, event: &Event<'_>) -> fmt::Result {
+        let normal = event.normalized_metadata();
+        let metadata = normal.as_ref().unwrap_or_else(|| event.metadata());
+        let timestamp = humantime::format_rfc3339_micros(SystemTime::now());
+        let mut line = String::new();
+        write!(line, "{timestamp} {:>5} ", metadata.level())?;
+        OnItsLine(&mut line).write_str(metadata.target())?;
+        line.push(':');
+        event.record(&mut TextFields { line: &mut line, is_record: normal.is_some() });
+        context::with_current(|request| push_all(&mut line, &[" request_id=", request.id.as_str()]));
+        line.push('\n');
+        to.write_str(&line)
+    }
+}
+
+/// How durations stand in log lines, in fields named `…_ms`.
+#[must_use]
+pub fn millis(duration: Duration) -> f64 {
+    duration.as_secs_f64() * 1e3
+}

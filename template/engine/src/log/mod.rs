@@ -1,0 +1,223 @@
+//! Where do log lines go, and were any lost?
+//!
+//! Each line passes three places, and is counted in each: the [`queue`] (emitted, or dropped when the
+//! queue is full), tracing-appender's thread, and the [`sink`] that writes the file (written, or
+//! failed). So after shutdown: emitted = written + dropped + failed. Look at `log_lines_dropped_total`
+//! (the disk is too slow for `log.queue_size`) and `log_write_errors_total` (the disk refuses).
+
+mod fields;
+mod line;
+mod queue;
+mod rolling;
+mod sink;
+
+use std::io::{self, IsTerminal};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use std::{panic, thread};
+
+use tracing::Level;
+use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
+use tracing_log::{AsLog, LogTracer};
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::registry::LookupSpan;
+use tracing_subscriber::{Layer, Registry};
+
+pub use self::line::millis;
+pub use self::queue::{Counts, Queue};
+use super::config::align::TAIL;
+use super::config::{Log, LogFormat};
+use super::terminal;
+
+/// Batches that may wait between the queue and the file. `log.queue_size` is the real bound; this one
+/// only has to be out of its way. Higher: memory for empty slots. Lower: small batches are dropped
+/// before the bytes are used up.
+const BATCHES: usize = 16_384;
+
+/// The thread that writes the file.
+const WRITER: &str = "log-writer";
+
+/// Layers of the owner's, beside the log.
+pub type Layers = Vec<Box<dyn Layer<Registry> + Send + Sync>>;
+
+/// The running log. Keep it until the end of the process, then [`drain`](Self::drain) it.
+#[must_use = "dropping it loses the last lines"]
+pub struct Logs {
+    queue: Queue,
+    guard: Option<WorkerGuard>,
+    /// When draining must have ended, however long it may take.
+    deadline: Option<Instant>,
+}
+
+/// Opens the file and makes this the log of the process, for the crates that use `log` as well.
+///
+/// # Errors
+/// The directory cannot be written, or the process has a log already.
+pub fn start(config: &Log, layers: Layers) -> Result<Logs, String> {
+    let second = "log: this process has a log already, and there can be no second. Install no logger of your own: \
+        what the crates `tracing` and `log` are told comes here by itself, and `Service::layer` adds a layer";
+    if has_panic_hook() {
+        return Err("log: this process has a panic hook already, and there can be no second: the engine's writes each \
+            panic into the log, with the request's id. Install none of your own"
+            .to_owned());
+    }
+    let file = rolling::Rolling::open(config).map_err(|cause| {
+        format!("log.dir: cannot write to {}: {cause}. Create it, or choose another", config.dir.display())
+    })?;
+    let (logs, queue) = Logs::over(file, config.queue_size.as_u64());
+    let level = config.level.parse().map_err(|error| format!("log.level: {error}"))?;
+    let level = without_details_of_h2(level);
+    // People read the terminal; a slow one must not hold up a request either.
+    let terminal = io::stderr().is_terminal().then(|| layer(LogFormat::Text, terminal::Copy));
+    let subscriber = tracing_subscriber::registry()
+        .with(layers)
+        .with(level)
+        .with(layer(config.format, queue))
+        .with(terminal);
+    tracing::subscriber::set_global_default(subscriber).map_err(|_| second)?;
+    // With the highest level that is wanted, so that a record below it costs nothing. The rest is up to `log.level`.
+    let highest = LevelFilter::current().as_log();
+    LogTracer::builder().with_max_level(highest).init().map_err(|_| second)?;
+    panic::set_hook(Box::new(tell));
+    Ok(logs)
+}
+
+/// Whether somebody has installed a panic hook.
+fn has_panic_hook() -> bool {
+    let (installed, default) = (panic::take_hook(), panic::take_hook());
+    // std makes the box of its own hook anew each time, from the same function. Nothing but the table of its methods
+    // tells one hook from another.
+    let is_default = std::ptr::eq(&*installed, &*default);
+    panic::set_hook(installed);
+    !is_default
+}
+
+/// Below INFO, `h2` quotes what clients send. Only who names it gets that.
+fn without_details_of_h2(level: Targets) -> Targets {
+    const H2: &str = "h2";
+    let is_named = level.iter().any(|(target, _)| target == H2);
+    match level.would_enable(H2, &Level::DEBUG) && !is_named {
+        true => level.with_target(H2, LevelFilter::INFO),
+        false => level,
+    }
+}
+
+/// One line with the request's id. Stderr has it, too, for a panic before anything is served.
+fn tell(panic: &panic::PanicHookInfo<'_>) {
+    terminal::say(panic);
+    let thread = thread::current();
+    if fields::is_formatting() || thread.name() == Some(WRITER) {
+        return; // the line that is being written tells of it; the writer's would come back to it
+    }
+    tracing::error!(
+        location = panic.location().map(tracing::field::display),
+        thread = thread.name(),
+        "panic: {}",
+        panic.payload_as_str().unwrap_or("no message")
+    );
+}
+
+/// Turns events into lines, and hands each whole to a writer.
+pub fn layer<S, W>(format: LogFormat, writer: W) -> Box<dyn Layer<S> + Send + Sync>
+where
+    S: tracing::Subscriber + for<'span> LookupSpan<'span>,
+    W: for<'writer> MakeWriter<'writer> + Send + Sync + 'static,
+{
+    let layer = tracing_subscriber::fmt::layer().with_ansi(false);
+    match format {
+        LogFormat::Json => {
+            layer.fmt_fields(fields::JsonSpans).event_format(line::Json).with_writer(writer).boxed()
+        }
+        LogFormat::Text => {
+            layer.fmt_fields(fields::NoSpans).event_format(line::Text).with_writer(writer).boxed()
+        }
+    }
+}
+
+impl Logs {
+    /// The way of a line to any writer: bounded queue, tracing-appender's thread, counting sink.
+    pub fn over(writer: impl io::Write + Send + 'static, queue_size: u64) -> (Self, Queue) {
+        let counts = Arc::new(Counts::default());
+        let sink = sink::Sink::new(writer, Arc::clone(&counts));
+        let (appender, guard) =
+            NonBlockingBuilder::default().buffered_lines_limit(BATCHES).thread_name(WRITER).finish(sink);
+        let queue = Queue::start(appender, counts, queue_size);
+        (Self { queue: queue.clone(), guard: Some(guard), deadline: None }, queue)
+    }
+
+    #[must_use]
+    pub fn counts(&self) -> Arc<Counts> {
+        self.queue.counts()
+    }
+
+    /// Shutdown has a deadline of its own.
+    pub fn drain_before(&mut self, deadline: Instant) {
+        self.deadline = Some(deadline);
+    }
+
+    /// Writes what is queued, for at most `timeout`, and ends the log. Later lines count as dropped.
+    pub fn drain(mut self, timeout: Duration) {
+        let patience = Instant::now() + timeout;
+        self.deadline = Some(self.deadline.map_or(patience, |deadline| deadline.min(patience)));
+    }
+}
+
+impl Drop for Logs {
+    /// Without [`drain`](Self::drain), in a panic, what was written so far still reaches the file.
+    fn drop(&mut self) {
+        let deadline = self.deadline.unwrap_or_else(|| Instant::now() + TAIL);
+        self.queue.close();
+        let counts = self.queue.counts();
+        while counts.queued_bytes() > 0 && Instant::now() < deadline {
+            thread::sleep(Duration::from_millis(1));
+        }
+        let lost = counts.lost();
+        if lost > 0 {
+            terminal::say(format_args!("{lost} log lines were lost: {counts:?}"));
+        }
+        if counts.queued_bytes() > 0 {
+            // The guard would wait another second for a disk that does not answer, and then print.
+            std::mem::forget(self.guard.take());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_clients_send_to_h2_is_logged_only_where_h2_is_named() {
+        for (level, of_h2, of_a_part, of_oauth2) in [
+            ("debug", Level::INFO, Level::INFO, Level::DEBUG),
+            ("debug,oauth2=info", Level::INFO, Level::INFO, Level::INFO),
+            ("info,h=trace", Level::INFO, Level::INFO, Level::INFO),
+            ("debug,h2=trace", Level::TRACE, Level::TRACE, Level::DEBUG),
+            ("debug,h2::proto=trace", Level::INFO, Level::TRACE, Level::DEBUG),
+            ("warn", Level::WARN, Level::WARN, Level::WARN),
+            ("error,service=debug", Level::ERROR, Level::ERROR, Level::ERROR),
+        ] {
+            let targets = without_details_of_h2(level.parse().unwrap());
+            for (target, wanted) in [("h2", of_h2), ("h2::proto", of_a_part), ("oauth2", of_oauth2)] {
+                for at in [Level::ERROR, Level::WARN, Level::INFO, Level::DEBUG, Level::TRACE] {
+                    assert_eq!(targets.would_enable(target, &at), at <= wanted, "{level}: {target} {at}");
+                }
+            }
+        }
+        assert!(!without_details_of_h2("off".parse().unwrap()).would_enable("h2", &Level::ERROR));
+    }
+
+    /// Alone in this program to ask for the log of the process.
+    #[test]
+    fn a_second_logger_is_a_clear_error() {
+        let dir = tempfile::tempdir().unwrap();
+        tracing_log::log::set_boxed_logger(Box::new(LogTracer::new())).unwrap();
+
+        let refused =
+            start(&Log { dir: dir.path().to_owned(), ..Log::default() }, Layers::new()).err().unwrap();
+
+        assert!(refused.contains("has a log already") && refused.contains("Install no logger"), "{refused}");
+    }
+}

@@ -1,0 +1,249 @@
+//! What does `/metrics` say?
+//!
+//! Every metric of the engine is named and explained here; the code that moves it registers its handle
+//! once and keeps it, since looking one up by name costs ten times as much as moving it. Add your own
+//! with `metrics::counter!` and friends, and describe them, or `promtool check metrics` complains.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{PoisonError, RwLock};
+use std::time::{Duration, Instant};
+
+use metrics::{Gauge, Histogram, counter, describe_counter, describe_gauge, describe_histogram, gauge};
+use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
+use tokio::runtime::Handle;
+
+use super::identity::Identity;
+use super::log::Counts;
+
+/// From half a millisecond, a healthy handler, to ten seconds, the default timeout. The first and last
+/// bucket hold what is "fast" and "too slow" to tell apart; each bucket more costs a series per label set.
+const REQUEST_BUCKETS: [f64; 14] =
+    [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
+/// Waits and queries: finer below a millisecond, where a healthy pool or local database answers.
+const LINK_BUCKETS: [f64; 12] = [0.0001, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0];
+
+/// Each route has up to 13 phases, so few: enough to tell a healthy wait from one that users feel. The sums are
+/// exact whatever the buckets.
+const PHASE_BUCKETS: [f64; 6] = [0.001, 0.005, 0.025, 0.1, 0.5, 2.5];
+
+pub const HISTOGRAMS: &[(&str, &[f64], &str)] = &[
+    (
+        "http_request_duration_seconds",
+        &REQUEST_BUCKETS,
+        "From the parsed head to the end of the response's body.",
+    ),
+    (
+        "http_request_phase_seconds",
+        &PHASE_BUCKETS,
+        "What a request was doing, by phase; they sum to its duration.",
+    ),
+    #[cfg(feature = "_database")]
+    ("db_pool_acquire_seconds", &LINK_BUCKETS, "Wait for a permit of the pool, and nothing else."),
+    #[cfg(feature = "_database")]
+    ("db_pool_connect_seconds", &LINK_BUCKETS, "Opening a database connection, permit in hand."),
+    #[cfg(feature = "_database")]
+    ("db_query_seconds", &LINK_BUCKETS, "Waiting for the database to answer a statement."),
+    ("http_client_wait_seconds", &LINK_BUCKETS, "Wait of a call to another service for its place."),
+    ("http_client_request_seconds", &REQUEST_BUCKETS, "Calls to other services, to the end of the answer."),
+    ("offload_wait_seconds", &LINK_BUCKETS, "Wait of a closure for a thread of the offload pool."),
+    ("offload_run_seconds", &LINK_BUCKETS, "Run of a closure on the offload pool."),
+    ("event_loop_delay_seconds", &LINK_BUCKETS, "Time the main runtime took to run the watchdog's beat."),
+];
+
+pub const COUNTERS: &[(&str, &str)] = &[
+    ("http_requests_shed_total", "Requests that were not let in: expected_wait, max_wait, queue_full."),
+    (
+        "http_client_retries_total",
+        "Calls to other services that were sent once more, since an idle connection was being closed.",
+    ),
+    ("event_loop_long_polls_total", "Polls longer than watchdog.stall_warn."),
+    (
+        "http_connection_errors_total",
+        "Connections and HTTP/2 answers that ended badly: parse, timeout, write_timeout, incomplete, io, other.",
+    ),
+    #[cfg(feature = "_database")]
+    ("db_pool_timeouts_total", "Waits for a connection that ended at database.acquire_timeout."),
+    ("offload_rejected_total", "Closures refused because offload.max_queue was reached."),
+    ("log_lines_total", "Log lines emitted."),
+    ("log_lines_written_total", "Log lines in the file."),
+    ("log_lines_dropped_total", "Log lines dropped because log.queue_size was reached."),
+    ("log_lines_failed_total", "Log lines that the disk refused."),
+    ("log_write_errors_total", "Failed writes to the log file."),
+    BUSY,
+];
+
+/// Its rate, divided by `tokio_workers`, is the share of their time that they were busy.
+const BUSY: (&str, &str) = (
+    "tokio_worker_busy_seconds_total",
+    "Time that the main runtime's workers, all together, were not parked.",
+);
+
+pub const GAUGES: &[(&str, &str)] = &[
+    ("http_requests_admitted", "Requests that hold one of admission.max_in_flight places."),
+    ("http_requests_queued", "Requests that wait to be let in."),
+    ("http_client_in_flight", "Calls to other services that are not finished."),
+    ("http_client_waiters", "Calls to other services that wait for a place."),
+    ("offload_running", "Closures that run on the offload pool."),
+    ("http_requests_in_flight", "Requests whose response is not finished."),
+    ("http_connections", "Open connections to the public listener."),
+    #[cfg(feature = "_database")]
+    ("db_pool_connections", "Open connections by state."),
+    #[cfg(feature = "_database")]
+    ("db_pool_max_connections", "Limit of the pool."),
+    #[cfg(feature = "_database")]
+    ("db_pool_waiters", "Requests that wait for a connection."),
+    ("offload_queue_length", "Closures that wait for a thread."),
+    ("log_queue_bytes", "Bytes of log lines that wait for the disk."),
+    ("build_info", "Always 1; the labels tell what is running."),
+    ("tokio_workers", "Worker threads of the main runtime."),
+    ("tokio_alive_tasks", "Tasks of the main runtime that have not ended."),
+    ("tokio_global_queue_depth", "Tasks of the main runtime that wait in its global queue."),
+    ("background_tasks", "Background tasks that are running."),
+];
+
+/// Renders the metrics. Clones share one registry.
+#[derive(Clone)]
+pub struct Metrics {
+    handle: PrometheusHandle,
+    process: metrics_process::Collector,
+    log: Arc<Counts>,
+}
+
+/// Makes this the recorder of the process. To be called before anything registers a metric.
+///
+/// # Errors
+/// The process has a recorder already.
+pub fn install(identity: Identity, log: Arc<Counts>) -> Result<Metrics, String> {
+    let handle = build().map_err(|error| error.to_string())?;
+    for &(name, _, help) in HISTOGRAMS {
+        describe_histogram!(name, help);
+    }
+    for &(name, help) in COUNTERS {
+        describe_counter!(name, help);
+    }
+    for &(name, help) in GAUGES {
+        describe_gauge!(name, help);
+    }
+    let process = metrics_process::Collector::default();
+    process.describe();
+    gauge!("build_info", "name" => identity.package, "version" => identity.version).set(1);
+    Ok(Metrics { handle, process, log })
+}
+
+fn build() -> Result<PrometheusHandle, BuildError> {
+    let mut builder = PrometheusBuilder::new();
+    for &(name, buckets, _) in HISTOGRAMS {
+        builder = builder.set_buckets_for_metric(Matcher::Full(name.to_owned()), buckets)?;
+    }
+    // Whatever the owner adds gets buckets too: summaries, the default, cannot be added up over replicas.
+    builder.set_buckets(&REQUEST_BUCKETS)?.install_recorder()
+}
+
+impl Metrics {
+    /// The text of `/metrics`. Takes milliseconds when there are thousands of series: never call it on
+    /// the main runtime, nor on the thread of the watchdog.
+    #[must_use]
+    pub fn render(&self, main: Option<&Handle>) -> String {
+        self.process.collect();
+        self.publish_log();
+        let Some(main) = main else { return self.handle.render() };
+        publish_runtime(main);
+        let mut text = self.handle.render();
+        // Written here, since a counter of the registry has whole numbers only.
+        let (name, help) = BUSY;
+        let busy = busy(main).as_secs_f64();
+        text.push_str(&format!("\n# HELP {name} {help}\n# TYPE {name} counter\n{name} {busy}\n"));
+        text
+    }
+
+    /// Moves recorded samples into their buckets. Without it they pile up between scrapes.
+    pub fn upkeep(&self) {
+        self.handle.run_upkeep();
+    }
+
+    fn publish_log(&self) {
+        let log = &self.log;
+        counter!("log_lines_total").absolute(log.emitted.load(Relaxed));
+        counter!("log_lines_written_total").absolute(log.written.load(Relaxed));
+        counter!("log_lines_dropped_total").absolute(log.dropped.load(Relaxed));
+        counter!("log_lines_failed_total").absolute(log.failed.load(Relaxed));
+        counter!("log_write_errors_total").absolute(log.write_errors.load(Relaxed));
+        gauge!("log_queue_bytes").set(log.queued_bytes() as f64);
+    }
+}
+
+fn publish_runtime(main: &Handle) {
+    let runtime = main.metrics();
+    gauge!("tokio_workers").set(runtime.num_workers() as f64);
+    gauge!("tokio_alive_tasks").set(runtime.num_alive_tasks() as f64);
+    gauge!("tokio_global_queue_depth").set(runtime.global_queue_depth() as f64);
+}
+
+/// A worker tells its busy time when it parks.
+fn busy(main: &Handle) -> Duration {
+    let runtime = main.metrics();
+    (0..runtime.num_workers()).map(|worker| runtime.worker_total_busy_duration(worker)).sum()
+}
+
+/// Handles of series that differ in one label with few values, such as a status.
+#[derive(Debug)]
+pub struct Handles<K, H>(RwLock<Vec<(K, H)>>);
+
+impl<K: Copy + PartialEq, H: Clone> Handles<K, H> {
+    /// The handle for this key. It is registered at first; `register` is told how many there are already.
+    pub fn get(&self, key: K, register: impl FnOnce(usize) -> H) -> H {
+        let find = |handles: &[(K, H)]| {
+            handles.iter().find(|(known, _)| *known == key).map(|(_, handle)| handle.clone())
+        };
+        if let Some(known) = find(&self.0.read().unwrap_or_else(PoisonError::into_inner)) {
+            return known;
+        }
+        let mut handles = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        find(&handles).unwrap_or_else(|| {
+            let handle = register(handles.len());
+            handles.push((key, handle.clone()));
+            handle
+        })
+    }
+}
+
+impl<K, H> Default for Handles<K, H> {
+    fn default() -> Self {
+        Self(RwLock::default())
+    }
+}
+
+/// Raises a gauge until it is dropped, however the work that it counts ends.
+#[derive(Debug)]
+pub struct Counted(Gauge);
+
+impl Counted {
+    #[must_use]
+    pub fn enter(gauge: &Gauge) -> Self {
+        gauge.increment(1);
+        Self(gauge.clone())
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.decrement(1);
+    }
+}
+
+/// Records the time until it is dropped, however the work that it times ends.
+pub struct Timed(Histogram, Instant);
+
+impl Timed {
+    #[must_use]
+    pub fn into(histogram: &Histogram) -> Self {
+        Self(histogram.clone(), Instant::now())
+    }
+}
+
+impl Drop for Timed {
+    fn drop(&mut self) {
+        self.0.record(self.1.elapsed());
+    }
+}

@@ -1,0 +1,94 @@
+//! Where does CPU work go, and is there a queue?
+//!
+//! Anything that keeps a thread for more than some 100 µs (hashing, parsing megabytes, blocking calls)
+//! stops every request of its worker. It runs here instead, on as many threads as there are cores.
+//! `offload_wait_seconds` rising means that they do not suffice.
+
+use std::sync::Arc;
+
+use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use super::config;
+use super::context::{self, REQUEST};
+use super::http::problem::Problem;
+use super::ledger::{Entered, Phase};
+use super::metrics::{Counted, Timed};
+
+/// The bounded pool of threads. Clones share it.
+#[derive(Clone)]
+pub struct Offload(Arc<Inner>);
+
+struct Inner {
+    threads: Arc<Semaphore>,
+    queue: Semaphore,
+    wait: Histogram,
+    run: Histogram,
+    queue_length: Gauge,
+    running: Gauge,
+    rejected: Counter,
+}
+
+impl Offload {
+    #[must_use]
+    pub(crate) fn new(config: &config::Offload) -> Self {
+        Self(Arc::new(Inner {
+            threads: Arc::new(Semaphore::new(config.threads)),
+            queue: Semaphore::new(config.max_queue),
+            wait: histogram!("offload_wait_seconds"),
+            run: histogram!("offload_run_seconds"),
+            queue_length: gauge!("offload_queue_length"),
+            running: gauge!("offload_running"),
+            rejected: counter!("offload_rejected_total"),
+        }))
+    }
+
+    /// Runs `work` on a thread of the pool; its log lines carry the request's id. Dropping the future
+    /// while the work is queued takes it out of the queue; work that has begun runs to its end.
+    ///
+    /// # Errors
+    /// 503 when the queue is full, 500 when the work panics.
+    pub async fn run<T, W>(&self, work: W) -> Result<T, Problem>
+    where
+        T: Send + 'static,
+        W: FnOnce() -> T + Send + 'static,
+    {
+        let pool = &*self.0;
+        let (request, span) = (context::current(), tracing::Span::current());
+        let enter = |phase| request.clone().map(|request| Entered::new(request, phase));
+        let waiting = (Timed::into(&pool.wait), enter(Phase::OffloadWait));
+        let thread = self.thread().await?;
+        let (run, running, ready) = (pool.run.clone(), pool.running.clone(), request.clone());
+        let work = move || {
+            drop(waiting);
+            // Freed when the work ends, also when nobody waits for it any more.
+            let _running = (thread, Timed::into(&run), Counted::enter(&running));
+            let enter = |phase| ready.clone().map(|request| Entered::new(request, phase));
+            let _entered = enter(Phase::OffloadRun);
+            let result = span.in_scope(|| match request {
+                Some(request) => REQUEST.sync_scope(request, work),
+                None => work(),
+            });
+            // The request can go on; a worker has yet to see it.
+            (result, enter(Phase::LoopDelay))
+        };
+        #[expect(clippy::disallowed_methods, reason = "this is the pool that the ban points to")]
+        let outcome = tokio::task::spawn_blocking(work).await;
+        // The panic hook has logged it.
+        outcome.map(|(result, _ready)| result).map_err(|_| Problem::internal())
+    }
+
+    async fn thread(&self) -> Result<OwnedSemaphorePermit, Problem> {
+        let pool = &*self.0;
+        if let Ok(thread) = Arc::clone(&pool.threads).try_acquire_owned() {
+            return Ok(thread);
+        }
+        let Ok(_place) = pool.queue.try_acquire() else {
+            pool.rejected.increment(1);
+            return Err(Problem::overloaded("Too much work is waiting for a thread."));
+        };
+        let _counted = Counted::enter(&pool.queue_length);
+        // Never closed.
+        Arc::clone(&pool.threads).acquire_owned().await.map_err(|_| Problem::internal())
+    }
+}

@@ -1,0 +1,230 @@
+//! The life of the process, from top to bottom.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+use std::{env, panic};
+
+use axum::Router;
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tokio::runtime::Handle;
+use tracing_subscriber::{Layer, Registry};
+
+use crate::config::align::TAIL;
+use crate::config::load::{self, Loaded, Sources};
+use crate::control::Control;
+#[cfg(feature = "_database")]
+use crate::db::Migrations;
+use crate::http::edge::Edge;
+use crate::http::server::{self, Server};
+use crate::identity::Identity;
+use crate::links::Links;
+use crate::log::{self, Logs};
+use crate::shutdown::{self, Exit, Main};
+use crate::start::Start;
+use crate::terminal::{self, LAST_WORDS};
+use crate::{commands, metrics, release};
+
+/// A service: what its owner hands over, until it is [`run`](Self::run).
+pub struct Service {
+    identity: Identity,
+    sources: Sources,
+    layers: log::Layers,
+    #[cfg(feature = "_database")]
+    migrations: Migrations,
+}
+
+/// Serves until SIGTERM or SIGINT. Exit codes: 0 drained in time, 1 failed, 2 bad arguments or
+/// configuration, 3 work was cut off at the shutdown deadline, 128+n second signal.
+#[derive(Parser)]
+struct Args {
+    /// Configuration file
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Print every effective value and where it came from, check that they fit together, and exit
+    Check,
+    /// Apply pending database migrations and exit
+    #[cfg(feature = "_database")]
+    Migrate,
+}
+
+/// When the signal comes while routes and background work are being put together, they have this long to be whole, so
+/// that what has begun is told to end. Higher: a start that hangs there is given up late. Lower: its temporary
+/// files stay.
+const BEGUN: Duration = Duration::from_millis(500);
+
+type Failure = Box<dyn std::error::Error + Send + Sync>;
+/// The owner's `start`, with the owner's settings.
+type Begin = Box<dyn FnOnce(&Handle, &Links) -> Result<Router, Failure> + Send>;
+
+impl Service {
+    /// `identity` is [`identity!()`](crate::identity!), written in the program's own `main.rs`.
+    #[must_use]
+    pub fn new(identity: Identity) -> Self {
+        Self {
+            identity,
+            sources: Sources::default(),
+            layers: log::Layers::new(),
+            #[cfg(feature = "_database")]
+            migrations: Migrations::default(),
+        }
+    }
+
+    /// The schema of the database. Without it, the database is taken as it is.
+    #[cfg(feature = "_database")]
+    #[must_use]
+    pub fn migrations(self, migrations: impl Into<Migrations>) -> Self {
+        Self { migrations: migrations.into(), ..self }
+    }
+
+    /// What the environment variables of the settings begin with; `APP__` if nothing is said. It is of capital letters,
+    /// digits and `_`, and ends with `__`; otherwise the service does not start.
+    #[must_use]
+    pub fn env_prefix(mut self, prefix: impl Into<String>) -> Self {
+        self.sources.prefix = prefix.into();
+        self
+    }
+
+    /// The file that is read if it is there; `config/service.toml` if nothing is said. A relative path begins at the
+    /// working directory. `--config` names another one, which must be there.
+    #[must_use]
+    pub fn config_file(mut self, file: impl Into<PathBuf>) -> Self {
+        self.sources.file = file.into();
+        self
+    }
+
+    /// A tracing layer of your own, beside the log: an exporter of traces, say. It is told what `log.level` lets
+    /// through. The subscriber itself is the engine's: a process has one.
+    #[must_use]
+    pub fn layer(mut self, layer: impl Layer<Registry> + Send + Sync + 'static) -> Self {
+        self.layers.push(layer.boxed());
+        self
+    }
+
+    /// Lives: reads the arguments and the configuration, opens the [`Links`], calls `start` for the routes, serves them
+    /// until SIGTERM or SIGINT, and ends in order. Returns the exit code, of which [`Exit`] tells the meanings.
+    ///
+    /// `start` is called once, on a thread of its own, so it may block; it may be async, and it may fail: see
+    /// [`Start`]. `Settings` are your own, the section `app`; their `Default` is the built-in value of each, and they
+    /// are written out by `check`.
+    pub fn run<Settings, Kind, F>(self, start: F) -> ExitCode
+    where
+        Settings: Default + Serialize + DeserializeOwned + Send + 'static,
+        F: Start<Settings, Kind> + Send + 'static,
+    {
+        let args = Args::of(&self); // ends with 2 on bad arguments
+        let exit = match self.load::<Settings>(&args) {
+            Ok(loaded) => {
+                let (loaded, settings) = loaded.split();
+                let begin: Begin = Box::new(move |main, links| main.block_on(start.start(links, &settings)));
+                self.live(&args, &loaded, begin)
+            }
+            Err((exit, faults)) => {
+                faults.iter().for_each(|fault| terminal::say(format_args!("error: {fault}")));
+                exit
+            }
+        };
+        terminal::finish();
+        exit.into()
+    }
+
+    fn load<Settings>(&self, args: &Args) -> Result<Loaded<Settings>, (Exit, Vec<String>)>
+    where
+        Settings: Default + Serialize + DeserializeOwned,
+    {
+        self.sources.are_sound().map_err(|fault| (Exit::Failed, vec![fault]))?;
+        let advice = release::advice(env::var_os(release::MEANT).as_deref());
+        let advice = advice.map_err(|fault| (Exit::Usage, vec![fault]))?;
+        let loaded = load::load(&self.sources, args.config.as_deref(), env::vars_os());
+        let mut loaded = loaded.map_err(|faults| (Exit::Usage, faults))?;
+        if let Some(advice) = advice {
+            terminal::say(format_args!("warning: {advice}"));
+            loaded.advise(advice);
+        }
+        Ok(loaded)
+    }
+
+    fn live(self, args: &Args, loaded: &Loaded, begin: Begin) -> Exit {
+        let outcome = panic::catch_unwind(panic::AssertUnwindSafe(|| match args.command {
+            None => self.start(loaded, begin),
+            Some(Command::Check) => commands::check(self.identity, loaded),
+            #[cfg(feature = "_database")]
+            Some(Command::Migrate) => commands::migrate(self.identity, loaded, self.migrations),
+        }));
+        outcome.unwrap_or_else(|_| Err("a panic, see above".into())).unwrap_or_else(|failure| {
+            terminal::say(format_args!("error: {failure}"));
+            Exit::Failed
+        })
+    }
+
+    fn start(mut self, loaded: &Loaded, begin: Begin) -> Result<Exit, Failure> {
+        let mut logs = log::start(&loaded.config.log, std::mem::take(&mut self.layers))?;
+        let outcome = self.serve(loaded, begin, &mut logs);
+        if let Err(failure) = &outcome {
+            tracing::error!("cannot serve: {failure}");
+        }
+        logs.drain(loaded.config.log.drain_timeout); // last, so that it holds everything
+        outcome
+    }
+
+    fn serve(self, loaded: &Loaded, begin: Begin, logs: &mut Logs) -> Result<Exit, Failure> {
+        let (config, identity) = (&loaded.config, self.identity);
+        loaded.log();
+        let metrics = metrics::install(identity, logs.counts())?;
+        let control = Control::start(identity, loaded, metrics)?;
+        let main = Main::start(config.server.worker_threads)?;
+
+        let settings = config.clone();
+        let open = move |main: &Handle| {
+            main.block_on(Links::open(
+                &settings,
+                identity,
+                #[cfg(feature = "_database")]
+                self.migrations,
+            ))
+        };
+        let Some(links) = control.unless_stopped(&main.handle, Duration::ZERO, open)? else {
+            return Ok(Exit::Clean);
+        };
+        let links = links?;
+        let edge = Edge::new(config, &links);
+        control.watch(&main.handle, &links.ledger);
+        let (public, wrap, waits_for) = (config.server.clone(), edge.clone(), links.clone());
+        let listen = move |main: &Handle| {
+            // First: without its port the service does not start, and nothing of the owner's work may have begun.
+            let listener = main.block_on(server::bind(&public))?;
+            let routes = wrap.wrap(begin(main, &waits_for)?);
+            Ok::<_, Failure>(Server::start(listener, &public, routes)?)
+        };
+        let Some(server) = control.unless_stopped(&main.handle, BEGUN, listen)? else {
+            return Ok(Exit::Clean);
+        };
+        let server = server?;
+        control.serving(server.addr(), &links);
+
+        let signal = control.wait_for_signal();
+        logs.drain_before(shutdown::deadline(&signal, config) + TAIL - LAST_WORDS);
+        Ok(shutdown::run(&signal, config, &main.handle, &server, &edge, &links))
+    }
+}
+
+impl Args {
+    /// Prints and ends the process where it is asked for help or version, and where an argument is wrong.
+    fn of(service: &Service) -> Self {
+        let file = service.sources.file.display();
+        let help = format!("Configuration file [default: {file}, if it is there]");
+        let command = Self::command()
+            .name(service.identity.package)
+            .version(service.identity.version)
+            .mut_arg("config", |config| config.help(help));
+        Self::from_arg_matches(&command.get_matches()).unwrap_or_else(|error| error.exit())
+    }
+}

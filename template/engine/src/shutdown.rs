@@ -1,0 +1,192 @@
+//! What happens between the signal and the exit, and is anything cut off?
+//!
+//! One deadline over all steps, kept by the main OS thread: it needs no runtime, so it holds while every
+//! worker is blocked. Each step logs what it drained.
+//!
+//! | step | bound |
+//! |---|---|
+//! | readiness 503, `connection: close`, still accepting | `shutdown.drain_delay` |
+//! | stop accepting, requests in flight finish, those too that go on without their clients | `shutdown.grace` |
+//! | cut off what is left, naming each request | [`ABORT`] |
+//! | background tasks stop | the rest of the grace, at least [`CLEAN_UP`] |
+//! | pools close | the rest of the grace, at least [`CLEAN_UP`] |
+//! | the log drains | `log.drain_timeout`, within [`TAIL`](super::config::align::TAIL) of the grace |
+
+use std::process::ExitCode;
+use std::sync::{Arc, mpsc};
+use std::time::{Duration, Instant};
+use std::{io, thread};
+
+use tokio::runtime::{Builder, Handle, Runtime};
+use tracing::{error, info};
+
+use super::config::Config;
+use super::context::REQUEST;
+use super::control::Signal;
+use super::http::edge::Edge;
+use super::http::server::Server;
+use super::ledger::Ledger;
+use super::links::Links;
+use super::log::millis;
+
+/// For cut-off requests to write their log lines. Higher: eats the tail. Lower: lines are missing.
+const ABORT: Duration = Duration::from_millis(100);
+/// For background tasks and pools each, when requests used up the grace. Higher: eats the tail. Lower:
+/// temporary files stay.
+const CLEAN_UP: Duration = Duration::from_millis(200);
+
+/// How the process ended; the contract's exit codes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// Served and drained in time, or stopped while starting.
+    Clean,
+    /// Failed to start or to go on.
+    Failed,
+    /// Bad arguments or configuration.
+    Usage,
+    /// The deadline came first, and work was aborted.
+    Aborted,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(match exit {
+            Exit::Clean => 0,
+            Exit::Failed => 1,
+            Exit::Usage => 2,
+            Exit::Aborted => 3,
+        })
+    }
+}
+
+/// The main runtime. What is still blocked on it when this is dropped dies with the process: tokio's own drop
+/// would wait for it without a bound.
+pub struct Main {
+    pub handle: Handle,
+    runtime: Option<Runtime>,
+}
+
+impl Main {
+    /// # Errors
+    /// The system refuses threads.
+    pub fn start(worker_threads: usize) -> io::Result<Self> {
+        Builder::new_multi_thread().worker_threads(worker_threads).enable_all().build().map(Self::from)
+    }
+}
+
+impl From<Runtime> for Main {
+    fn from(runtime: Runtime) -> Self {
+        Self { handle: runtime.handle().clone(), runtime: Some(runtime) }
+    }
+}
+
+impl Drop for Main {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+/// Ends everything but the log and the runtime.
+#[must_use]
+pub fn run(
+    signal: &Signal,
+    config: &Config,
+    main: &Handle,
+    server: &Server,
+    edge: &Edge,
+    links: &Links,
+) -> Exit {
+    let deadline = deadline(signal, config);
+    info!(signal = signal.name, grace_ms = millis(config.shutdown.grace), "shutdown: draining");
+    edge.drain();
+    server.drain();
+    thread::sleep(config.shutdown.drain_delay.min(left(deadline)));
+
+    let requests = links.ledger.open_requests();
+    let upgraded = server.upgraded();
+    info!(requests, upgraded, "shutdown: no new connections");
+    server.stop();
+    let connections = server.connections();
+    let exchanges = Arc::clone(&edge.exchanges);
+    let drained = within(main, deadline, async move {
+        connections.wait().await;
+        exchanges.finish().await;
+    });
+    let mut exit = Exit::Clean;
+    if drained {
+        info!(requests, upgraded, "shutdown: requests finished");
+    } else {
+        exit = Exit::Aborted;
+        cut_off(main, server, edge, &links.ledger);
+    }
+
+    let tasks = links.background.running();
+    let background = links.background.clone();
+    if within(main, at_least(deadline), background.stop()) {
+        info!(tasks, "shutdown: background tasks stopped");
+    } else {
+        exit = Exit::Aborted;
+        error!(tasks = links.background.running(), "shutdown: background tasks did not stop in time");
+    }
+    #[cfg(feature = "_database")]
+    {
+        let db = links.db.clone();
+        if within(main, at_least(deadline), async move { db.close().await }) {
+            info!("shutdown: database closed");
+        } else {
+            exit = Exit::Aborted;
+            error!("shutdown: database did not close in time, its work is cut off");
+        }
+    }
+    info!(exit = ?exit, took_ms = millis(signal.at.elapsed()), "shutdown: done");
+    exit
+}
+
+fn cut_off(main: &Handle, server: &Server, edge: &Edge, ledger: &Ledger) {
+    for request in ledger.list() {
+        REQUEST.sync_scope(Arc::clone(&request), || {
+            error!(
+                method = request.meters.method,
+                route = &*request.meters.route,
+                phase = request.account.phase().name(),
+                age_ms = millis(request.account.age()),
+                "shutdown: request cut off at the deadline"
+            );
+        });
+    }
+    edge.exchanges.abort();
+    server.abort();
+    let connections = server.connections();
+    let exchanges = Arc::clone(&edge.exchanges);
+    within(main, Instant::now() + ABORT, async move {
+        connections.wait().await;
+        exchanges.finish().await;
+    });
+}
+
+/// When unfinished requests are cut off.
+#[must_use]
+pub fn deadline(signal: &Signal, config: &Config) -> Instant {
+    signal.at + config.shutdown.grace
+}
+
+/// Waits for a future of the main runtime without relying on it: false if it did not end in time.
+fn within(main: &Handle, deadline: Instant, work: impl Future<Output = ()> + Send + 'static) -> bool {
+    let (done, wait) = mpsc::channel();
+    #[expect(clippy::disallowed_methods, reason = "serves the process, not a request")]
+    main.spawn(async move {
+        work.await;
+        let _ = done.send(());
+    });
+    wait.recv_timeout(left(deadline)).is_ok()
+}
+
+fn at_least(deadline: Instant) -> Instant {
+    deadline.max(Instant::now() + CLEAN_UP)
+}
+
+fn left(deadline: Instant) -> Duration {
+    deadline.saturating_duration_since(Instant::now())
+}

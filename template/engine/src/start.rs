@@ -1,0 +1,89 @@
+//! What may the owner's `start` be?
+//!
+//! A function of the links and the owner's settings that returns routes. It may be async, and it may fail.
+
+use std::error::Error;
+use std::future::ready;
+
+use axum::Router;
+
+use crate::links::Links;
+
+type Failure = Box<dyn Error + Send + Sync>;
+
+/// What [`Service::run`](crate::Service::run) is given: a function, or an async function, of `&Links` and `&Settings`.
+/// Routes are what it returns, or a `Result` of them. `Kind` is inferred.
+///
+/// ```
+/// use axum::Router;
+/// use longpole::Links;
+///
+/// # struct Settings;
+/// fn start(_: &Links, _: &Settings) -> Router {
+///     Router::new()
+/// }
+///
+/// async fn start_slowly(_: &Links, _: &Settings) -> Result<Router, std::io::Error> {
+///     let _rules = std::fs::read("rules.txt")?;
+///     Ok(Router::new())
+/// }
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot start a service",
+    note = "it has to be `fn(&longpole::Links, &Settings) -> axum::Router`; it may be async, and may return a `Result`",
+    note = "`Router` is axum's of the version that longpole re-exports, as `longpole::axum::Router`"
+)]
+pub trait Start<Settings, Kind> {
+    /// Builds the routes.
+    #[doc(hidden)]
+    fn start(self, links: &Links, settings: &Settings) -> impl Future<Output = Result<Router, Failure>>;
+}
+
+#[doc(hidden)]
+pub struct Plain;
+#[doc(hidden)]
+pub struct Awaited;
+
+impl<S, F, R> Start<S, Plain> for F
+where
+    F: FnOnce(&Links, &S) -> R,
+    R: IntoRoutes,
+{
+    /// The function runs here and not in the future, so it may take its time: nobody polls it.
+    fn start(self, links: &Links, settings: &S) -> impl Future<Output = Result<Router, Failure>> {
+        ready(self(links, settings).into_routes())
+    }
+}
+
+impl<S, F, R> Start<S, Awaited> for F
+where
+    F: AsyncFnOnce(&Links, &S) -> R,
+    R: IntoRoutes,
+{
+    async fn start(self, links: &Links, settings: &S) -> Result<Router, Failure> {
+        self(links, settings).await.into_routes()
+    }
+}
+
+/// Routes, or why there are none: [`Router`], or a `Result` of it with any error.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not what a service is made of",
+    note = "return `axum::Router` or `Result<axum::Router, _>`, with the state given by `.with_state(…)`"
+)]
+pub trait IntoRoutes {
+    /// # Errors
+    /// Why the service cannot start. The process ends with 1, and the reason is on stderr and in the log.
+    fn into_routes(self) -> Result<Router, Failure>;
+}
+
+impl IntoRoutes for Router {
+    fn into_routes(self) -> Result<Router, Failure> {
+        Ok(self)
+    }
+}
+
+impl<E: Into<Failure>> IntoRoutes for Result<Router, E> {
+    fn into_routes(self) -> Result<Router, Failure> {
+        self.map_err(Into::into)
+    }
+}
