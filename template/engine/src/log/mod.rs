@@ -71,6 +71,8 @@ pub fn start(config: &Log, layers: Layers) -> Result<Logs, String> {
     let level = without_details_of_h2(level);
     // People read the terminal; a slow one must not hold up a request either.
     let terminal = io::stderr().is_terminal().then(|| layer(LogFormat::Text, terminal::Copy));
+    // An empty list of layers wants no event at all, also for the layers beside it.
+    let layers = (!layers.is_empty()).then_some(layers);
     let subscriber = tracing_subscriber::registry()
         .with(layers)
         .with(level)
