@@ -52,7 +52,7 @@ fn what_is_needed_in_two_places_is_the_same_in_both() {
     for (original, copy) in [
         ("docs/checklist.md", "template/CHECKLIST.md"),
         ("template/clippy.toml", "template/engine/clippy.toml"),
-        ("template/ci/postgres", "template/engine/testing/src/postgres.sh"),
+        ("template/ci/postgres", "template/engine/testing/src/database/postgres.sh"),
     ] {
         let difference = first_difference(&read(copy), &read(original));
         assert_eq!(difference, None, "run `cp {original} {copy}`");
