@@ -55,9 +55,8 @@ fn the_engine_is_nobody_elses_to_lint(service: &Path) {
 
 /// What makes a release is the absence of debug assertions; the optimizer takes its time and changes nothing here.
 fn a_release_with_the_drill_must_be_meant(service: &Path, program: &Path) {
-    let name = service.file_name().unwrap().to_str().unwrap();
-    let release = format!("profile.dev.package.{name}.debug-assertions=false");
-    run(cargo(service).args(["build", "--locked", "--features", "drill", "--config", &release]));
+    let release = "profile.dev.package.longpole.debug-assertions=false";
+    run(cargo(service).args(["build", "--locked", "--features", "drill", "--config", release]));
     let ended = |arguments: &[&str], meant: &str| {
         let dir = tempfile::tempdir().unwrap();
         let mut command = Command::new(program);
