@@ -64,6 +64,7 @@ fn is_sound(name: &str, root: &Path, tree: &Tree) {
     assert_eq!(manifest["package"]["name"].as_str(), Some(name));
     is_one_line(text(tree, "Cargo.toml"));
     is_small(tree);
+    uses_its_dependencies(tree);
     assert!(tree["ci/check"].1, "ci/check is not executable");
 
     is_locked(&root.join(name));
@@ -86,6 +87,14 @@ fn is_small(tree: &Tree) {
     };
     for (what, most) in [("src/", 700), ("src/main.rs", 30), ("tests/", 400)] {
         assert!(lines(what) <= most, "{what} has {} lines, and {most} at most", lines(what));
+    }
+}
+
+fn uses_its_dependencies(tree: &Tree) {
+    let is_code = |path: &&String| path.starts_with("src/") || path.starts_with("tests/");
+    let code: String = tree.keys().filter(is_code).map(|path| text(tree, path)).collect();
+    for dependency in toml_of(tree, "Cargo.toml")["dependencies"].as_table().unwrap().keys() {
+        assert!(code.contains(&dependency.replace('-', "_")), "nothing uses the dependency {dependency}");
     }
 }
 
@@ -169,12 +178,6 @@ fn without_examples_nothing_of_them_is_left() {
         assert!(!tree.contains_key(path), "{path} is left");
     }
     assert!(!root.path().join("svc/migrations").exists());
-
-    let is_code = |path: &&String| path.starts_with("src/") || path.starts_with("tests/");
-    let code: String = tree.keys().filter(is_code).map(|path| text(&tree, path)).collect();
-    for dependency in toml_of(&tree, "Cargo.toml")["dependencies"].as_table().unwrap().keys() {
-        assert!(code.contains(&dependency.replace('-', "_")), "nothing uses the dependency {dependency}");
-    }
 }
 
 /// Of the database that was not chosen nothing is left outside of the engine, and it is not built.
