@@ -1,0 +1,158 @@
+//! Is the same found in a service however its engine comes: as a member of its workspace, by path, by git?
+//!
+//! `engine/service` blocks wherever it hands something to the engine, and `engine/longpole` is a stub of the
+//! engine with its names, signatures and private modules. As a member the stub is analysed with the service;
+//! otherwise only the list knows what it does.
+
+mod common;
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use common::{Run, here, unblock, write};
+use serde_json::Value;
+use tempfile::TempDir;
+
+const TOKIO: &str = "tokio = { version = \"1\", features = [\"rt-multi-thread\"] }\n";
+
+fn manifest(name: &str, rest: &str) -> String {
+    format!("[package]\nname = \"{name}\"\nversion = \"0.1.0\"\nedition = \"2024\"\n{rest}")
+}
+
+/// The stub, in a folder of its own.
+fn engine(folder: &Path) {
+    write(folder, "Cargo.toml", &manifest("longpole", &format!("[dependencies]\n{TOKIO}")));
+    copy("longpole", folder);
+}
+
+/// The service, with this line for its engine and this for its workspace.
+fn service(folder: &Path, dependency: &str, workspace: &str) {
+    let rest = format!("[dependencies]\n{TOKIO}longpole = {dependency}\n[workspace]\n{workspace}");
+    write(folder, "Cargo.toml", &manifest("service", &rest));
+    // With the versions that the other fixtures are built with.
+    fs::copy(here().join("tests/fixtures/Cargo.lock"), folder.join("Cargo.lock")).unwrap();
+    copy("service", folder);
+}
+
+fn copy(name: &str, folder: &Path) {
+    let from = here().join("tests/engine").join(name);
+    common::visit(&from, &mut |path| {
+        let name = path.strip_prefix(&from).unwrap().to_str().unwrap();
+        write(folder, name, &fs::read_to_string(path).unwrap());
+    });
+}
+
+fn folder() -> (TempDir, PathBuf) {
+    let folder = tempfile::tempdir().unwrap();
+    let service = folder.path().join("service");
+    fs::create_dir(&service).unwrap();
+    (folder, service)
+}
+
+fn vendored() -> (TempDir, PathBuf) {
+    let (folder, root) = folder();
+    service(&root, "{ path = \"engine\" }", "members = [\".\", \"engine\"]\ndefault-members = [\".\"]\n");
+    engine(&root.join("engine"));
+    (folder, root)
+}
+
+fn by_path() -> (TempDir, PathBuf) {
+    let (folder, root) = folder();
+    service(&root, "{ path = \"../longpole\" }", "");
+    engine(&folder.path().join("longpole"));
+    (folder, root)
+}
+
+fn by_git() -> (TempDir, PathBuf) {
+    let (folder, root) = folder();
+    let (bare, work) = (folder.path().join("longpole.git"), folder.path().join("work"));
+    git(folder.path(), &["init", "--quiet", "--bare", "longpole.git"]);
+    git(folder.path(), &["clone", "--quiet", "longpole.git", "work"]);
+    engine(&work);
+    git(&work, &["add", "."]);
+    git(&work, &["commit", "--quiet", "--message", "The engine"]);
+    git(&work, &["push", "--quiet", "origin", "HEAD"]);
+    let revision = git(&work, &["rev-parse", "HEAD"]);
+    let dependency = format!("{{ git = \"file://{}\", rev = \"{}\" }}", bare.display(), revision.trim());
+    service(&root, &dependency, "");
+    (folder, root)
+}
+
+fn git(folder: &Path, arguments: &[&str]) -> String {
+    let output = Command::new("git")
+        .args(["-c", "user.name=longpole", "-c", "user.email=longpole@localhost", "-c", "commit.gpgsign=false"])
+        .args(arguments)
+        .current_dir(folder)
+        .env_remove("GIT_DIR")
+        .env_remove("GIT_WORK_TREE")
+        .env_remove("GIT_INDEX_FILE")
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "git {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+fn findings(root: &Path, arguments: &[&str]) -> (Vec<Value>, String) {
+    let mut all = vec!["--message-format", "json"];
+    all.extend(arguments);
+    let Run { code, stdout, stderr } = unblock(root, &all);
+    assert_eq!(code, 1, "{stderr}");
+    (stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect(), stderr)
+}
+
+fn is_in(finding: &Value, folder: &str) -> bool {
+    finding["place"]["file"].as_str().unwrap().starts_with(folder)
+}
+
+/// File, line and path of what is marked in the service.
+fn marked() -> BTreeSet<(String, u64, String)> {
+    let mut marked = BTreeSet::new();
+    let root = here().join("tests/engine/service");
+    common::visit(&root, &mut |path| {
+        let name = path.strip_prefix(&root).unwrap().to_str().unwrap();
+        for (number, line) in (1..).zip(fs::read_to_string(path).unwrap().lines()) {
+            if let Some((_, path)) = line.split_once("//~ BAD ") {
+                marked.insert((name.to_owned(), number, path.to_owned()));
+            }
+        }
+    });
+    marked
+}
+
+#[test]
+fn a_services_findings_are_the_same_however_the_engine_comes() {
+    let (_vendored, vendored) = vendored();
+    let (_by_path, by_path) = by_path();
+    let (_by_git, by_git) = by_git();
+
+    let (expected, _) = findings(&vendored, &["--package", "service"]);
+    let found: BTreeSet<_> = expected
+        .iter()
+        .map(|finding| {
+            let text = |value: &Value| value.as_str().unwrap().to_owned();
+            let place = &finding["place"];
+            (text(&place["file"]), place["line"].as_u64().unwrap(), text(&finding["path"]))
+        })
+        .collect();
+    let marked = marked();
+    let missing: Vec<_> = marked.difference(&found).collect();
+    let too_much: Vec<_> = found.difference(&marked).collect();
+    assert!(missing.is_empty() && too_much.is_empty(), "missing: {missing:#?}\ntoo much: {too_much:#?}");
+    assert!(marked.len() >= 24, "{}", marked.len());
+
+    // To the last word: place, chain, cause.
+    for (way, root) in [("by path", &by_path), ("by git", &by_git)] {
+        for arguments in [&[][..], &["--package", "service"]] {
+            let (found, stderr) = findings(root, arguments);
+            assert_eq!(found, expected, "{way} {arguments:?}");
+            assert!(!stderr.contains("not analysed"), "{way}: {stderr}");
+        }
+    }
+    let (whole, _) = findings(&vendored, &[]);
+    let (engines, services): (Vec<Value>, Vec<Value>) =
+        whole.into_iter().partition(|finding| is_in(finding, "engine/"));
+    assert_eq!(services, expected, "the whole workspace");
+    assert!(!engines.is_empty());
+}
