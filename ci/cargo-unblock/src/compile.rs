@@ -41,6 +41,7 @@ pub struct Compiled {
 /// A path dependency outside of the workspace: the wrapper does not reach it.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub struct Outside {
+    pub package: String,
     /// As rustc writes it.
     pub crate_name: String,
     pub folder: PathBuf,
@@ -69,6 +70,8 @@ struct Target {
 /// An artifact of a member of the workspace.
 struct Artifact {
     metadata: PathBuf,
+    /// The package's folder.
+    folder: PathBuf,
     for_others: bool,
 }
 
@@ -211,12 +214,17 @@ fn check(
         {
             continue;
         }
+        let folder = message.manifest_path.parent().unwrap_or(Path::new("")).to_owned();
         if workspace.workspace_members.contains(&message.package_id) {
             let for_others = !asked.contains(message.package_id.as_str());
-            artifacts.extend(message.filenames.into_iter().map(|metadata| Artifact { metadata, for_others }));
+            artifacts.extend(message.filenames.into_iter().map(|metadata| Artifact {
+                metadata,
+                folder: folder.clone(),
+                for_others,
+            }));
         } else if message.package_id.starts_with("path+") {
-            let folder = message.manifest_path.parent().unwrap_or(Path::new("")).to_owned();
-            outside.push(Outside { crate_name: target.name.replace('-', "_"), folder });
+            let package = name_in(&message.package_id).to_owned();
+            outside.push(Outside { package, crate_name: target.name.replace('-', "_"), folder });
         }
     }
     let status = child.wait().map_err(|error| Failure::new(format!("cannot wait for cargo: {error}")))?;
@@ -232,12 +240,16 @@ fn check(
 
 /// The facts beside these files, and the files that have none. Two projects whose packages are named alike
 /// may share a target folder; cargo then takes the one's artifacts for the other's, but the facts say whose
-/// they are.
+/// they are: compilers run at the workspace's root, or in the folder of a package that is not below it.
 fn read(artifacts: &[Artifact], root: &Path) -> (Vec<Unit>, Vec<PathBuf>) {
     let (mut units, mut missing) = (Vec::new(), Vec::new());
-    for &Artifact { ref metadata, for_others } in artifacts {
+    for &Artifact { ref metadata, ref folder, for_others } in artifacts {
+        let is_its = |unit: &Unit| {
+            let ran_in = Path::new(&unit.directory);
+            ran_in == root || folder.canonicalize().is_ok_and(|folder| ran_in == folder)
+        };
         match wrapper::facts_path(metadata).map(|path| Unit::load(&path)) {
-            Some(Ok(unit)) if Path::new(&unit.directory) == root => units.push(Unit { for_others, ..unit }),
+            Some(Ok(unit)) if is_its(&unit) => units.push(Unit { for_others, ..unit }),
             _ => missing.push(metadata.clone()),
         }
     }

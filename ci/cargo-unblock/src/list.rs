@@ -240,9 +240,7 @@ pub fn meaning(tier: Tier) -> &'static str {
             "The closure that it is given runs off the event loop: what that calls is not reported."
         }
         Tier::Lazy => "The closure that it is given runs where the result is used.",
-        Tier::Loop => {
-            "It calls closures that it is given on the event loop: they count as async code."
-        }
+        Tier::Loop => "It calls closures that it is given on the event loop: they count as async code.",
         Tier::Calls => {
             "The closure that it is given runs where this is called; the future that it is given is polled on the event loop."
         }

@@ -127,14 +127,14 @@ fn left_out(outside: &[Outside], list: &List, root: &std::path::Path) -> Option<
     let unknown: Vec<String> = outside
         .iter()
         .filter(|dependency| !list.knows(&dependency.crate_name))
-        .map(|Outside { crate_name, folder }| {
+        .map(|Outside { package, folder, .. }| {
             let folder = folder.strip_prefix(root).unwrap_or(folder);
-            format!("`{crate_name}` ({})", folder.display())
+            format!("`{package}` ({})", folder.display())
         })
         .collect();
     (!unknown.is_empty()).then(|| {
         format!(
-            "note: path dependencies outside of the workspace are not analysed: {}; add them to the workspace, or what blocks in them to unblock.toml",
+            "note: path dependencies outside of the workspace are not analysed: {}; make each a member of the workspace, or list what blocks in it in unblock.toml",
             unknown.join(", ")
         )
     })

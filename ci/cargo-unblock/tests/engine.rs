@@ -10,12 +10,19 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use common::{Run, here, unblock, write};
 use serde_json::Value;
 use tempfile::TempDir;
 
 const TOKIO: &str = "tokio = { version = \"1\", features = [\"rt-multi-thread\"] }\n";
+
+/// Their packages are called alike and share a target folder: one test at a time.
+fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 fn manifest(name: &str, rest: &str) -> String {
     format!("[package]\nname = \"{name}\"\nversion = \"0.1.0\"\nedition = \"2024\"\n{rest}")
@@ -82,7 +89,14 @@ fn by_git() -> (TempDir, PathBuf) {
 
 fn git(folder: &Path, arguments: &[&str]) -> String {
     let output = Command::new("git")
-        .args(["-c", "user.name=longpole", "-c", "user.email=longpole@localhost", "-c", "commit.gpgsign=false"])
+        .args([
+            "-c",
+            "user.name=longpole",
+            "-c",
+            "user.email=longpole@localhost",
+            "-c",
+            "commit.gpgsign=false",
+        ])
         .args(arguments)
         .current_dir(folder)
         .env_remove("GIT_DIR")
@@ -123,6 +137,7 @@ fn marked() -> BTreeSet<(String, u64, String)> {
 
 #[test]
 fn a_services_findings_are_the_same_however_the_engine_comes() {
+    let _alone = alone();
     let (_vendored, vendored) = vendored();
     let (_by_path, by_path) = by_path();
     let (_by_git, by_git) = by_git();
@@ -155,4 +170,86 @@ fn a_services_findings_are_the_same_however_the_engine_comes() {
         whole.into_iter().partition(|finding| is_in(finding, "engine/"));
     assert_eq!(services, expected, "the whole workspace");
     assert!(!engines.is_empty());
+}
+
+const REACHES: &str = "async fn calls() -> usize {
+    longpole::load()
+}
+async fn gives() -> usize {
+    longpole::twice(|| {
+        std::fs::read(\"x\").map_or(0, |bytes| bytes.len())
+    }).await
+}
+async fn own() {
+    // unblock: allow(for the baseline's sake)
+    std::thread::park();
+    std::thread::park();
+}
+fn main() {
+    let _ = (calls(), gives(), own());
+}
+";
+
+/// What the engine does is seen through the service's calls, and is not reported for its own sake.
+#[test]
+fn a_package_is_reported_with_the_chains_through_others() {
+    let _alone = alone();
+    let (_folder, root) = vendored();
+    for file in ["handlers", "jobs", "start"] {
+        fs::remove_file(root.join(format!("src/{file}.rs"))).unwrap();
+    }
+    write(&root, "src/main.rs", REACHES);
+    let places = |arguments: &[&str]| -> Vec<(String, u32, String)> {
+        let (found, _) = findings(&root, arguments);
+        let place = |finding: Value| {
+            let place = &finding["place"];
+            let file = place["file"].as_str().unwrap().to_owned();
+            (file, place["line"].as_u64().unwrap() as u32, finding["cause"].as_str().unwrap().to_owned())
+        };
+        found.into_iter().map(place).collect()
+    };
+    let at = |file: &str, line: u32, cause: &str| (format!("{file}.rs"), line, cause.to_owned());
+
+    // Where the engine's async code calls a closure of the service, it is the closure that can be changed.
+    let services =
+        [at("src/main", 2, "load"), at("src/main", 6, "gives::{closure}"), at("src/main", 12, "own")];
+    for arguments in
+        [["--package", "service"], ["-p", "service@0.1.0"], ["-p", "s*[!x]"], ["--exclude", "long?ole"]]
+    {
+        assert_eq!(places(&arguments), services, "{arguments:?}");
+    }
+    let engine = "engine/src/lib";
+    let own = fs::read_to_string(root.join(format!("{engine}.rs"))).unwrap();
+    let line = |text: &str| (1..).zip(own.lines()).find(|(_, line)| line.contains(text)).unwrap().0;
+    let load = at(engine, line("    load()"), "load");
+    let exception = line("unblock: allow");
+    let exception = at(engine, exception, &format!("{engine}.rs:{exception}"));
+    assert_eq!(places(&["-p", "longpole"]), [load.clone(), exception.clone()]);
+    // The whole workspace: where async code enters each chain.
+    let twice = at(engine, line("work() + work()"), "gives::{closure}");
+    let all = [twice.clone(), twice, load, exception, services[0].clone(), services[2].clone()];
+    assert_eq!(places(&[]), all);
+    assert_eq!(places(&["-p", "service", "-p", "longpole"]), all);
+
+    // What the baseline says of another package stays.
+    let baseline = |arguments: &[&str]| {
+        let all = [&["--baseline", "baseline.tsv"][..], arguments].concat();
+        let run = unblock(&root, &all);
+        assert_eq!(run.code, 0, "{all:?}: {}{}", run.stdout, run.stderr);
+        fs::read_to_string(root.join("baseline.tsv")).unwrap()
+    };
+    unblock(&root, &["--write-baseline", "baseline.tsv", "-p", "longpole"]);
+    let before = fs::read_to_string(root.join("baseline.tsv")).unwrap();
+    let run = unblock(&root, &["--baseline", "baseline.tsv", "-p", "service", "--message-format", "short"]);
+    assert_eq!((run.code, run.places().len()), (1, 3), "{}", run.stderr);
+    assert_eq!(baseline(&["-p", "longpole"]), before);
+
+    for (package, known) in
+        [("longpol", "these are: longpole, service"), ("tokio", "only members are analysed")]
+    {
+        let run = unblock(&root, &["-p", package]);
+        assert_eq!((run.code, run.stdout.as_str()), (2, ""), "{package}");
+        assert!(run.stderr.contains(&format!("`--package {package}` names no member")), "{}", run.stderr);
+        assert!(run.stderr.contains(known), "{}", run.stderr);
+    }
 }

@@ -27,7 +27,8 @@ impl Search<'_, '_> {
         let graph = self.graph;
         let is_asked =
             |node: NodeId| !graph.program.units[graph.program.bodies[graph.nodes[node].body].unit].for_others;
-        let (mut asked, mut queue): (Vec<NodeId>, Vec<NodeId>) = starts.into_iter().partition(|&node| is_asked(node));
+        let (mut asked, mut queue): (Vec<NodeId>, Vec<NodeId>) =
+            starts.into_iter().partition(|&node| is_asked(node));
         let mut seen = FxHashSet::default();
         while let Some(node) = queue.pop() {
             if !seen.insert(node) {
