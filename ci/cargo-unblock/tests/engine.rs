@@ -244,6 +244,15 @@ fn a_package_is_reported_with_the_chains_through_others() {
     assert_eq!((run.code, run.places().len()), (1, 3), "{}", run.stderr);
     assert_eq!(baseline(&["-p", "longpole"]), before);
 
+    // An owner may have changed the engine that they hold: what its functions do themselves is seen, too.
+    let background = root.join("engine/src/background.rs");
+    let text = fs::read_to_string(&background).unwrap();
+    let call = "        tokio::spawn(task(CancellationToken));";
+    fs::write(&background, text.replace(call, &format!("std::thread::park();\n{call}"))).unwrap();
+    let main = "async fn starts() {\n    longpole::Background.start(\"x\", |_| async {});\n}\nfn main() {\n    let _ = starts();\n}\n";
+    write(&root, "src/main.rs", main);
+    assert_eq!(places(&["-p", "service"]), [at("src/main", 2, "background::Background::start")]);
+
     for (package, known) in
         [("longpol", "these are: longpole, service"), ("tokio", "only members are analysed")]
     {

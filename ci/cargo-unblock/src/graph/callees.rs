@@ -46,7 +46,10 @@ impl Graph<'_> {
             if self.program.is_own_crate(path) {
                 let origins = std::mem::take(&mut self.origins);
                 // Another function of that name may stand in another of its modules.
-                let takes = |&body: &BodyId| self.program.bind(body, given, &mut Subst::new());
+                let takes = |&body: &BodyId| {
+                    self.program.bodies[body].inputs.len() == given.len()
+                        && self.program.bind(body, given, &mut Subst::new())
+                };
                 let functions: Vec<BodyId> = self.program.functions(path).into_iter().filter(takes).collect();
                 functions.into_iter().for_each(|body| self.into(body, Subst::new(), found));
                 self.inherent(&text, owner, &[], &[], found);

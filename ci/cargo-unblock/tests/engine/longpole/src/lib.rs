@@ -1,6 +1,7 @@
 //! A stub of the engine: its names, signatures and private modules, and what each does with a closure.
 
 mod background;
+mod clock;
 mod context;
 mod finish;
 mod ledger;
@@ -22,6 +23,11 @@ pub fn load() -> usize {
 /// Calls what it is given on the event loop; no list knows it.
 pub async fn twice(work: impl Fn() -> usize) -> usize {
     work() + work()
+}
+
+/// Is not `wait` of the ledger, and blocks.
+pub fn tick() {
+    clock::wait();
 }
 
 /// The engine's own finding.
