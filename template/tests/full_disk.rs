@@ -2,13 +2,11 @@
 //!
 //! Yours, and about SQLite: throw it away with either.
 
-mod common;
-
-use self::common::setup;
+use longpole_testing::setup;
 
 #[test]
 fn what_was_acknowledged_is_stored_even_when_the_disk_is_full() {
-    let service = setup().disk(256).start();
+    let service = setup!().disk(256).start();
 
     let mut stored = Vec::new();
     let refused = loop {

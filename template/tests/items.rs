@@ -2,12 +2,11 @@
 //!
 //! Yours: throw it away with the example, and keep it as a pattern for your own routes.
 
-mod common;
+use std::fs;
+use std::io::Read;
 
+use longpole_testing::{Response, Service, eventually, open, setup};
 use serde_json::json;
-use sqlx::query;
-
-use self::common::{Response, Service, client, setup};
 
 const JSON: (&str, &str) = ("content-type", "application/json");
 
@@ -21,7 +20,7 @@ fn put(service: &Service, path: &str, etag: &str, body: &str) -> Response {
 
 #[test]
 fn an_item_from_creation_to_deletion() {
-    let service = setup().start();
+    let service = setup!().start();
 
     let created = post(&service, r#"{"name": "  first  "}"#);
     assert_eq!((created.status, created.header("etag")), (201, Some("\"1\"")));
@@ -44,7 +43,7 @@ fn an_item_from_creation_to_deletion() {
 
 #[test]
 fn an_update_must_name_the_version_it_saw() {
-    let service = setup().start();
+    let service = setup!().start();
     post(&service, r#"{"name": "contested"}"#);
 
     service.call("PUT", "/items/1", &[JSON], br#"{"name": "blind"}"#).problem(428);
@@ -57,7 +56,7 @@ fn an_update_must_name_the_version_it_saw() {
 
 #[test]
 fn pages_hold_every_item_once() {
-    let service = setup().start();
+    let service = setup!().start();
     for n in 1..=5 {
         post(&service, &json!({"name": format!("item {n}")}).to_string());
     }
@@ -79,7 +78,7 @@ fn pages_hold_every_item_once() {
 
 #[test]
 fn bad_bodies_say_what_is_wrong_and_where() {
-    let service = setup().set("server.body_limit", "1KiB").start();
+    let service = setup!().set("server.body_limit", "1KiB").start();
     let long = format!(r#"{{"name": "{}"}}"#, "x".repeat(201));
     let large = format!(r#"{{"name": "{}"}}"#, "x".repeat(2000));
 
@@ -105,7 +104,7 @@ fn bad_bodies_say_what_is_wrong_and_where() {
 
 #[test]
 fn bad_parameters_say_what_is_wrong() {
-    let service = setup().start();
+    let service = setup!().start();
 
     for query in ["limit=0", "limit=101", "limit=many", "cursor=x", "color=red"] {
         let problem = service.get(&format!("/items?{query}")).problem(400);
@@ -118,47 +117,42 @@ fn bad_parameters_say_what_is_wrong() {
 
 #[test]
 fn an_error_leaves_the_connection_in_order() {
-    let service = setup().start();
+    let service = setup!().start();
     let bad =
         "POST /items HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 3\r\n\r\n{x}";
     let good = "GET /items HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
 
-    let mut stream = client::open(service.public, format!("{bad}{good}").as_bytes());
+    let mut stream = open(service.public, format!("{bad}{good}").as_bytes());
     let mut answers = String::new();
-    std::io::Read::read_to_string(&mut stream, &mut answers).unwrap();
+    stream.read_to_string(&mut answers).unwrap();
 
     assert!(answers.starts_with("HTTP/1.1 400 ") && answers.contains("HTTP/1.1 200 OK"), "{answers}");
 }
 
 #[test]
-fn a_pending_migration_stops_a_start_that_may_not_apply_it() {
-    let setup = setup().set("database.migrate_on_start", "false");
+fn the_log_says_what_was_created_and_in_which_request() {
+    let service = setup!().start();
 
-    let refused = setup.run(&[]);
-    let stderr = String::from_utf8(refused.stderr).unwrap();
-    assert_eq!(refused.status.code(), Some(1), "{stderr}");
-    assert!(
-        stderr.contains("migration 1 is pending") && stderr.contains("Run the `migrate` command"),
-        "{stderr}"
-    );
+    service.call("POST", "/items", &[JSON, ("x-request-id", "abc")], br#"{"name": "a"}"#);
 
-    assert_eq!(setup.run(&["migrate"]).status.code(), Some(0));
-    assert_eq!(setup.start().get("/items").status, 200);
+    service
+        .await_line("item created", |line| line["message"] == "item created" && line["request_id"] == "abc");
+    assert_eq!(service.request_line("abc")["route"], "/items");
+    assert_eq!(service.database.count("SELECT count(*) FROM items"), 1);
 }
 
-#[tokio::test]
-async fn a_migration_that_was_edited_after_it_was_applied_is_refused() {
-    let mut setup = setup();
-    assert_eq!(setup.run(&["migrate"]).status.code(), Some(0));
-    let mut database = setup.database.connect().await;
-    let edit = query("UPDATE _sqlx_migrations SET checksum = $1 WHERE version = 1").bind(vec![0_u8]);
-    edit.execute(&mut database).await.unwrap();
+#[test]
+fn the_item_count_is_kept_in_a_file_and_taken_away_at_shutdown() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut service = setup!().variable("TMPDIR", dir.path().to_str().unwrap()).start();
+    let count = || {
+        let file = fs::read_dir(&dir).unwrap().next()?.unwrap().path();
+        fs::read_to_string(file).ok().filter(|text| text == "0\n")
+    };
+    eventually("the file", count);
 
-    for migrate_on_start in ["true", "false"] {
-        setup = setup.set("database.migrate_on_start", migrate_on_start);
-        let refused = setup.run(&[]);
-        let stderr = String::from_utf8(refused.stderr).unwrap();
-        assert_eq!(refused.status.code(), Some(1), "{stderr}");
-        assert!(stderr.contains("migration 1 was edited"), "{stderr}");
-    }
+    service.signal("TERM");
+
+    assert_eq!(service.wait(), 0);
+    assert!(fs::read_dir(&dir).unwrap().next().is_none(), "it is still there");
 }

@@ -21,6 +21,33 @@ impl Search<'_, '_> {
             .collect()
     }
 
+    /// The same for the packages that the user asked about: where async code of another one calls into them,
+    /// as a crate of the workspace does with a closure that it was given, it is they that can be changed.
+    pub(super) fn in_what_was_asked(&mut self, starts: Vec<NodeId>) -> Vec<NodeId> {
+        let graph = self.graph;
+        let is_asked =
+            |node: NodeId| !graph.program.units[graph.program.bodies[graph.nodes[node].body].unit].for_others;
+        let (mut asked, mut queue): (Vec<NodeId>, Vec<NodeId>) =
+            starts.into_iter().partition(|&node| is_asked(node));
+        let mut seen = FxHashSet::default();
+        while let Some(node) = queue.pop() {
+            if !seen.insert(node) {
+                continue;
+            }
+            for edge in &graph.nodes[node].edges {
+                match edge.to {
+                    To::Node(_) | To::Blocking(..) if self.is_allowed(node, edge).is_some() => {}
+                    To::Node(to) if is_asked(to) => asked.push(to),
+                    To::Node(to) => queue.push(to),
+                    To::Blocking(..) => {}
+                }
+            }
+        }
+        asked.sort_unstable();
+        asked.dedup();
+        asked
+    }
+
     /// Async bodies that only a `block_on` on an offloaded thread drives.
     pub(super) fn driven_away(&self) -> FxHashSet<BodyId> {
         let off = self.reachable(self.graph.offloaded.iter().copied());

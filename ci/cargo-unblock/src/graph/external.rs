@@ -55,14 +55,20 @@ impl Graph<'_> {
         found: &mut Found,
     ) {
         match self.list.entries[entry].tier {
-            Tier::Offload => {
-                let mut off = Found::default();
-                own.iter().chain(given).for_each(|&ty| self.run_value(ty, &mut off));
-                self.offloaded.extend(off.to.iter().filter_map(|to| match to {
+            // Not from here: on another thread, or in a task that calls it later.
+            tier @ (Tier::Offload | Tier::Loop) => {
+                let mut elsewhere = Found::default();
+                own.iter().chain(given).for_each(|&ty| self.run_value(ty, &mut elsewhere));
+                let nodes = elsewhere.to.iter().filter_map(|to| match to {
                     To::Node(node) => Some(*node),
                     To::Blocking(..) => None,
-                }));
+                });
+                match tier {
+                    Tier::Offload => self.offloaded.extend(nodes),
+                    _ => self.called_by_loop.extend(nodes),
+                }
             }
+            Tier::Calls => self.external(path, None, own, given, owner, found),
             Tier::Reader => {
                 let before = found.to.len();
                 for &ty in owner.iter().chain(own) {

@@ -1,1 +1,89 @@
-//! Starts the built program.
+//! How do you test the program that you built, as its users and its operator see it?
+//!
+//! A test starts the program in a folder of its own, on ports that the system chooses, with a database of its own. It
+//! sends requests, reads the log and the metrics, and ends the program by its process id:
+//!
+//! ```no_run
+//! # // A test in `tests/` has `use longpole_testing::setup` here. This example has no program.
+//! # macro_rules! setup { () => { longpole_testing::Setup::of("my-service") } }
+//! use longpole_testing::eventually;
+//!
+//! let mut service = setup!().set("server.request_timeout", "1s").start();
+//!
+//! let answer = service.call("GET", "/hello", &[("x-request-id", "abc")], b"");
+//! assert_eq!((answer.status, answer.text().as_str()), (200, "hello"));
+//! assert_eq!(service.request_line("abc")["route"], "/hello");
+//! assert_eq!(service.metric("http_request_duration_seconds_count", &[("route", "/hello")]), 1.0);
+//! assert_eq!(service.ask("/readyz").status, 200);
+//! eventually("no connection", || (service.metric("http_connections", &[]) == 0.0).then_some(()));
+//!
+//! service.signal("TERM");
+//! assert_eq!(service.wait(), 0);
+//! ```
+//!
+//! [`setup!`] finds the program and returns a [`Setup`], which becomes a [`Service`] when it is started. Nothing waits for
+//! a fixed time: whatever waits polls for what it wants to see, and fails after [`PATIENCE`]. What goes wrong is a panic,
+//! since the reader is a test.
+//!
+//! # Features
+//!
+//! `sqlite` or `postgres`, the same as the service has: each test gets a `Database` of its own, which is
+//! `database.url`. SQLite is a file in a temporary folder. PostgreSQL is the server that the variable `DATABASE_URL`
+//! names; without this variable, one is started for all tests of a program, which needs PostgreSQL's server programs to be
+//! installed. With neither feature there is no database.
+
+#![deny(missing_docs)]
+
+#[cfg(all(feature = "sqlite", feature = "postgres"))]
+compile_error!(
+    "the features `sqlite` and `postgres` of `longpole-testing` exclude each other, as those of `longpole` do: enable the \
+     one that the service has, and leave out --all-features"
+);
+
+mod client;
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+mod database;
+mod service;
+mod setup;
+
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+pub use self::client::{Response, open, request, send};
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+pub use self::database::Database;
+#[cfg(feature = "postgres")]
+pub use self::database::Server;
+pub use self::service::{Service, read_log};
+pub use self::setup::Setup;
+
+/// Longer than anything takes on a machine that is busy with something else.
+pub const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The [`Setup`] of the program that has the name of its package. `setup!("name")` is another program of the package.
+///
+/// Cargo tells integration tests alone where the programs are: use it in `tests/`.
+#[macro_export]
+macro_rules! setup {
+    () => {
+        $crate::Setup::of(env!(concat!("CARGO_BIN_EXE_", env!("CARGO_PKG_NAME"))))
+    };
+    ($program:literal) => {
+        $crate::Setup::of(env!(concat!("CARGO_BIN_EXE_", $program)))
+    };
+}
+
+/// Looks again and again until there is something, and returns it.
+///
+/// # Panics
+/// There is nothing for [`PATIENCE`].
+pub fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    let begun = Instant::now();
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        assert!(begun.elapsed() < PATIENCE, "waited {PATIENCE:?} for {what}");
+        sleep(Duration::from_millis(5));
+    }
+}

@@ -1,0 +1,107 @@
+#!/bin/sh
+# A PostgreSQL for tests and for trying things out: on this machine's loopback, with a password of its own.
+#
+#   sh ci/postgres        its data is deleted at the end
+#   sh ci/postgres DIR    its data, its password and its port stay in DIR for the next time
+#
+# Its first line is the URL of its database. It ends with Ctrl-C or at the end of its input, and obeys three
+# words there, each confirmed by a line: `stop` and `start`, as at a restart, and `crash`.
+# Needs PostgreSQL's server programs (Debian: postgresql) and perl. Run by root, it becomes somebody else.
+set -eu
+
+fail() {
+    echo "$*" >&2
+    exit 1
+}
+
+# --- Which programs, and who runs them ----------------------------------------------------------------
+
+# Debian keeps them out of the PATH, a folder for each version.
+# shellcheck disable=SC2012 # versions are numbers
+newest=$(ls -d /usr/lib/postgresql/*/bin 2>/dev/null | sort -t / -k 5 -n | tail -n 1)
+PATH=${newest:+$newest:}$PATH
+command -v initdb >/dev/null || fail "There is no initdb. Install PostgreSQL's server (Debian: postgresql)."
+version=$(initdb --version | sed 's/[^0-9]*\([0-9]*\).*/\1/')
+[ "$version" -ge 15 ] || fail "This is PostgreSQL $version; 15 or later is needed."
+
+user=
+if [ "$(id -u)" -eq 0 ]; then
+    user=postgres
+    id "$user" >/dev/null 2>&1 || user=nobody
+fi
+unprivileged() { if [ -n "$user" ]; then runuser -u "$user" -- "$@"; else "$@"; fi; }
+
+# --- Its folder -----------------------------------------------------------------------------------------
+
+temporary=
+if [ $# -eq 0 ]; then
+    temporary=yes
+    dir=$(mktemp -d)
+    durability='-c fsync=off -c synchronous_commit=off -c full_page_writes=off'
+else
+    mkdir -p "$1"
+    dir=$(cd "$1" && pwd)
+    durability=
+fi
+[ -z "$user" ] || chown "$user" "$dir"
+cd "$dir"
+
+running=
+# shellcheck disable=SC2317 # the trap calls it
+end() {
+    trap '' INT TERM HUP
+    [ -z "$running" ] || control stop -m fast >/dev/null || true
+    [ -z "$temporary" ] || rm -rf "$dir"
+}
+control() { unprivileged pg_ctl --silent --wait -D "$dir/data" -l "$dir/log" "$@"; }
+trap end EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM HUP
+
+if [ ! -d data ]; then
+    (umask 077 && od -An -N16 -tx1 /dev/urandom | tr -d ' \n' >password)
+    [ -z "$user" ] || chown "$user" password
+    unprivileged initdb -D data -U postgres --pwfile=password --auth=scram-sha-256 --encoding=UTF8 \
+        --locale=C --no-sync >log 2>&1 || fail "initdb: $(cat log)"
+    # As text: where many connections are opened, hashing it thousands of times is slow. It stays on loopback.
+    unprivileged sh -c 'echo "host all all 127.0.0.1/32 password" >data/pg_hba.conf'
+    [ -z "$user" ] || chown "$user" log
+fi
+
+# --- Its port -------------------------------------------------------------------------------------------
+
+free_port() {
+    perl -MSocket -e 'socket(my $s, PF_INET, SOCK_STREAM, 0) or die;
+        bind($s, sockaddr_in(0, INADDR_LOOPBACK)) or die;
+        print((sockaddr_in(getsockname($s)))[0])'
+}
+start() {
+    running=yes # also when it comes up too late for us
+    control start -o "-c listen_addresses=127.0.0.1 -c unix_socket_directories= -c port=$port $durability" \
+        >/dev/null
+}
+
+if [ -e port ]; then
+    port=$(cat port)
+    start || fail "It does not start: $(tail -n 5 log)"
+else
+    # Somebody else may take the port first.
+    for attempt in 1 2 3 4 5; do
+        port=$(free_port)
+        if start; then break; fi
+        [ "$attempt" -lt 5 ] || fail "It does not start: $(tail -n 5 log)"
+    done
+    echo "$port" >port
+fi
+echo "postgres://postgres:$(cat password)@127.0.0.1:$port/postgres"
+
+# --- Until it is told to end ------------------------------------------------------------------------------
+
+while read -r word; do
+    case $word in
+    stop) if control stop -m fast >/dev/null; then running= && echo stopped; else echo "failed: stop"; fi ;;
+    crash) if control stop -m immediate >/dev/null; then running= && echo crashed; else echo "failed: crash"; fi ;;
+    start) if start; then echo started; else echo "failed: start"; fi ;;
+    *) echo "There is no $word; there are stop, start and crash." ;;
+    esac
+done

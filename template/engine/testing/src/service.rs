@@ -1,0 +1,140 @@
+//! What does the running program do? Requests to it, its log, its metrics, and its end.
+
+use std::fs;
+use std::net::{SocketAddr, TcpStream};
+use std::path::Path;
+use std::process::{Child, Command};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+use crate::Database;
+use crate::client::{Response, open, request, send};
+use crate::eventually;
+
+/// A running service; killed when it is dropped.
+pub struct Service {
+    /// Its working directory, gone when this is dropped.
+    pub dir: TempDir,
+    /// Its database, for a look past the service.
+    #[cfg(any(feature = "sqlite", feature = "postgres"))]
+    pub database: Database,
+    /// Where it serves its users.
+    pub public: SocketAddr,
+    /// Where it serves its operator.
+    pub admin: SocketAddr,
+    pub(crate) child: Killed,
+}
+
+/// Does not outlive its test.
+pub(crate) struct Killed(pub(crate) Child);
+
+impl Drop for Killed {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+impl Service {
+    pub(crate) fn address_in(&mut self, message: &str) -> SocketAddr {
+        eventually(message, || {
+            if let Some(status) = self.child.0.try_wait().unwrap() {
+                panic!("it ended with {status}: {}", self.stderr());
+            }
+            let line = self.log().into_iter().find(|line| line["message"] == message)?;
+            Some(line["addr"].as_str().unwrap().parse().unwrap())
+        })
+    }
+
+    /// Sends `GET` and reads the answer.
+    pub fn get(&self, path: &str) -> Response {
+        self.call("GET", path, &[], b"")
+    }
+
+    /// Sends a request and reads the answer.
+    pub fn call(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Response {
+        send(self.public, &request(method, path, headers, body))
+    }
+
+    /// Sends `GET` to the admin listener and reads the answer.
+    pub fn ask(&self, path: &str) -> Response {
+        send(self.admin, &request("GET", path, &[], b""))
+    }
+
+    /// Sends `GET`, and leaves the answer to whoever reads the stream: see [`Response::read`].
+    pub fn begin(&self, path: &str) -> TcpStream {
+        open(self.public, &request("GET", path, &[], b""))
+    }
+
+    /// Waits until so many requests are being served.
+    pub fn await_in_flight(&self, count: f64) {
+        self.await_metric("http_requests_in_flight", &[], |in_flight| in_flight >= count);
+    }
+
+    /// The sum over all series of `name` that have these labels. It is 0 if there are none.
+    pub fn metric(&self, name: &str, labels: &[(&str, &str)]) -> f64 {
+        let text = self.ask("/metrics").text();
+        let of_it = |line: &&str| {
+            line.strip_prefix(name).is_some_and(|rest| rest.starts_with(['{', ' ']))
+                && labels.iter().all(|(label, value)| line.contains(&format!("{label}=\"{value}\"")))
+        };
+        text.lines().filter(of_it).map(|line| line.rsplit_once(' ').unwrap().1.parse::<f64>().unwrap()).sum()
+    }
+
+    /// Waits until a metric is as wanted, and returns it.
+    pub fn await_metric(&self, name: &str, labels: &[(&str, &str)], wanted: impl Fn(f64) -> bool) -> f64 {
+        eventually(name, || Some(self.metric(name, labels)).filter(|value| wanted(*value)))
+    }
+
+    /// Every line of its log so far.
+    pub fn log(&self) -> Vec<Value> {
+        read_log(self.dir.path())
+    }
+
+    /// Waits for a line of its log, and returns it.
+    pub fn await_line(&self, what: &str, wanted: impl Fn(&Value) -> bool) -> Value {
+        eventually(what, || self.log().into_iter().find(&wanted))
+    }
+
+    /// Waits for the line that closes the request with this id, and returns it: its route, its outcome, its phases.
+    pub fn request_line(&self, id: &str) -> Value {
+        self.await_line("request line", |line| line["message"] == "request" && line["request_id"] == id)
+    }
+
+    /// What it has written to stderr so far.
+    pub fn stderr(&self) -> String {
+        fs::read_to_string(self.dir.path().join("stderr")).unwrap()
+    }
+
+    /// Its process id.
+    pub fn pid(&self) -> u32 {
+        self.child.0.id()
+    }
+
+    /// Sends it a signal, such as `TERM`.
+    pub fn signal(&self, name: &str) {
+        let killed = Command::new("sh").args(["-c", &format!("kill -{name} {}", self.pid())]).status();
+        assert!(killed.unwrap().success());
+    }
+
+    /// Waits for its end, and returns its exit code.
+    pub fn wait(&mut self) -> i32 {
+        eventually("exit", || self.child.0.try_wait().unwrap()).code().expect("ended by a signal")
+    }
+}
+
+/// Every whole line in the folder `logs` of this folder; each must be JSON.
+pub fn read_log(dir: &Path) -> Vec<Value> {
+    let Ok(files) = fs::read_dir(dir.join("logs")) else { return Vec::new() };
+    let mut lines = Vec::new();
+    for file in files {
+        let text = fs::read_to_string(file.unwrap().path()).unwrap();
+        let whole = text.rfind('\n').map_or("", |end| &text[..end]);
+        lines.extend(whole.lines().map(|line| {
+            serde_json::from_str(line).unwrap_or_else(|error| panic!("{error} in log line: {line}"))
+        }));
+    }
+    lines
+}
