@@ -1,6 +1,6 @@
 //! The floor of `ci/bench`: axum and sqlx with their defaults, and nothing that tells what is slow.
 //!
-//! Built inside the service's own crate, so that both have the same dependencies and flags.
+//! Built inside the service's own package, so that both have the same dependencies, features and flags.
 //! Usage: `bare DATABASE_FILE MAX_CONNECTIONS`; prints the address that it serves.
 
 use axum::extract::{Path, State};

@@ -37,7 +37,7 @@ pub fn template() -> &'static Path {
         fs::copy(repo().join("cargo-generate.toml"), dir.path().join("cargo-generate.toml")).unwrap();
         tree::copy(&repo().join("template"), &template, |name| !LEFTOVERS.contains(&name));
         for name in LEFTOVERS {
-            fs::create_dir(template.join(name)).unwrap();
+            fs::create_dir_all(template.join(name)).unwrap();
             fs::write(template.join(name).join("leftover"), "").unwrap();
         }
         dir
@@ -45,7 +45,8 @@ pub fn template() -> &'static Path {
     TEMPLATE.path()
 }
 
-const LEFTOVERS: [&str; 3] = ["target", "data", "logs"];
+/// What running the template in place leaves behind.
+pub const LEFTOVERS: [&str; 5] = ["target", "data", "logs", "engine/target", "engine/testing/target"];
 
 /// One call of `cargo generate --silent`.
 pub struct Generate {

@@ -6,6 +6,7 @@
 
 pub mod browser;
 pub mod generate;
+pub mod git;
 pub mod nginx;
 pub mod pgbouncer;
 pub mod postgres;

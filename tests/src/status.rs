@@ -71,12 +71,15 @@ pub fn names(browser: &Browser, service: &str, phase: &str, words: &str) {
     });
 }
 
-/// Every phase, one after another.
-pub fn names_every_phase(program: &Path, variables: &[(&str, &str)]) {
-    let running = crate::service::start(program, &[&SMALL[..], variables].concat());
+/// Every phase that a service with this database has, one after another.
+pub fn names_every_phase(program: &Path, database: &str, variables: &[(&str, &str)]) {
+    let is_there = |of_database: bool| database != "none" || !of_database;
+    let small = SMALL.into_iter().filter(|(name, _)| is_there(name.contains("__DATABASE__")));
+    let small: Vec<_> = small.chain(variables.iter().copied()).collect();
+    let running = crate::service::start(program, &small);
     let browser = Browser::start();
     browser.go(&format!("http://{}/?every={EVERY}", running.admin));
-    for (phase, words) in PHASES {
+    for (phase, words) in PHASES.into_iter().filter(|(phase, _)| is_there(phase.starts_with("db_"))) {
         names(&browser, &running.public, phase, words);
         std::thread::sleep(Duration::from_millis(700)); // what was asked for ends
     }

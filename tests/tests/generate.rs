@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-use longpole_tests::generate::{Generate, NEWEST, OLDEST, generate};
+use longpole_tests::generate::{Generate, LEFTOVERS, NEWEST, OLDEST, generate};
+use longpole_tests::git::repository;
+use longpole_tests::repo;
 use longpole_tests::service::cargo;
 use longpole_tests::tree::{File, files, first_difference};
 
@@ -35,10 +37,11 @@ fn toml_of(tree: &Tree, name: &str) -> toml::Table {
 
 /// The files that are rendered.
 fn rendered() -> Vec<String> {
-    let config = fs::read_to_string(longpole_tests::repo().join("cargo-generate.toml")).unwrap();
+    let config = fs::read_to_string(repo().join("cargo-generate.toml")).unwrap();
     let config: toml::Table = config.parse().unwrap();
     let include = config["template"]["include"].as_array().unwrap();
-    include.iter().map(|name| name.as_str().unwrap().to_owned()).collect()
+    // Without the `/` at its beginning, a name would stand for files of the engine, too.
+    include.iter().map(|name| name.as_str().unwrap().strip_prefix('/').unwrap().to_owned()).collect()
 }
 
 /// What holds whatever the answers are.
@@ -47,7 +50,11 @@ fn is_sound(name: &str, root: &Path, tree: &Tree) {
         assert!(!path.ends_with(".liquid"), "{path} was not rendered");
         let content = String::from_utf8_lossy(content);
         assert!(!content.contains("service-template"), "{path} has the template's own name");
-        assert!(!["target/", "data/", "logs/"].iter().any(|dir| path.starts_with(dir)), "{path} was copied");
+        assert!(!LEFTOVERS.iter().any(|dir| Path::new(path).starts_with(dir)), "{path} was copied");
+        if path.starts_with("engine/") {
+            let original = fs::read_to_string(repo().join("template").join(path)).unwrap();
+            assert!(content == original, "{path} is not what it is in the template");
+        }
     }
     for path in rendered().iter().filter(|path| tree.contains_key(*path)) {
         let content = text(tree, path);
@@ -55,13 +62,73 @@ fn is_sound(name: &str, root: &Path, tree: &Tree) {
     }
     let manifest = toml_of(tree, "Cargo.toml");
     assert_eq!(manifest["package"]["name"].as_str(), Some(name));
-    assert_eq!(manifest["bin"][0]["name"].as_str(), Some(name));
-    assert_eq!(manifest["lib"]["name"].as_str(), Some("service"));
+    is_one_line(text(tree, "Cargo.toml"));
+    is_small(tree);
+    uses_its_dependencies(tree);
     assert!(tree["ci/check"].1, "ci/check is not executable");
 
-    let metadata =
-        cargo(&root.join(name)).args(["metadata", "--locked", "--format-version", "1"]).output().unwrap();
+    is_locked(&root.join(name));
+}
+
+/// Upgrades find the dependency on the engine in one line.
+fn is_one_line(manifest: &str) {
+    let lines: Vec<_> = manifest.lines().filter(|line| line.starts_with("longpole = ")).collect();
+    let [line] = lines[..] else { panic!("{lines:?}") };
+    assert!(
+        line.starts_with("longpole = { ") && line.contains("features = [") && line.ends_with(" }"),
+        "{line}"
+    );
+}
+
+/// What an owner owns can be read in one go.
+fn is_small(tree: &Tree) {
+    let lines = |folder: &str| -> usize {
+        tree.keys().filter(|path| path.starts_with(folder)).map(|path| text(tree, path).lines().count()).sum()
+    };
+    for (what, most) in [("src/", 700), ("src/main.rs", 30), ("tests/", 400)] {
+        assert!(lines(what) <= most, "{what} has {} lines, and {most} at most", lines(what));
+    }
+}
+
+fn uses_its_dependencies(tree: &Tree) {
+    let is_code = |path: &&String| path.starts_with("src/") || path.starts_with("tests/");
+    let code: String = tree.keys().filter(is_code).map(|path| text(tree, path)).collect();
+    for dependency in toml_of(tree, "Cargo.toml")["dependencies"].as_table().unwrap().keys() {
+        assert!(code.contains(&dependency.replace('-', "_")), "nothing uses the dependency {dependency}");
+    }
+}
+
+/// The lock file holds what is used, and nothing more.
+fn is_locked(service: &Path) {
+    let metadata = cargo(service).args(["metadata", "--locked", "--format-version", "1"]).output().unwrap();
     assert!(metadata.status.success(), "Cargo.lock: {}", String::from_utf8_lossy(&metadata.stderr));
+}
+
+#[test]
+fn every_lock_file_holds_what_is_used() {
+    let root = longpole_tests::place("locks");
+    for engine in ["vendored", "path", "git"] {
+        for database in ["sqlite", "postgres", "none"] {
+            for example in ["true", "false"] {
+                let name = format!("{engine}-{database}-{example}");
+                let it =
+                    generate(NEWEST, &name, &root).answer("database", database).answer("example", example);
+                is_locked(&from(it, engine).done());
+            }
+        }
+    }
+}
+
+/// With the engine from there, seen from a folder of [`place`](longpole_tests::place).
+fn from(it: Generate, engine: &str) -> Generate {
+    match engine {
+        "vendored" => it,
+        "path" => it.answer("engine", "dependency").answer("template_repo", "../../../.."),
+        _ => it
+            .answer("engine", "dependency")
+            .answer("template_repo", &repository().url)
+            .answer("template_revision", &repository().revision),
+    }
 }
 
 #[test]
@@ -77,6 +144,7 @@ fn the_defaults_keep_the_examples() {
     assert_eq!(record["longpole"]["revision"].as_str(), Some("unknown"));
     assert_eq!(record["answers"]["project-name"].as_str(), Some("svc"));
     assert_eq!(record["answers"]["database"].as_str(), Some("sqlite"));
+    assert_eq!(record["answers"]["engine"].as_str(), Some("vendored"));
     assert_eq!(record["answers"]["example"].as_bool(), Some(true));
 }
 
@@ -85,6 +153,7 @@ fn every_answer_is_recorded() {
     let url = "https://git.example:8443/~me/long_pole.git";
     let (root, tree) = both("svc", |it| {
         it.answer("database", "sqlite")
+            .answer("engine", "vendored")
             .answer("example", "false")
             .answer("template_repo", url)
             .answer("template_revision", "0123abcd")
@@ -94,7 +163,7 @@ fn every_answer_is_recorded() {
     assert_eq!(record["longpole"]["repo"].as_str(), Some(url));
     assert_eq!(record["longpole"]["revision"].as_str(), Some("0123abcd"));
     let answers: Vec<_> = record["answers"].as_table().unwrap().keys().map(String::as_str).collect();
-    assert_eq!(answers, ["database", "example", "project-name", "template_repo"]);
+    assert_eq!(answers, ["database", "engine", "example", "project-name", "template_repo"]);
     assert_eq!(record["answers"]["example"].as_bool(), Some(false));
     assert_eq!(record["answers"]["template_repo"].as_str(), Some(url));
 }
@@ -109,38 +178,86 @@ fn without_examples_nothing_of_them_is_left() {
         assert!(!tree.contains_key(path), "{path} is left");
     }
     assert!(!root.path().join("svc/migrations").exists());
-
-    let code: String =
-        tree.keys().filter(|path| path.ends_with(".rs")).map(|path| text(&tree, path)).collect();
-    for dependency in toml_of(&tree, "Cargo.toml")["dependencies"].as_table().unwrap().keys() {
-        assert!(code.contains(&dependency.replace('-', "_")), "nothing uses the dependency {dependency}");
-    }
 }
 
-/// Of the database that was not chosen nothing is left, and it is not built.
+/// Of the database that was not chosen nothing is left outside of the engine, and it is not built.
 #[test]
 fn one_database_leaves_no_trace_of_the_other() {
-    for (chosen, other, driver) in
-        [("sqlite", "postgres", "sqlx-postgres v"), ("postgres", "sqlite", "libsqlite3-sys v")]
-    {
+    for (chosen, others, drivers) in [
+        ("sqlite", &["postgres"][..], &["sqlx-postgres v"][..]),
+        ("postgres", &["sqlite"], &["libsqlite3-sys v"]),
+        ("none", &["sqlite", "postgres", "sqlx"], &["sqlx-postgres v", "libsqlite3-sys v", "sqlx v"]),
+    ] {
         for example in ["true", "false"] {
             let (root, tree) = both("svc", |it| it.answer("database", chosen).answer("example", example));
             is_sound("svc", root.path(), &tree);
-            // What Cargo.lock has besides is never built; deny.toml bans crates by their names.
+            let is_owned = |path: &str| ["src/", "config/", "tests/"].iter().any(|dir| path.starts_with(dir));
             for (path, (content, _)) in
-                tree.iter().filter(|(path, _)| !["Cargo.lock", "deny.toml"].contains(&path.as_str()))
+                tree.iter().filter(|(path, _)| is_owned(path) || *path == "Cargo.toml")
             {
                 let content = String::from_utf8_lossy(content).to_lowercase();
-                assert!(!path.contains(other) && !content.contains(other), "{path}: {other} with {chosen}");
+                for other in others {
+                    assert!(
+                        !path.contains(other) && !content.contains(other),
+                        "{path}: {other} with {chosen}"
+                    );
+                }
             }
             let is_executable = tree.get("ci/postgres").map(|(_, executable)| *executable);
             assert_eq!(is_executable, (chosen == "postgres").then_some(true));
+            assert_eq!(tree.contains_key("migrations/0001_items.sql"), chosen != "none" && example == "true");
             let built =
                 cargo(&root.path().join("svc")).args(["tree", "--locked", "--prefix", "none"]).output();
             let built = String::from_utf8(built.unwrap().stdout).unwrap();
-            assert!(built.contains("sqlx v") && !built.contains(driver), "{driver} is built with {chosen}");
+            assert!(built.contains("longpole v"), "{built}");
+            for driver in drivers {
+                assert!(!built.contains(driver), "{driver} is built with {chosen}");
+            }
             assert_eq!(toml_of(&tree, ".template.toml")["answers"]["database"].as_str(), Some(chosen));
         }
+    }
+}
+
+/// Without a database the examples that need none are there.
+#[test]
+fn a_gateway_keeps_the_examples_that_need_no_database() {
+    let (_root, tree) = both("svc", |it| it.answer("database", "none"));
+    let app: Vec<_> = tree.keys().filter_map(|path| path.strip_prefix("src/app/")).collect();
+    assert_eq!(app, ["digest.rs", "hello.rs", "mod.rs", "quote.rs", "settings.rs"]);
+    assert!(!text(&tree, "src/main.rs").contains("migrations"));
+    assert!(!text(&tree, "config/service.toml").contains("database"));
+}
+
+/// The engine stays where Longpole is.
+#[test]
+fn a_dependency_is_named_by_path_or_by_url_and_revision() {
+    let revision = "0123456789abcdef0123456789abcdef01234567";
+    for (repo, longpole, testing) in [
+        ("../lp", r#"path = "../lp/template/engine""#, r#"path = "../lp/template/engine/testing""#),
+        (
+            "https://git.example/longpole",
+            r#"git = "https://git.example/longpole", rev = "REVISION""#,
+            r#"git = "https://git.example/longpole", rev = "REVISION""#,
+        ),
+    ] {
+        let (_root, tree) = both("svc", |it| {
+            it.answer("engine", "dependency")
+                .answer("database", "postgres")
+                .answer("template_repo", repo)
+                .answer("template_revision", revision)
+        });
+        assert!(!tree.keys().any(|path| path.starts_with("engine/")), "{:?}", tree.keys());
+        let manifest = text(&tree, "Cargo.toml");
+        is_one_line(manifest);
+        for (name, place) in [("longpole", longpole), ("longpole-testing", testing)] {
+            let place = place.replace("REVISION", revision);
+            let line = format!("\n{name} = {{ {place}, features = [\"postgres\"] }}\n");
+            assert!(manifest.contains(&line), "no {line} in {manifest}");
+        }
+        assert!(manifest.contains("\n[workspace]\n\n"), "{manifest}");
+        let record = toml_of(&tree, ".template.toml");
+        assert_eq!(record["answers"]["engine"].as_str(), Some("dependency"));
+        assert_eq!(record["longpole"]["revision"].as_str(), Some(revision));
     }
 }
 
@@ -155,12 +272,13 @@ fn names_with_dashes_underscores_and_digits() {
 }
 
 /// Refused by both releases; the message names what was wrong.
-fn is_refused(key: &str, value: &str, reason: &str) {
+fn is_refused(answers: &[(&str, &str)], reason: &str) {
     for version in [OLDEST, NEWEST] {
         let dir = tempfile::tempdir().unwrap();
-        let output = generate(version, "svc", dir.path()).answer(key, value).output();
+        let command = generate(version, "svc", dir.path());
+        let output = answers.iter().fold(command, |it, (key, value)| it.answer(key, value)).output();
         let stderr = String::from_utf8_lossy(&output.stderr);
-        assert!(!output.status.success(), "{version} took {key}={value:?}");
+        assert!(!output.status.success(), "{version} took {answers:?}");
         assert!(stderr.contains(reason), "{version} does not say `{reason}`: {stderr}");
         // An empty folder is what cargo-generate leaves behind; ci/try takes it away.
         assert_eq!(files(dir.path()), Tree::new(), "{version} left something behind");
@@ -169,10 +287,23 @@ fn is_refused(key: &str, value: &str, reason: &str) {
 
 #[test]
 fn answers_that_are_none_are_refused() {
-    is_refused("database", "oracle", "\"oracle\" is not a valid value for database");
-    is_refused("example", "maybe", "provided string was not `true` or `false`");
+    is_refused(&[("database", "oracle")], "\"oracle\" is not a valid value for database");
+    is_refused(&[("engine", "copied")], "\"copied\" is not a valid value for engine");
+    is_refused(&[("example", "maybe")], "provided string was not `true` or `false`");
     for value in ["../longpole; rm x", "$(x)", "a b", "a\"b", "a'b", "{{x}}", ""] {
-        is_refused("template_repo", value, "is not a valid value for template_repo");
+        is_refused(&[("template_repo", value)], "is not a valid value for template_repo");
+    }
+}
+
+/// The lock file holds the revision, so nothing can be built without it.
+#[test]
+fn a_dependency_by_url_needs_a_revision_and_says_where_to_find_it() {
+    let by_url = [("engine", "dependency"), ("template_repo", "https://git.example/longpole")];
+    is_refused(&by_url, "template_revision (`git ls-remote URL HEAD` prints it)");
+    is_refused(&[by_url[0], by_url[1], ("template_revision", "")], "`git ls-remote URL HEAD`");
+    for wrong in ["unknown", "HEAD", "v1.0", "0123abcd", "0123456789ABCDEF0123456789ABCDEF01234567"] {
+        let answers = [by_url[0], by_url[1], ("template_revision", wrong)];
+        is_refused(&answers, &format!("\"{wrong}\" is not a valid value for template_revision"));
     }
 }
 
@@ -225,7 +356,7 @@ fn a_workspace_above_and_the_service_leave_each_other_alone() {
 
 #[test]
 fn every_command_that_we_show_keeps_out_of_a_workspace_above() {
-    let repo = longpole_tests::repo();
+    let repo = repo();
     let files = ["README.md", "docs/upgrade.md", "docs/postgres.md", "ci/try", "ci/soak"];
     let mut seen = 0;
     for file in files {
@@ -242,6 +373,6 @@ fn every_command_that_we_show_keeps_out_of_a_workspace_above() {
 fn text_keeps_its_line_ends_in_repository_and_service() {
     let (_root, tree) = both("svc", |it| it);
     assert!(text(&tree, ".gitattributes").contains("* text=auto eol=lf"));
-    let ours = fs::read_to_string(longpole_tests::repo().join(".gitattributes")).unwrap();
+    let ours = fs::read_to_string(repo().join(".gitattributes")).unwrap();
     assert!(ours.contains("* text=auto eol=lf"));
 }

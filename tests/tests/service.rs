@@ -8,11 +8,13 @@ use std::process::{Command, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use longpole_tests::generate::{NEWEST, generate};
+use longpole_tests::git::{Repository, repository};
 use longpole_tests::pgbouncer::PgBouncer;
 use longpole_tests::postgres::Postgres;
 use longpole_tests::process::{PATIENCE, poll, run};
 use longpole_tests::service::{Running, ask, build, cargo, start};
 use longpole_tests::{check_variables, place, repo, status, target_dir};
+use serde_json::Value;
 
 /// A service's own tests watch deadlines, so nothing heavy runs beside them.
 fn alone() -> MutexGuard<'static, ()> {
@@ -20,34 +22,41 @@ fn alone() -> MutexGuard<'static, ()> {
     ALONE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Generates a service, runs its own checks, and returns its program.
-fn checked(name: &str, database: &str, example: &str) -> (PathBuf, PathBuf) {
-    let answers = generate(NEWEST, name, &place(name)).answer("database", database);
-    let service = answers.answer("example", example).done();
-    // Without the drill, as it is released; ci/check lints and tests it with everything on.
-    run(cargo(&service).args(["clippy", "--locked", "--all-targets", "--", "-D", "warnings"]));
-    let check = service.join("ci/check");
-    run(Command::new(check).envs(check_variables()));
+/// Generates a service, runs its own checks, and returns its folder and its program.
+fn checked(name: &str, answers: &[(&str, &str)]) -> (PathBuf, PathBuf) {
+    let it = generate(NEWEST, name, &place(name));
+    let service = answers.iter().fold(it, |it, (key, value)| it.answer(key, value)).done();
+    run(Command::new(service.join("ci/check")).envs(check_variables()));
     let program = build(&service);
+    every_setting_is_in_the_file_with_its_default(&service, &program);
     (service, program)
 }
 
 #[test]
 fn the_default() {
     let _alone = alone();
-    let (service, program) = checked("with-examples", "sqlite", "true");
-    every_setting_is_in_the_file_with_its_default(&service, &program);
+    let (service, program) = checked("with-examples", &[]);
 
     stores_an_item(start(&program, &[]));
+    the_engine_is_nobody_elses_to_lint(&service);
     a_release_with_the_drill_must_be_meant(&service, &program);
-    the_status_page_names_every_phase(&service, &[]);
+    the_status_page_names_every_phase(&service, "sqlite", &[]);
+}
+
+/// Neither its format nor a clippy that is newer than it can turn an owner's check red.
+fn the_engine_is_nobody_elses_to_lint(service: &Path) {
+    for path in ["engine/src/lib.rs", "engine/testing/src/lib.rs"] {
+        let text = fs::read_to_string(service.join(path)).unwrap();
+        let ugly = "pub fn  ugly(it: &String) -> usize { return it.len( ) }\n";
+        fs::write(service.join(path), format!("{text}\n#[doc(hidden)]\n{ugly}")).unwrap();
+    }
+    run(Command::new(service.join("ci/check")).envs(check_variables()));
 }
 
 /// What makes a release is the absence of debug assertions; the optimizer takes its time and changes nothing here.
 fn a_release_with_the_drill_must_be_meant(service: &Path, program: &Path) {
-    let name = service.file_name().unwrap().to_str().unwrap();
-    let release = format!("profile.dev.package.{name}.debug-assertions=false");
-    run(cargo(service).args(["build", "--locked", "--all-features", "--config", &release]));
+    let release = "profile.dev.package.longpole.debug-assertions=false";
+    run(cargo(service).args(["build", "--locked", "--features", "drill", "--config", release]));
     let ended = |arguments: &[&str], meant: &str| {
         let dir = tempfile::tempdir().unwrap();
         let mut command = Command::new(program);
@@ -67,7 +76,7 @@ fn a_release_with_the_drill_must_be_meant(service: &Path, program: &Path) {
     assert!(said.contains("\n  advice   this release has the cargo feature `drill`"), "{said}");
     assert!(said.contains("\nwarning: this release has the cargo feature `drill`"), "{said}");
     let running = start(program, &[("LONGPOLE_DRILL", "1")]);
-    let is_warning = |line: &serde_json::Value| {
+    let is_warning = |line: &Value| {
         line["level"] == "WARN"
             && line["message"].as_str().unwrap().contains("this release has the cargo feature `drill`")
     };
@@ -76,24 +85,65 @@ fn a_release_with_the_drill_must_be_meant(service: &Path, program: &Path) {
 }
 
 /// With the drill built in, which replaces the program.
-fn the_status_page_names_every_phase(service: &Path, variables: &[(&str, &str)]) {
+fn the_status_page_names_every_phase(service: &Path, database: &str, variables: &[(&str, &str)]) {
     run(cargo(service).args(["build", "--locked", "--features", "drill"]));
     let program = target_dir().join("debug").join(service.file_name().unwrap());
-    status::names_every_phase(&program, variables);
+    status::names_every_phase(&program, database, variables);
 }
 
 #[test]
 fn on_postgres() {
     let _alone = alone();
-    let (service, program) = checked("on-postgres", "postgres", "true");
-    every_setting_is_in_the_file_with_its_default(&service, &program);
+    let (service, program) = checked("on-postgres", &[("database", "postgres")]);
 
     let server = Postgres::start(&service);
     stores_an_item(start(&program, &[("APP__DATABASE__URL", &server.url)]));
     behind_a_pooler(&service, &program);
-    let load = service.join("ci/load");
-    run(Command::new(&load).current_dir(&service).envs(check_variables()));
-    the_status_page_names_every_phase(&service, &[("APP__DATABASE__URL", &server.url)]);
+    the_status_page_names_every_phase(&service, "postgres", &[("APP__DATABASE__URL", &server.url)]);
+}
+
+#[test]
+fn with_the_engine_by_path() {
+    let _alone = alone();
+    // Seen from the service: it is in a folder of `place`.
+    let answers = [("database", "postgres"), ("engine", "dependency"), ("template_repo", "../../../..")];
+    let (service, program) = checked("by-path", &answers);
+
+    let server = Postgres::start(&service);
+    stores_an_item(start(&program, &[("APP__DATABASE__URL", &server.url)]));
+}
+
+#[test]
+fn with_the_engine_by_url_and_revision() {
+    let _alone = alone();
+    let Repository { url, revision } = repository();
+    let answers = [("engine", "dependency"), ("template_repo", url), ("template_revision", revision)];
+    let (_, program) = checked("by-url", &answers);
+
+    stores_an_item(start(&program, &[]));
+}
+
+/// A service without a database, which asks others.
+#[test]
+fn a_gateway() {
+    let _alone = alone();
+    let (service, program) = checked("gateway", &[("database", "none")]);
+
+    let other = start(&program, &[]);
+    let url = format!("http://{}/hello", other.public);
+    let running = start(&program, &[("APP__APP__QUOTE_URL", &url)]);
+    let quote = ask("GET", &format!("http://{}/quote", running.public), &[("x-request-id", "abc")], "");
+    assert_eq!(quote.body(), r#"{"said":{"message":"hello"}}"#, "{quote:?}");
+    let line = is_known_by_its_id(&running, 200);
+    assert!(line["phases"]["http_upstream"].as_f64() > Some(0.0), "{line}");
+    says_what_prometheus_accepts(&running);
+    let metrics = ask("GET", &format!("http://{}/metrics", running.admin), &[], "").into_body();
+    assert!(!metrics.contains("\ndb_"), "{metrics}");
+    assert_eq!(running.stop().code(), Some(0));
+
+    let said = Command::new(&program).arg("--help").output().unwrap().stdout;
+    assert!(!String::from_utf8(said).unwrap().contains("migrate"));
+    the_status_page_names_every_phase(&service, "none", &[]);
 }
 
 /// In session mode a pooler is as good as the server; one that loses prepared statements is found out.
@@ -118,16 +168,6 @@ fn behind_a_pooler(service: &Path, program: &Path) {
     run(cargo(service).args(["test", "--locked", "--test", "pooler"]).env("POOLER_URL", &transactions.url));
 }
 
-#[test]
-fn a_bare_one_on_postgres() {
-    let _alone = alone();
-    let (service, program) = checked("bare-on-postgres", "postgres", "false");
-    every_setting_is_in_the_file_with_its_default(&service, &program);
-
-    let server = Postgres::start(&service);
-    has_no_items(start(&program, &[("APP__DATABASE__URL", &server.url)]));
-}
-
 fn stores_an_item(running: Running) {
     let url = format!("http://{}/items", running.public);
     let headers = [("content-type", "application/json"), ("x-request-id", "abc")];
@@ -142,10 +182,35 @@ fn stores_an_item(running: Running) {
 #[test]
 fn a_bare_one() {
     let _alone = alone();
-    let (service, program) = checked("bare", "sqlite", "false");
-    every_setting_is_in_the_file_with_its_default(&service, &program);
+    let (service, program) = checked("bare", &[("example", "false")]);
 
     has_no_items(start(&program, &[]));
+    answers_once_it_is_written_as_the_comment_says(&service);
+}
+
+/// The comment of `start` shows how a route is added.
+fn answers_once_it_is_written_as_the_comment_says(service: &Path) {
+    let app = service.join("src/app/mod.rs");
+    let text = fs::read_to_string(&app).unwrap();
+    let shown = text.split_once("/// ```ignore\n").unwrap().1.split_once("/// ```\n").unwrap().0;
+    let module: String = shown
+        .lines()
+        .map(|line| line.strip_prefix("///").unwrap())
+        .map(|line| format!("{}\n", line.strip_prefix(' ').unwrap_or(line)))
+        .collect();
+    fs::write(service.join("src/app/answer.rs"), module).unwrap();
+    assert!(text.contains("`Router::new().merge(answer::routes()).with_state(app)`"));
+    let text = text
+        .replace(
+            "    Router::new().with_state(app)\n",
+            "    Router::new().merge(answer::routes()).with_state(app)\n",
+        )
+        .replace("\nmod settings;", "\nmod answer;\nmod settings;");
+    fs::write(&app, text).unwrap();
+    run(Command::new(service.join("ci/check")).envs(check_variables()));
+    let running = start(&build(service), &[]);
+    let answer = ask("GET", &format!("http://{}/answer", running.public), &[], "");
+    assert_eq!((answer.status().as_u16(), answer.body().as_str()), (200, "42"));
 }
 
 fn has_no_items(running: Running) {
@@ -159,11 +224,12 @@ fn has_no_items(running: Running) {
 }
 
 /// The line of the request with the id `abc` is in the log.
-fn is_known_by_its_id(running: &Running, status: u16) {
+fn is_known_by_its_id(running: &Running, status: u16) -> Value {
     let line = poll("the request's line", PATIENCE, || {
         running.log().into_iter().find(|line| line["message"] == "request" && line["request_id"] == "abc")
     });
     assert_eq!(line["status"], status, "{line}");
+    line
 }
 
 fn says_what_prometheus_accepts(running: &Running) {

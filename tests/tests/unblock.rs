@@ -13,8 +13,7 @@ const HEAD: &str = r"//! Planted by a test.
 
 use axum::routing::get;
 use axum::{Extension, Router};
-
-use crate::engine::offload::Offload;
+use longpole::Offload;
 
 pub fn routes() -> Router {
     Router::new().route(/, get(handler))
@@ -76,8 +75,7 @@ fn plant(service: &Path, helpers: &str, body: &str) -> String {
     let head = HEAD.replace("route(/,", "route(\"/planted\",");
     // Held across an await, a guard is not `Send`: no handler can be made of it, but a task of one thread.
     let head = if body.contains("COUNT.lock()") && body.contains("// here") {
-        "//! Planted by a test.\n\nuse axum::Extension;\n\nuse crate::engine::offload::Offload;\n\n"
-            .to_owned()
+        "//! Planted by a test.\n\nuse axum::Extension;\nuse longpole::Offload;\n\n".to_owned()
     } else {
         head
     };
@@ -95,8 +93,9 @@ fn unblock(service: &Path, format: &str) -> Output {
 #[test]
 fn planted_calls_turn_the_checks_red_and_moved_ones_green() {
     let service = generate(NEWEST, "planted", &place("planted")).done();
-    let library = fs::read_to_string(service.join("src/lib.rs")).unwrap();
-    fs::write(service.join("src/lib.rs"), library + "pub mod planted;\n").unwrap();
+    let program = fs::read_to_string(service.join("src/main.rs")).unwrap();
+    fs::write(service.join("src/main.rs"), program.replace("mod app;\n", "mod app;\nmod planted;\n"))
+        .unwrap();
     run(cargo(&service).args([
         "add",
         "--quiet",

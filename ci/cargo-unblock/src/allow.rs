@@ -19,13 +19,15 @@ struct Allow {
     place: Place,
     reason: Option<String>,
     used: bool,
+    /// Whether it stands in a package that the user asked about.
+    asked: bool,
     /// Whether the compiler saw code there: if not, a disabled feature may be the reason.
     compiled: bool,
 }
 
 impl Allows {
     /// Notes the exceptions in one file. `compiled` says whether code was compiled on a line.
-    pub fn read(&mut self, file: &Path, source: &Source, compiled: impl Fn(u32) -> bool) {
+    pub fn read(&mut self, file: &Path, source: &Source, asked: bool, compiled: impl Fn(u32) -> bool) {
         for comment in &source.comments {
             let Some(rest) = comment.text.trim().strip_prefix("unblock:") else { continue };
             let Some(rest) = rest.trim().strip_prefix("allow") else { continue };
@@ -56,7 +58,7 @@ impl Allows {
             };
             self.by_line.insert((file.to_owned(), line), self.all.len());
             let reason = reason.map(str::to_owned);
-            self.all.push(Allow { place, reason, used: false, compiled: compiled(line) });
+            self.all.push(Allow { place, reason, used: false, asked, compiled: compiled(line) });
         }
     }
 
@@ -76,7 +78,7 @@ impl Allows {
     /// The exceptions that are findings themselves.
     pub fn findings(&self) -> Vec<Finding> {
         let mut by_place = BTreeMap::new();
-        for allow in &self.all {
+        for allow in self.all.iter().filter(|allow| allow.asked) {
             let kind = match allow {
                 Allow { reason: None, .. } => Kind::AllowWithoutReason,
                 Allow { used: false, compiled: true, .. } => Kind::UnusedAllow,

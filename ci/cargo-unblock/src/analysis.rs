@@ -13,7 +13,7 @@ use crate::program::Program;
 
 pub struct Outcome {
     pub findings: Vec<Finding>,
-    /// The source files that were compiled, from the workspace's root.
+    /// The source files of what was asked about, from the workspace's root.
     pub files: HashSet<PathBuf>,
 }
 
@@ -35,7 +35,7 @@ pub fn run(
     Ok(Outcome { findings, files })
 }
 
-/// The exceptions in all files that were compiled.
+/// The exceptions in all files that were compiled, and the files of what was asked about.
 fn exceptions(program: &Program, root: &Path) -> (Allows, HashSet<PathBuf>) {
     let mut lines: HashMap<PathBuf, Vec<(u32, u32)>> = HashMap::new();
     for (id, body) in program.bodies.iter().enumerate() {
@@ -45,15 +45,20 @@ fn exceptions(program: &Program, root: &Path) -> (Allows, HashSet<PathBuf>) {
         lines.entry(file).or_default().push((facts.place.line, facts.last_line.max(facts.place.end_line)));
     }
     let mut allows = Allows::default();
-    let mut files = HashSet::new();
-    for unit in &program.units {
+    let (mut files, mut seen) = (HashSet::new(), HashSet::new());
+    // First those that were asked about: a file may belong to both.
+    let (asked, others): (Vec<&Unit>, _) = program.units.iter().partition(|unit| !unit.for_others);
+    for unit in asked.into_iter().chain(others) {
         for file in &unit.files {
             let Some(source) = program.sources.get(&unit.directory, file) else { continue };
             let whole = Path::new(&unit.directory).join(file);
             let relative = whole.strip_prefix(root).unwrap_or(&whole).to_owned();
-            if files.insert(relative.clone()) {
+            if !unit.for_others {
+                files.insert(relative.clone());
+            }
+            if seen.insert(relative.clone()) {
                 let ranges = lines.get(&whole).map_or(&[][..], Vec::as_slice);
-                allows.read(&relative, &source, |line| {
+                allows.read(&relative, &source, !unit.for_others, |line| {
                     ranges.iter().any(|(first, last)| (*first..=*last).contains(&line))
                 });
             }

@@ -21,6 +21,30 @@ pub struct Workspace {
     pub workspace_root: PathBuf,
     pub target_directory: PathBuf,
     workspace_members: HashSet<String>,
+    packages: Vec<Package>,
+}
+
+#[derive(Deserialize)]
+struct Package {
+    id: String,
+    name: String,
+}
+
+/// What was compiled.
+#[derive(Default)]
+pub struct Compiled {
+    pub units: Vec<Unit>,
+    /// The crates that were compiled from a folder of this machine, and do not belong to the workspace.
+    pub outside: Vec<Outside>,
+}
+
+/// A path dependency outside of the workspace: the wrapper does not reach it.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct Outside {
+    pub package: String,
+    /// As rustc writes it.
+    pub crate_name: String,
+    pub folder: PathBuf,
 }
 
 /// What `cargo check` says of one compiled crate.
@@ -30,6 +54,8 @@ struct Message {
     #[serde(default)]
     package_id: String,
     #[serde(default)]
+    manifest_path: PathBuf,
+    #[serde(default)]
     filenames: Vec<PathBuf>,
     #[serde(default)]
     target: Option<Target>,
@@ -38,6 +64,15 @@ struct Message {
 #[derive(Deserialize)]
 struct Target {
     kind: Vec<String>,
+    name: String,
+}
+
+/// An artifact of a member of the workspace.
+struct Artifact {
+    metadata: PathBuf,
+    /// The package's folder.
+    folder: PathBuf,
+    for_others: bool,
 }
 
 fn cargo() -> Command {
@@ -65,13 +100,72 @@ pub fn workspace(options: &CargoOptions) -> Result<Workspace, Failure> {
     Ok(workspace)
 }
 
+/// The members of the workspace that the user asks about: all, without `--package` and `--exclude`.
+fn asked<'a>(workspace: &'a Workspace, options: &CargoOptions) -> Result<HashSet<&'a str>, Failure> {
+    let names = |spec: &str, package: &Package| spec == package.id || matches(name_in(spec), &package.name);
+    for spec in &options.packages {
+        if !workspace.packages.iter().any(|package| names(spec, package)) {
+            let mut members: Vec<&str> = workspace.packages.iter().map(|package| &*package.name).collect();
+            members.sort_unstable();
+            return Err(Failure::new(format!(
+                "`--package {spec}` names no member of the workspace, and only members are analysed; these are: {}",
+                members.join(", ")
+            )));
+        }
+    }
+    let named = |specs: &[String], package: &Package| specs.iter().any(|spec| names(spec, package));
+    let asked = workspace.packages.iter().filter(|package| match options.packages.is_empty() {
+        true => !named(&options.exclude, package),
+        false => named(&options.packages, package),
+    });
+    Ok(asked.map(|package| package.id.as_str()).collect())
+}
+
+/// The name in a package's specification: `name`, `name@1.0.0`, `URL#name@1.0.0` or, when the folder is
+/// called as the package is, `URL#1.0.0`.
+fn name_in(spec: &str) -> &str {
+    let (url, rest) = spec.rsplit_once('#').unwrap_or(("", spec));
+    if !url.is_empty() && rest.starts_with(|c: char| c.is_ascii_digit()) {
+        return url.rsplit('/').next().unwrap_or(url);
+    }
+    rest.split(['@', ':']).next().unwrap_or(rest)
+}
+
+/// Whether a name fits a pattern of cargo's: `*` is any text, `?` any letter, `[ab]` and `[!ab]` one of some.
+fn matches(pattern: &str, name: &str) -> bool {
+    let mut signs = pattern.chars();
+    match signs.next() {
+        None => name.is_empty(),
+        Some('*') => {
+            let ends = name.char_indices().map(|(at, _)| at).chain([name.len()]);
+            ends.into_iter().any(|end| matches(signs.as_str(), &name[end..]))
+        }
+        Some(sign) => {
+            let mut letters = name.chars();
+            let Some(letter) = letters.next() else { return false };
+            let (fits, rest) = match (sign, signs.as_str().split_once(']')) {
+                ('?', _) => (true, signs.as_str()),
+                ('[', Some((set, rest))) => match set.strip_prefix('!') {
+                    Some(set) => (!set.contains(letter), rest),
+                    None => (set.contains(letter), rest),
+                },
+                _ => (sign == letter, signs.as_str()),
+            };
+            fits && matches(rest, letters.as_str())
+        }
+    }
+}
+
 /// Compiles what has changed, and reads the facts of all crates.
-pub fn units(workspace: &Workspace, options: &CargoOptions) -> Result<Vec<Unit>, Failure> {
+pub fn units(workspace: &Workspace, options: &CargoOptions) -> Result<Compiled, Failure> {
+    let asked = asked(workspace, options)?;
     let mut missing = Vec::new();
-    let mut units = Vec::new();
+    let mut compiled = Compiled::default();
     // A second time only when facts were removed, or written by another version: cargo does not know them.
     for _ in 0..2 {
-        (units, missing) = read(&check(workspace, options)?, &workspace.workspace_root);
+        let (artifacts, outside) = check(workspace, options, &asked)?;
+        compiled.outside = outside;
+        (compiled.units, missing) = read(&artifacts, &workspace.workspace_root);
         if missing.is_empty() {
             break;
         }
@@ -80,7 +174,7 @@ pub fn units(workspace: &Workspace, options: &CargoOptions) -> Result<Vec<Unit>,
         }
     }
     match missing.first() {
-        None => Ok(units),
+        None => Ok(compiled),
         Some(path) => Err(Failure::new(format!(
             "there are no facts for {}; is another workspace wrapper at work (RUSTC_WORKSPACE_WRAPPER)?",
             path.display()
@@ -88,8 +182,12 @@ pub fn units(workspace: &Workspace, options: &CargoOptions) -> Result<Vec<Unit>,
     }
 }
 
-/// Runs `cargo check`: the metadata files of the workspace's crates.
-fn check(workspace: &Workspace, options: &CargoOptions) -> Result<Vec<PathBuf>, Failure> {
+/// Runs `cargo check`: the metadata files of the workspace's crates, and the crates that it left out.
+fn check(
+    workspace: &Workspace,
+    options: &CargoOptions,
+    asked: &HashSet<&str>,
+) -> Result<(Vec<Artifact>, Vec<Outside>), Failure> {
     let own = std::env::current_exe()
         .map_err(|error| Failure::new(format!("cannot find my own program: {error}")))?;
     let mut child = cargo()
@@ -104,39 +202,55 @@ fn check(workspace: &Workspace, options: &CargoOptions) -> Result<Vec<PathBuf>, 
         .spawn()
         .map_err(|error| Failure::new(format!("cannot run cargo: {error}")))?;
     let output = BufReader::new(child.stdout.take().expect("piped"));
-    let mut artifacts = Vec::new();
+    let (mut artifacts, mut outside) = (Vec::new(), Vec::new());
     for line in output.split(b'\n') {
         let line = line.map_err(|error| Failure::new(format!("cannot read what cargo says: {error}")))?;
         let Ok(message) = serde_json::from_slice::<Message>(&line) else { continue };
-        let wanted = message.reason == "compiler-artifact"
-            && workspace.workspace_members.contains(&message.package_id)
-            && message.target.is_some_and(|target| {
-                !target.kind.iter().any(|kind| kind == "custom-build" || kind == "proc-macro")
-            });
+        let Some(target) = message.target.filter(|_| message.reason == "compiler-artifact") else { continue };
         let is_metadata = |file: &PathBuf| file.extension().is_some_and(|extension| extension == "rmeta");
         // With an `.rlib` beside it, it was compiled for a build script or a procedural macro.
-        if wanted && message.filenames.iter().all(is_metadata) {
-            artifacts.extend(message.filenames);
+        if target.kind.iter().any(|kind| kind == "custom-build" || kind == "proc-macro")
+            || !message.filenames.iter().all(is_metadata)
+        {
+            continue;
+        }
+        let folder = message.manifest_path.parent().unwrap_or(Path::new("")).to_owned();
+        if workspace.workspace_members.contains(&message.package_id) {
+            let for_others = !asked.contains(message.package_id.as_str());
+            artifacts.extend(message.filenames.into_iter().map(|metadata| Artifact {
+                metadata,
+                folder: folder.clone(),
+                for_others,
+            }));
+        } else if message.package_id.starts_with("path+") {
+            let package = name_in(&message.package_id).to_owned();
+            outside.push(Outside { package, crate_name: target.name.replace('-', "_"), folder });
         }
     }
     let status = child.wait().map_err(|error| Failure::new(format!("cannot wait for cargo: {error}")))?;
     if !status.success() {
         return Err(Failure::new("the project does not compile; what cargo said stands above"));
     }
-    artifacts.sort();
-    artifacts.dedup();
-    Ok(artifacts)
+    artifacts.sort_by(|a, b| a.metadata.cmp(&b.metadata));
+    artifacts.dedup_by(|a, b| a.metadata == b.metadata);
+    outside.sort();
+    outside.dedup();
+    Ok((artifacts, outside))
 }
 
 /// The facts beside these files, and the files that have none. Two projects whose packages are named alike
 /// may share a target folder; cargo then takes the one's artifacts for the other's, but the facts say whose
-/// they are.
-fn read(metadata: &[PathBuf], root: &Path) -> (Vec<Unit>, Vec<PathBuf>) {
+/// they are: compilers run at the workspace's root, or in the folder of a package that is not below it.
+fn read(artifacts: &[Artifact], root: &Path) -> (Vec<Unit>, Vec<PathBuf>) {
     let (mut units, mut missing) = (Vec::new(), Vec::new());
-    for file in metadata {
-        match wrapper::facts_path(file).map(|path| Unit::load(&path)) {
-            Some(Ok(unit)) if Path::new(&unit.directory) == root => units.push(unit),
-            _ => missing.push(file.clone()),
+    for &Artifact { ref metadata, ref folder, for_others } in artifacts {
+        let is_its = |unit: &Unit| {
+            let ran_in = Path::new(&unit.directory);
+            ran_in == root || folder.canonicalize().is_ok_and(|folder| ran_in == folder)
+        };
+        match wrapper::facts_path(metadata).map(|path| Unit::load(&path)) {
+            Some(Ok(unit)) if is_its(&unit) => units.push(Unit { for_others, ..unit }),
+            _ => missing.push(metadata.clone()),
         }
     }
     (units, missing)

@@ -28,6 +28,10 @@ pub struct Unit {
     pub files: Vec<String>,
     pub strings: Vec<String>,
     pub bodies: Vec<Body>,
+    /// Whether it was only compiled for packages that need it: the user did not ask about its own. Not
+    /// kept, since the next run may ask about others.
+    #[serde(skip)]
+    pub for_others: bool,
 }
 
 /// One function, closure, async block or constant.

@@ -27,10 +27,11 @@ pub enum Tier {
     Offload,
     Lazy,
     Loop,
+    Calls,
     Entry,
 }
 
-const TIERS: [(&str, Tier); 17] = [
+const TIERS: [(&str, Tier); 18] = [
     ("block", Tier::Block),
     ("bounded", Tier::Bounded),
     ("reader", Tier::Reader),
@@ -47,6 +48,7 @@ const TIERS: [(&str, Tier); 17] = [
     ("offload", Tier::Offload),
     ("lazy", Tier::Lazy),
     ("loop", Tier::Loop),
+    ("calls", Tier::Calls),
     ("entry", Tier::Entry),
 ];
 
@@ -83,6 +85,9 @@ pub struct List {
 
 const DATA: &str = include_str!("blocking.tsv");
 
+/// The crate whose API is known to the last function, and the category of its entries.
+const ENGINE: &str = "longpole";
+
 /// The list as this tool brings it.
 pub fn built_in() -> Vec<Entry> {
     DATA.lines()
@@ -115,6 +120,9 @@ impl List {
             if let Some(found) = self.by_path.get(rest) {
                 break found.as_slice();
             }
+            if let Some(found) = at_root(rest).and_then(|path| self.by_path.get(&path)) {
+                break found.as_slice();
+            }
             match rest.split_once("::") {
                 Some((_, after)) if after.contains("::") => rest = after,
                 _ => break &[],
@@ -141,6 +149,26 @@ impl List {
     pub fn is_loop(&self, path: &str) -> bool {
         self.get(path.split("::").next().unwrap_or(path), &[Tier::Loop]).is_some()
     }
+
+    /// The entry that says what a function of the engine does with what it is given.
+    pub fn promised(&self, path: &str) -> Option<usize> {
+        let tiers = [Tier::Offload, Tier::Calls, Tier::Loop];
+        self.get(path, &tiers).filter(|&index| self.entries[index].category == ENGINE)
+    }
+
+    /// Whether the list says anything of this crate.
+    pub fn knows(&self, crate_name: &str) -> bool {
+        self.entries.iter().any(|entry| entry.path.split("::").next() == Some(crate_name))
+    }
+}
+
+/// `longpole::Offload::run` for `longpole::offload::Offload::run`: the path at the crate's root, where the
+/// private modules between are left out.
+fn at_root(path: &str) -> Option<String> {
+    let rest = path.strip_prefix(ENGINE)?.strip_prefix("::")?;
+    let (modules, last) = rest.rsplit_once("::")?;
+    let types = modules.split("::").filter(|name| name.starts_with(char::is_uppercase));
+    Some([ENGINE].into_iter().chain(types).chain([last]).collect::<Vec<_>>().join("::"))
 }
 
 /// Why calls of this category block.
@@ -180,6 +208,7 @@ pub fn reason(category: &str) -> &'static str {
         "print" => {
             "It waits when nobody reads the other end of the pipe or the terminal is slow, and takes a lock that all threads share."
         }
+        ENGINE => "It does not block: it is known for what it does with a closure or a future.",
         "escape" | "closure" => "It does not block: it is known for what it does with a closure.",
         _ => "It keeps the worker from doing anything else until it returns.",
     }
@@ -211,8 +240,9 @@ pub fn meaning(tier: Tier) -> &'static str {
             "The closure that it is given runs off the event loop: what that calls is not reported."
         }
         Tier::Lazy => "The closure that it is given runs where the result is used.",
-        Tier::Loop => {
-            "This crate calls closures that it is given on the event loop: they count as async code."
+        Tier::Loop => "It calls closures that it is given on the event loop: they count as async code.",
+        Tier::Calls => {
+            "The closure that it is given runs where this is called; the future that it is given is polled on the event loop."
         }
         Tier::Entry => "Frameworks call this method on the event loop: it counts as async code.",
     }
@@ -248,5 +278,19 @@ mod tests {
         assert!(list.get("reqwest::blocking::RequestBuilder::send", &block).is_some());
         assert!(list.get("parking_lot::lock_api::Mutex::lock", &[Tier::Guard]).is_some());
         assert!(list.get("fs::read", &block).is_none());
+    }
+
+    #[test]
+    fn an_item_of_the_engine_is_known_in_whatever_module_it_stands() {
+        let list = List::new(built_in(), Vec::new());
+        let known = |path: &str| list.promised(path).map(|index| list.entries[index].path.as_str());
+        assert_eq!(known("longpole::Offload::run"), Some("longpole::Offload::run"));
+        assert_eq!(known("longpole::offload::pool::Offload::run"), Some("longpole::Offload::run"));
+        assert_eq!(known("longpole::ledger::follow::wait"), Some("longpole::wait"));
+        assert_eq!(known("base::longpole::spawn"), Some("longpole::spawn"));
+        assert_eq!(known("longpole::Offload::new"), None);
+        assert_eq!(known("longpole::Clock::wait"), None);
+        assert_eq!(known("longpole_testing::spawn"), None);
+        assert_eq!(known("tokio::task::spawn_blocking"), None);
     }
 }

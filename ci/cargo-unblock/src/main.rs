@@ -31,6 +31,7 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use crate::baseline::Baseline;
+use crate::compile::{Compiled, Outside};
 use crate::config::Config;
 use crate::findings::Finding;
 use crate::list::{List, Tier};
@@ -77,7 +78,7 @@ fn check(options: &Options) -> Result<ExitCode, Failure> {
     let workspace = compile::workspace(&options.cargo)?;
     let root = &workspace.workspace_root;
     let config = Config::read(root)?;
-    let units = compile::units(&workspace, &options.cargo)?;
+    let Compiled { units, outside } = compile::units(&workspace, &options.cargo)?;
     let cache = compile::cache(&workspace, &options.cargo);
     std::fs::create_dir_all(&cache)
         .map_err(|error| Failure::new(format!("cannot write to {}: {error}", cache.display())))?;
@@ -89,6 +90,11 @@ fn check(options: &Options) -> Result<ExitCode, Failure> {
         Also::Print => Tier::Print,
     });
     let list = List::new(config.entries.clone(), also.collect());
+    if !options.cargo.quiet
+        && let Some(text) = left_out(&outside, &list, root)
+    {
+        eprintln!("{text}");
+    }
     let dispatch = options.dispatch.or(config.dispatch).unwrap_or_default();
     let outcome = analysis::run(units, &list, dispatch, root, |program| config.check(program))?;
     let mut findings = outcome.findings;
@@ -114,6 +120,24 @@ fn check(options: &Options) -> Result<ExitCode, Failure> {
         }
     }
     print(&findings, options, root)
+}
+
+/// Which path dependencies nobody looks into, in one line: none of those that the list knows.
+fn left_out(outside: &[Outside], list: &List, root: &std::path::Path) -> Option<String> {
+    let unknown: Vec<String> = outside
+        .iter()
+        .filter(|dependency| !list.knows(&dependency.crate_name))
+        .map(|Outside { package, folder, .. }| {
+            let folder = folder.strip_prefix(root).unwrap_or(folder);
+            format!("`{package}` ({})", folder.display())
+        })
+        .collect();
+    (!unknown.is_empty()).then(|| {
+        format!(
+            "note: path dependencies outside of the workspace are not analysed: {}; make each a member of the workspace, or list what blocks in it in unblock.toml",
+            unknown.join(", ")
+        )
+    })
 }
 
 fn print(findings: &[Finding], options: &Options, root: &std::path::Path) -> Result<ExitCode, Failure> {

@@ -102,13 +102,13 @@ pub struct CargoOptions {
     /// Path to Cargo.toml
     #[arg(long, value_name = "PATH")]
     pub manifest_path: Option<PathBuf>,
-    /// Packages to check; without it, the whole workspace
+    /// Members of the workspace to report on; without it, all of them
     #[arg(short, long = "package", value_name = "SPEC")]
     pub packages: Vec<String>,
     /// Check the whole workspace, which is what happens without -p
     #[arg(long, conflicts_with = "packages")]
     pub workspace: bool,
-    /// Packages to leave out
+    /// Members of the workspace not to report on
     #[arg(long, value_name = "SPEC")]
     pub exclude: Vec<String>,
     /// Check the libraries only

@@ -13,7 +13,23 @@ use tracing::{info, warn};
 use super::ledger::{self, Ledger};
 use super::metrics::Counted;
 
-/// Starts background tasks. Clones share one list.
+/// Starts tasks that live as long as the process, and tells them to stop at shutdown. Clones share one list of tasks.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use longpole::Links;
+/// use tokio::time::sleep;
+///
+/// # async fn clean_up() {}
+/// fn start_cleaning(links: &Links) {
+///     links.background.start("clean up", async move |stop| {
+///         while stop.run_until_cancelled(sleep(Duration::from_secs(3600))).await.is_some() {
+///             clean_up().await;
+///         }
+///     });
+/// }
+/// ```
 #[derive(Clone)]
 pub struct Background {
     ledger: Ledger,
@@ -27,8 +43,9 @@ impl Background {
         Self { ledger: ledger.clone(), tasks: TaskTracker::default(), stop: CancellationToken::default() }
     }
 
-    /// Runs `task` until it ends by itself or its token is cancelled; then it should clean up and
-    /// return, for it is aborted at the shutdown deadline.
+    /// Runs `task` until it ends by itself, which is logged as a warning, or its token is cancelled. Then it should clean
+    /// up and return: shutdown waits for it until `shutdown.grace` is over, and cuts it off there. `name` is what the
+    /// log says of it, and the culprit of a stall that it causes.
     pub fn start<F>(&self, name: &'static str, task: impl FnOnce(CancellationToken) -> F)
     where
         F: Future<Output = ()> + Send + 'static,
@@ -48,7 +65,7 @@ impl Background {
     }
 
     /// Runs `task` until it ends, which is no news, or is dropped at shutdown.
-    pub fn once<F>(&self, name: &'static str, task: F)
+    pub(crate) fn once<F>(&self, name: &'static str, task: F)
     where
         F: Future<Output = ()> + Send + 'static,
     {

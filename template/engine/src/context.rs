@@ -2,7 +2,7 @@
 //!
 //! A request's id travels in a task-local, not in a tracing span: reading it costs 2 ns, and every log
 //! line of the task has it. It does not cross `tokio::spawn` by itself: [`spawn`] and
-//! [`Offload::run`](crate::offload::Offload::run) carry it along, and clippy bans the raw calls.
+//! [`Offload::run`](crate::Offload::run) carry it along, and clippy bans the raw calls.
 
 use std::future::Future;
 use std::net::IpAddr;
@@ -60,9 +60,19 @@ pub fn with_current<R>(read: impl FnOnce(&Request) -> R) -> Option<R> {
 /// Starts a task that belongs to the current request: its log lines carry the request's id, what it waits for is
 /// in the request's account until that is closed, and shutdown waits for it until its deadline. It goes on when
 /// the client leaves. The answer does not wait for it; what the answer waits for, and must still be done when the
-/// client leaves, is for [`finish`].
+/// client leaves, is for [`finish`](crate::finish()).
 ///
-/// For work that lives as long as the process, see [`Background`](super::background::Background).
+/// For work that lives as long as the process, see [`Background`](crate::Background).
+///
+/// ```
+/// use axum::http::StatusCode;
+/// use longpole::spawn;
+///
+/// async fn order() -> StatusCode {
+///     spawn(async { tracing::info!("this line has the id of the request") });
+///     StatusCode::ACCEPTED
+/// }
+/// ```
 pub fn spawn<F>(task: F) -> JoinHandle<F::Output>
 where
     F: Future<Output: Send + 'static> + Send + 'static,
@@ -78,10 +88,36 @@ where
     }
 }
 
-/// [`spawn`] for a callback that a library runs in a task of its own, such as what axum's `on_upgrade` takes:
+/// Wraps a callback that a library runs in a task of its own, such as what axum's `on_upgrade` takes: what it does belongs
+/// to the request that made it, as with [`spawn`].
 ///
-/// ```ignore
-/// websocket.on_upgrade(context::carry(move |socket| talk(socket, stop)))
+/// ```
+/// # mod ws {
+/// #     pub struct WebSocket;
+/// #     pub struct WebSocketUpgrade;
+/// #     impl WebSocketUpgrade {
+/// #         pub fn on_upgrade<C, F>(self, _: C) -> axum::response::Response
+/// #         where
+/// #             C: FnOnce(WebSocket) -> F + Send + 'static,
+/// #             F: Future<Output = ()> + Send + 'static,
+/// #         {
+/// #             unimplemented!("axum's own needs its feature `ws`")
+/// #         }
+/// #     }
+/// # }
+/// # use ws::{WebSocket, WebSocketUpgrade};
+/// use axum::response::Response;
+/// use longpole::{Stopping, carry};
+/// use tokio_util::sync::CancellationToken;
+///
+/// // `WebSocketUpgrade` and `WebSocket` are axum's, of its feature `ws`.
+/// async fn chat(Stopping(stop): Stopping, upgrade: WebSocketUpgrade) -> Response {
+///     upgrade.on_upgrade(carry(move |socket| talk(socket, stop)))
+/// }
+///
+/// async fn talk(socket: WebSocket, stop: CancellationToken) {
+///     // … until the socket is closed or `stop` is cancelled
+/// }
 /// ```
 pub fn carry<A, F>(
     callback: impl FnOnce(A) -> F + Send + 'static,

@@ -1,7 +1,7 @@
 //! Who answers when the service is stuck?
 //!
 //! The control thread: an OS thread with a small runtime of its own. Signals, the [`admin`] listener and
-//! the [`watchdog`] live on it, so that the probes and `/metrics` answer, and SIGTERM ends the process,
+//! the [`watchdog`](crate::watchdog) live on it, so that the probes and `/metrics` answer, and SIGTERM ends the process,
 //! while every worker of the main runtime is blocked.
 
 use std::future::pending;

@@ -17,16 +17,23 @@ use super::http::exchange::Exchange;
 use super::http::problem::Problem;
 use super::ledger;
 
-/// Does `work` to its end, also when the client leaves meanwhile. Give it all steps that belong together, those
-/// that only take time too.
+/// Does work to its end, also when the client leaves meanwhile: axum drops a handler where it stands when that happens.
+/// Give it all steps that belong together, those that only take time too.
 ///
-/// ```ignore
-/// let order = context::finish(async move {
-///     let order = store::insert(&app.db, &draft).await?;
-///     app.http.send(app.http.post(url).json(&order)).await?;
-///     store::mark_sent(&app.db, order.id).await
-/// })
-/// .await?;
+/// ```
+/// use axum::http::{Method, StatusCode};
+/// use longpole::{HttpClient, Problem, finish};
+///
+/// async fn pay(http: HttpClient) -> Result<StatusCode, Problem> {
+///     finish(async move {
+///         let charge = http.request(Method::POST, "http://bank.internal/charges").body("42.00");
+///         http.send(charge).await?;
+///         // A client that leaves here must not take the rest away.
+///         http.send(http.request(Method::PUT, "http://shop.internal/orders/7/paid")).await?;
+///         Ok::<_, Problem>(StatusCode::CREATED)
+///     })
+///     .await
+/// }
 /// ```
 ///
 /// Three things end it before its time: a panic; `server.request_timeout`, counted from the request's head as

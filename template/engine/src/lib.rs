@@ -24,10 +24,39 @@
 //! }
 //! ```
 //!
-//! [`Service`] is the process, from its arguments to its exit code. [`Links`] is what requests wait for: the database,
-//! other services ([`HttpClient`]), threads for CPU work ([`Offload`]). Handlers are axum's own, read with [`Json`],
-//! [`Path`], [`Query`] and [`Body`], and fail with a [`Problem`]. Work beside the answer goes through [`spawn`],
-//! [`finish`] and [`Background`], so that it keeps the request's id and ends at shutdown.
+//! Without an argument it serves; with `check` it prints every setting and where it comes from. The admin listener,
+//! `admin.addr`, has a page that shows where requests spend their time.
+//!
+//! # What is here
+//!
+//! - **The process**: [`Service`] takes what is yours and runs it. [`identity!`] says who it is ([`Identity`]), [`Start`]
+//!   and [`IntoRoutes`] are what your function may be and may return, [`Exit`] is how it ends. [`Config`] is what whoever
+//!   operates it can set.
+//! - **What requests wait for**: [`Links`] holds them all. [`HttpClient`] calls other services, and brings a [`Reply`] or a
+//!   [`CallError`]. [`Offload`] has threads for CPU work and blocking calls. [`wait`] names a wait of your own by its
+//!   [`Phase`].
+#![cfg_attr(
+    feature = "_database",
+    doc = "- **The database**: [`Db`] has a [`Pool`] to read and one to write, with a [`Connection`] or a [`Transaction`] of \
+           sqlx's kind on the [`Driver`] of this build. [`Migrations`] are made of a [`step()`] for each change ([`Step`]). \
+           [`Trouble`] is what an error means."
+)]
+#![cfg_attr(
+    not(feature = "_database"),
+    doc = "- **The database**: this build has none. The features `sqlite` and `postgres` bring one."
+)]
+//! - **Handlers** are axum's. They read a request with [`Json`], [`Path`], [`Query`], [`Body`] and [`ClientAddr`], and fail
+//!   with a [`Problem`]. [`BodyLimit`] is a route's own bound. [`Stream`] and [`Stopping`] are for answers that last.
+//! - **Work beside the answer** keeps the request's id, is measured, and is waited for at shutdown: [`finish()`] for what
+//!   the answer needs and a client that leaves must not break off, [`spawn`] for what the answer does not need, [`carry`]
+//!   for callbacks, [`Background`] for what lives as long as the process.
+//!
+//! # Within an async function
+//!
+//! Some calls of other crates would escape the measuring or the bounds. Each has a counterpart here: [`spawn`] for
+//! `tokio::spawn`, [`Offload::run`] for `tokio::task::spawn_blocking`, [`HttpClient::send`] for a client of reqwest's,
+//! `Links::db` for a pool of sqlx's. The list `disallowed-methods` in a `clippy.toml` can ban the former; a service that
+//! was generated from the template has one.
 //!
 //! # Features
 //!
@@ -39,9 +68,13 @@
 //! # Versions
 //!
 //! axum and sqlx stand in your own `Cargo.toml` as well, since their macros expand to `::axum` and `::sqlx`. They have to
-//! be the versions that are re-exported here: a handler of another axum does not fit into this one's `Router`, and the
-//! compiler says "expected `Router`, found `Router`" or "perhaps two different versions of crate `axum` are being used".
-//! `cargo tree --duplicates` shows who brings the second one.
+//! be the versions that are re-exported here. Of a second axum, the compiler says that your function "cannot start a
+//! service" and that "there are multiple different versions of crate `axum` in the dependency graph"; of a second sqlx,
+//! "the trait bound `usize: sqlx::ColumnIndex<_>` is not satisfied". `cargo tree --duplicates` shows who brings it.
+//!
+//! Types of a few other crates stand in signatures: `bytes::Bytes`, `bytesize::ByteSize`, `reqwest::RequestBuilder`,
+//! `tokio_util::sync::CancellationToken` and `tracing_subscriber::Layer`. Whoever names one of these lists its crate as
+//! well, in the version that `cargo tree --package longpole --depth 1` shows.
 
 // No panics on a request's way: an error is answered, a panic is a bug.
 #![warn(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
@@ -90,7 +123,7 @@ mod service;
 mod shutdown;
 mod start;
 mod status;
-pub mod terminal;
+mod terminal;
 mod watchdog;
 
 pub use axum;

@@ -14,18 +14,43 @@ use super::identity::Identity;
 use super::ledger::Ledger;
 use super::offload::Offload;
 
-/// Everything that handlers may wait for, bounded and measured. Cheap to clone.
+/// What requests can wait for, each bounded and measured: the database, other services, threads. Cheap to clone.
+///
+/// The engine opens all of them and hands them to your [`Start`](crate::Start). Put those that your handlers use into
+/// their state:
+///
+/// ```
+/// use axum::Router;
+/// use axum::extract::State;
+/// use axum::routing::get;
+/// use longpole::{HttpClient, Links, Problem};
+///
+/// #[derive(Clone)]
+/// struct App {
+///     http: HttpClient,
+/// }
+///
+/// fn start(links: &Links, _settings: &()) -> Router {
+///     let app = App { http: links.http.clone() };
+///     Router::new().route("/quote", get(quote)).with_state(app)
+/// }
+///
+/// async fn quote(State(app): State<App>) -> Result<String, Problem> {
+///     let reply = app.http.send(app.http.get("http://quotes.internal/today")).await?;
+///     Ok(format!("somebody said {} bytes", reply.bytes().await?.len()))
+/// }
+/// ```
 #[derive(Clone)]
 pub struct Links {
     pub(crate) admission: Admission,
-    /// The database.
+    /// The database. Only with the feature `sqlite` or `postgres`.
     #[cfg(feature = "_database")]
     pub db: Db,
     /// Other services.
     pub http: HttpClient,
     /// Threads for CPU work and blocking calls.
     pub offload: Offload,
-    /// What works besides the requests.
+    /// Work that lives as long as the process.
     pub background: Background,
     /// Where the time of each request goes.
     pub(crate) ledger: Ledger,

@@ -15,7 +15,10 @@ use super::http::problem::Problem;
 use super::ledger::{Entered, Phase};
 use super::metrics::{Counted, Timed};
 
-/// The bounded pool of threads. Clones share it.
+/// Runs CPU work and blocking calls on threads of their own, away from the event loop. Clones share the threads.
+///
+/// How many threads there are is `offload.threads`, and how much work may wait for them `offload.max_queue`. What takes
+/// less than some 100 µs is cheaper where it stands.
 #[derive(Clone)]
 pub struct Offload(Arc<Inner>);
 
@@ -45,6 +48,15 @@ impl Offload {
 
     /// Runs `work` on a thread of the pool; its log lines carry the request's id. Dropping the future
     /// while the work is queued takes it out of the queue; work that has begun runs to its end.
+    ///
+    /// ```
+    /// use longpole::{Offload, Problem};
+    ///
+    /// # fn slow_hash(password: &str) -> String { password.to_owned() }
+    /// async fn hash(offload: &Offload, password: String) -> Result<String, Problem> {
+    ///     offload.run(move || slow_hash(&password)).await
+    /// }
+    /// ```
     ///
     /// # Errors
     /// 503 when the queue is full, 500 when the work panics.

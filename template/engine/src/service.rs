@@ -1,4 +1,4 @@
-//! The life of the process, from top to bottom.
+//! How does the process live? From top to bottom.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -27,7 +27,19 @@ use crate::start::Start;
 use crate::terminal::{self, LAST_WORDS};
 use crate::{commands, metrics, release};
 
-/// A service: what its owner hands over, until it is [`run`](Self::run).
+/// A program that serves HTTP, from its arguments to its exit code: add what is yours, then [`run`](Self::run) it.
+///
+/// ```no_run
+/// # use axum::Router;
+/// # use longpole::{Links, Service};
+/// # fn start(_: &Links, _: &()) -> Router { Router::new() }
+/// fn main() -> std::process::ExitCode {
+///     Service::new(longpole::identity!()).env_prefix("SHOP__").config_file("shop.toml").run(start)
+/// }
+/// ```
+///
+/// Its arguments are `check` (prints every setting and where it comes from, and whether they fit together), `migrate`
+/// (where there is a database), `--config FILE`, `--help` and `--version`; without a command it serves.
 pub struct Service {
     identity: Identity,
     sources: Sources,
@@ -66,7 +78,8 @@ type Failure = Box<dyn std::error::Error + Send + Sync>;
 type Begin = Box<dyn FnOnce(&Handle, &Links) -> Result<Router, Failure> + Send>;
 
 impl Service {
-    /// `identity` is [`identity!()`](crate::identity!), written in the program's own `main.rs`.
+    /// A service with nothing in it yet. `identity` is [`identity!()`](crate::identity!), written in the program's own
+    /// `main.rs`.
     #[must_use]
     pub fn new(identity: Identity) -> Self {
         Self {
@@ -78,23 +91,35 @@ impl Service {
         }
     }
 
-    /// The schema of the database. Without it, the database is taken as it is.
+    /// The schema of the database, step by step. Steps that are pending are applied at the start, unless
+    /// `database.migrate_on_start` is off; then the command `migrate` applies them. Without this call, the database is
+    /// taken as it is.
+    ///
+    /// ```no_run
+    /// # use axum::Router;
+    /// # use longpole::{Links, Migrations, Service, step};
+    /// # fn start(_: &Links, _: &()) -> Router { Router::new() }
+    /// # fn main() -> std::process::ExitCode {
+    /// let items = step(1, "items", "CREATE TABLE items (name TEXT NOT NULL)");
+    /// Service::new(longpole::identity!()).migrations(Migrations::new([items])).run(start)
+    /// # }
+    /// ```
     #[cfg(feature = "_database")]
     #[must_use]
     pub fn migrations(self, migrations: impl Into<Migrations>) -> Self {
         Self { migrations: migrations.into(), ..self }
     }
 
-    /// What the environment variables of the settings begin with; `APP__` if nothing is said. It is of capital letters,
-    /// digits and `_`, and ends with `__`; otherwise the service does not start.
+    /// What the environment variables of the settings begin with; `APP__` if nothing is said: `APP__SERVER__ADDR` is
+    /// `server.addr`. It is of capital letters, digits and `_`, and ends with `__`; otherwise the service does not start.
     #[must_use]
     pub fn env_prefix(mut self, prefix: impl Into<String>) -> Self {
         self.sources.prefix = prefix.into();
         self
     }
 
-    /// The file that is read if it is there; `config/service.toml` if nothing is said. A relative path begins at the
-    /// working directory. `--config` names another one, which must be there.
+    /// The file of settings (TOML) that is read if it is there; `config/service.toml` if nothing is said. A relative path
+    /// begins at the working directory. `--config` names another one, which must be there.
     #[must_use]
     pub fn config_file(mut self, file: impl Into<PathBuf>) -> Self {
         self.sources.file = file.into();
@@ -109,12 +134,13 @@ impl Service {
         self
     }
 
-    /// Lives: reads the arguments and the configuration, opens the [`Links`], calls `start` for the routes, serves them
-    /// until SIGTERM or SIGINT, and ends in order. Returns the exit code, of which [`Exit`] tells the meanings.
+    /// Reads the arguments and the configuration, opens the [`Links`], calls `start` for the routes, serves them until
+    /// SIGTERM or SIGINT, and ends in order. Returns the exit code, of which [`Exit`] tells the meanings: return it from
+    /// `main`.
     ///
     /// `start` is called once, on a thread of its own, so it may block; it may be async, and it may fail: see
-    /// [`Start`]. `Settings` are your own, the section `app`; their `Default` is the built-in value of each, and they
-    /// are written out by `check`.
+    /// [`Start`]. `Settings` are your own, the section `app`: a struct that derives `Serialize` and `Deserialize`. Its
+    /// `Default` is the built-in value of each setting, and `check` prints them. Without settings, take `()`.
     pub fn run<Settings, Kind, F>(self, start: F) -> ExitCode
     where
         Settings: Default + Serialize + DeserializeOwned + Send + 'static,
@@ -147,6 +173,9 @@ impl Service {
         let mut loaded = loaded.map_err(|faults| (Exit::Usage, faults))?;
         if let Some(advice) = advice {
             terminal::say(format_args!("warning: {advice}"));
+            loaded.advise(advice);
+        }
+        if let Some(advice) = log::of_another_crate(&loaded.config.log, self.identity) {
             loaded.advise(advice);
         }
         Ok(loaded)

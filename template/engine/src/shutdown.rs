@@ -35,16 +35,18 @@ const ABORT: Duration = Duration::from_millis(100);
 /// temporary files stay.
 const CLEAN_UP: Duration = Duration::from_millis(200);
 
-/// How the process ended; the contract's exit codes.
+/// How the process ended, and with which exit code: 0 to 3. A second signal while it stops ends it at once, with 128 and
+/// the signal's number.
+#[non_exhaustive]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exit {
-    /// Served and drained in time, or stopped while starting.
+    /// 0: served and drained in time, or stopped by a signal while starting.
     Clean,
-    /// Failed to start or to go on.
+    /// 1: failed to start or to go on, because a port is in use, say, or the database cannot be used.
     Failed,
-    /// Bad arguments or configuration.
+    /// 2: bad arguments or configuration.
     Usage,
-    /// The deadline came first, and work was aborted.
+    /// 3: at the end of `shutdown.grace` work was still running, and was cut off.
     Aborted,
 }
 

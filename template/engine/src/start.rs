@@ -1,6 +1,6 @@
-//! What may the owner's `start` be?
+//! What may the function be that builds the routes?
 //!
-//! A function of the links and the owner's settings that returns routes. It may be async, and it may fail.
+//! A function of the links and the service's own settings. It may be async, and it may fail.
 
 use std::error::Error;
 use std::future::ready;
@@ -11,20 +11,26 @@ use crate::links::Links;
 
 type Failure = Box<dyn Error + Send + Sync>;
 
-/// What [`Service::run`](crate::Service::run) is given: a function, or an async function, of `&Links` and `&Settings`.
-/// Routes are what it returns, or a `Result` of them. `Kind` is inferred.
+/// The function that builds your routes, for [`Service::run`](crate::Service::run): of `&Links` and `&Settings`, async or
+/// not. It returns a [`Router`], or a `Result` of it ([`IntoRoutes`]).
+///
+/// It is called once, when all links are open and the public port is bound, before the first request is served. This is
+/// the place to build the state of the handlers and to start [background work](crate::Background). `Kind` is inferred.
 ///
 /// ```
 /// use axum::Router;
 /// use longpole::Links;
 ///
-/// # struct Settings;
+/// struct Settings {
+///     rules: String,
+/// }
+///
 /// fn start(_: &Links, _: &Settings) -> Router {
 ///     Router::new()
 /// }
 ///
-/// async fn start_slowly(_: &Links, _: &Settings) -> Result<Router, std::io::Error> {
-///     let _rules = std::fs::read("rules.txt")?;
+/// async fn start_slowly(_: &Links, settings: &Settings) -> Result<Router, std::io::Error> {
+///     let _rules = std::fs::read(&settings.rules)?; // on a thread of its own, which may block
 ///     Ok(Router::new())
 /// }
 /// ```
@@ -65,14 +71,16 @@ where
     }
 }
 
-/// Routes, or why there are none: [`Router`], or a `Result` of it with any error.
+/// What the function of [`Start`] may return: a [`Router`], or a `Result` of it with any error. An error ends the process
+/// with 1, and its text is on stderr and in the log.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not what a service is made of",
     note = "return `axum::Router` or `Result<axum::Router, _>`, with the state given by `.with_state(…)`"
 )]
 pub trait IntoRoutes {
     /// # Errors
-    /// Why the service cannot start. The process ends with 1, and the reason is on stderr and in the log.
+    /// Why the service cannot start.
+    #[doc(hidden)]
     fn into_routes(self) -> Result<Router, Failure>;
 }
 

@@ -52,7 +52,7 @@ pub struct Step {
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct Finding {
     pub kind: Kind,
-    /// Where async code enters the chain.
+    /// Where async code enters the chain, or what was asked about.
     pub place: Place,
     /// The async function.
     pub within: String,

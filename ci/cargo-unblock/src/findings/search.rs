@@ -41,6 +41,7 @@ impl<'g, 'a> Search<'g, 'a> {
         let starts = self.starts();
         self.reaches = self.reach_blocking();
         self.use_allows(&starts);
+        let starts = self.in_what_was_asked(starts);
         for &start in &starts {
             self.from(start);
         }

@@ -5,7 +5,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use super::search::Search;
 use crate::graph::{NodeId, To};
 use crate::program::BodyId;
-use crate::types::Ty;
+use crate::types::{Name, Ty};
 
 impl Search<'_, '_> {
     /// Async bodies, and what frameworks call on the event loop.
@@ -19,6 +19,33 @@ impl Search<'_, '_> {
                     || self.graph.is_entry(body)
             })
             .collect()
+    }
+
+    /// The same for the packages that the user asked about: where async code of another one calls into them,
+    /// as a crate of the workspace does with a closure that it was given, it is they that can be changed.
+    pub(super) fn in_what_was_asked(&mut self, starts: Vec<NodeId>) -> Vec<NodeId> {
+        let graph = self.graph;
+        let is_asked =
+            |node: NodeId| !graph.program.units[graph.program.bodies[graph.nodes[node].body].unit].for_others;
+        let (mut asked, mut queue): (Vec<NodeId>, Vec<NodeId>) =
+            starts.into_iter().partition(|&node| is_asked(node));
+        let mut seen = FxHashSet::default();
+        while let Some(node) = queue.pop() {
+            if !seen.insert(node) {
+                continue;
+            }
+            for edge in &graph.nodes[node].edges {
+                match edge.to {
+                    To::Node(_) | To::Blocking(..) if self.is_allowed(node, edge).is_some() => {}
+                    To::Node(to) if is_asked(to) => asked.push(to),
+                    To::Node(to) => queue.push(to),
+                    To::Blocking(..) => {}
+                }
+            }
+        }
+        asked.sort_unstable();
+        asked.dedup();
+        asked
     }
 
     /// Async bodies that only a `block_on` on an offloaded thread drives.
@@ -48,13 +75,11 @@ impl Search<'_, '_> {
                 }
             }
         }
-        let mut away: FxHashSet<BodyId> = self
-            .graph
-            .driven
-            .iter()
-            .filter(|(node, _)| off[*node])
-            .filter_map(|(node, name)| by_name.get(&(*name, self.graph.body(*node).unit)).copied())
-            .collect();
+        let body_of =
+            |&(node, name): &(NodeId, Name)| by_name.get(&(name, self.graph.body(node).unit)).copied();
+        let polled: FxHashSet<BodyId> = self.graph.polled.iter().filter_map(body_of).collect();
+        let driven = self.graph.driven.iter().filter(|(node, _)| off[*node]).filter_map(body_of);
+        let mut away: FxHashSet<BodyId> = driven.filter(|made| !polled.contains(made)).collect();
         // Whoever else calls the function polls it elsewhere; whoever is called by these alone is away too.
         loop {
             let before = away.len();
@@ -67,6 +92,7 @@ impl Search<'_, '_> {
                 .iter()
                 .filter(|(made, nodes)| {
                     !away.contains(made)
+                        && !polled.contains(made)
                         && nodes.iter().all(|&node| away.contains(&self.graph.nodes[node].body))
                 })
                 .map(|(&made, _)| made)

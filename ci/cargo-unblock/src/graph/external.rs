@@ -8,7 +8,7 @@ use rustc_hash::FxHashSet;
 use super::values::IO_TRAITS;
 use super::{Found, Graph, To};
 use crate::list::Tier;
-use crate::types::{Subst, Ty, TyId};
+use crate::types::{Name, Subst, Ty, TyId};
 
 /// A type that implements a trait is often used through another one: what is called, which trait, which
 /// method. The last names say enough: no list of what blocks is involved.
@@ -55,13 +55,22 @@ impl Graph<'_> {
         found: &mut Found,
     ) {
         match self.list.entries[entry].tier {
-            Tier::Offload => {
-                let mut off = Found::default();
-                own.iter().chain(given).for_each(|&ty| self.run_value(ty, &mut off));
-                self.offloaded.extend(off.to.iter().filter_map(|to| match to {
+            // Not from here: on another thread, or in a task that calls it later.
+            tier @ (Tier::Offload | Tier::Loop) => {
+                let mut elsewhere = Found::default();
+                own.iter().chain(given).for_each(|&ty| self.run_value(ty, &mut elsewhere));
+                let nodes = elsewhere.to.iter().filter_map(|to| match to {
                     To::Node(node) => Some(*node),
                     To::Blocking(..) => None,
-                }));
+                });
+                match tier {
+                    Tier::Offload => self.offloaded.extend(nodes),
+                    _ => self.called_by_loop.extend(nodes),
+                }
+            }
+            Tier::Calls => {
+                found.polled.extend(self.coroutines(own.iter().chain(given)));
+                self.external(path, None, own, given, owner, found);
             }
             Tier::Reader => {
                 let before = found.to.len();
@@ -103,11 +112,7 @@ impl Graph<'_> {
                 if self.list.entries[entry].category == "block_on"
                     && !path.starts_with("tokio::runtime::Runtime")
                 {
-                    for &ty in own.iter().chain(given) {
-                        if let Ty::Coroutine(name) = self.program.types.ty(self.program.pointee(ty)) {
-                            found.driven.push(*name);
-                        }
-                    }
+                    found.driven.extend(self.coroutines(own.iter().chain(given)));
                 }
                 if self.list.reports(tier) {
                     self.blocks(entry, shown, found);
@@ -116,6 +121,15 @@ impl Graph<'_> {
                 }
             }
         }
+    }
+
+    /// The async bodies among what a call is given.
+    fn coroutines<'t>(&self, types: impl Iterator<Item = &'t TyId>) -> Vec<Name> {
+        let name = |&ty: &TyId| match *self.program.types.ty(self.program.pointee(ty)) {
+            Ty::Coroutine(name) => Some(name),
+            _ => None,
+        };
+        types.filter_map(name).collect()
     }
 
     /// A function that the workspace does not have: it calls what it is given, if it calls anything.

@@ -1,8 +1,8 @@
 //! Which limits is this process running with, and what happens if one is wrong?
 //!
 //! Every bound of the service stands here, those of the database in `database/`, each with what you will
-//! see when it is too high and when it is too low. Start with `NAME check`: it prints each value in force and
-//! where it came from. How values are found and refused is in [`load`]; how they must fit together, in [`align`].
+//! see when it is too high and when it is too low. Start with the command `check` of the service: it prints each value
+//! in force and where it came from.
 
 pub(crate) mod align;
 #[cfg(feature = "_database")]
@@ -30,8 +30,11 @@ use serde::{Deserialize, Serialize};
 pub use self::database::Database;
 pub use self::proxies::{ForwardedHeader, Network};
 
-/// The engine's settings. Durations are written `"250ms"`, `"30s"`, `"1m 15s"`; sizes `"64KiB"`, `"1MiB"`. Your own
-/// are a type of yours, under the key `app`.
+/// The engine's settings, a field for each section: defaults, then the file, then the environment.
+///
+/// `server.addr` is `addr` in `[server]` of the file, and `APP__SERVER__ADDR` in the environment. Durations are written
+/// `"250ms"`, `"30s"`, `"1m 15s"`; sizes `"64KiB"`, `"1MiB"`. The defaults are what [`Default`] says, and what the command
+/// `check` prints. Your own settings are a type of yours, under the key `app`. Fields are added from time to time.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Config {
     /// The public listener.
@@ -74,8 +77,8 @@ pub struct Server {
     /// sends into connections that we are closing, and its clients see 502.
     #[serde(with = "humantime_serde")]
     pub header_timeout: Duration,
-    /// A client that takes nothing of its answer for so long is closed; over HTTP/2, that answer is reset. Too high: readers that are gone hold
-    /// connections, memory and places. Too low: downloads over bad networks break off.
+    /// A client that takes nothing of its answer for so long is closed; over HTTP/2, that answer is reset. Too high:
+    /// readers that are gone hold connections, memory and places. Too low: downloads over bad networks break off.
     #[serde(with = "humantime_serde")]
     pub write_timeout: Duration,
     /// HTTP/1: what the end of a client's sending means. false: the client is gone, and its work is given up. true:
@@ -162,8 +165,8 @@ pub struct Offload {
     /// Closures run at once. Too high: they take the cores from the event loop. Too low: they wait
     /// in `offload_wait_seconds` while cores idle.
     pub threads: usize,
-    /// Closures that may wait for a thread; more are refused with 503. The default is 64 for each thread. Too high: answers come after
-    /// the client has left. Too low: short bursts are refused.
+    /// Closures that may wait for a thread; more are refused with 503. The default is 64 for each thread. Too high:
+    /// answers come after the client has left. Too low: short bursts are refused.
     pub max_queue: usize,
 }
 
@@ -199,7 +202,7 @@ pub struct Shutdown {
 /// What this service is told about where it runs; only the alignment report uses it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Platform {
-    /// When the platform kills after SIGTERM (Kubernetes: `terminationGracePeriodSeconds`).
+    /// How long after SIGTERM the platform kills (Kubernetes: `terminationGracePeriodSeconds`).
     #[serde(with = "humantime_serde")]
     pub termination_grace: Duration,
     /// Copies of this service, to reckon what they ask of the database together.

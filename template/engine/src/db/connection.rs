@@ -21,7 +21,7 @@ use super::session::Session;
 use super::{Pool, Trouble};
 use crate::context::{self, REQUEST, Request};
 
-/// A connection with its permit. `&mut connection` runs queries.
+/// A connection to the database, out of its [`Pool`] until it is dropped: `&mut connection` runs queries of sqlx's.
 #[derive(Debug)]
 pub struct Connection {
     /// None only while it is dropped.
@@ -193,7 +193,8 @@ impl Left {
     }
 }
 
-/// A transaction: `&mut *transaction` runs queries, as with sqlx's own.
+/// A transaction of the database, rolled back unless it is committed: `&mut *transaction` runs queries, as with sqlx's
+/// own.
 #[derive(Debug)]
 pub struct Transaction(Connection);
 
@@ -204,7 +205,7 @@ impl Transaction {
         Ok(Self(connection))
     }
 
-    /// Makes it all permanent.
+    /// Makes permanent what was done in it.
     ///
     /// # Errors
     /// The database refused, or a statement before had failed: nothing was changed. Or the answer did not come:

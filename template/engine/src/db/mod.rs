@@ -45,7 +45,21 @@ const TRY_EVERY: Duration = Duration::from_millis(500);
 /// the start. Lower: a database that is slow while it recovers, or far away, is never opened.
 const ATTEMPT: Duration = Duration::from_secs(5);
 
-/// The pools. Cheap to clone.
+/// The database: a pool for statements that read, and one for those that write. Cheap to clone.
+///
+/// With SQLite, the latter has one connection, since SQLite has one writer. With PostgreSQL, both are the same pool.
+///
+/// Queries are sqlx's own. `?` in a handler makes a [`Problem`](crate::Problem) of an error.
+///
+/// ```
+/// use longpole::{Db, Problem};
+///
+/// async fn rename(db: &Db, id: i64, name: &str) -> Result<(), Problem> {
+///     let rename = sqlx::query("UPDATE items SET name = $1 WHERE id = $2").bind(name).bind(id);
+///     let done = rename.execute(&db.write).await?;
+///     if done.rows_affected() == 1 { Ok(()) } else { Err(Problem::not_found()) }
+/// }
+/// ```
 #[derive(Clone, Debug)]
 pub struct Db {
     /// For statements that only read.

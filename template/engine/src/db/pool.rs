@@ -37,8 +37,21 @@ const CHECK: Duration = Duration::from_millis(500);
 /// Where the server has no place for another connection, the next attempt comes after this. Higher: a place
 /// that is free again stays empty. Lower: a full server is asked more often.
 const FULL: Duration = Duration::from_millis(50);
-/// A bounded pool of connections. Cheap to clone. Give `&pool` to a query, or [`begin`](Self::begin) a
-/// transaction.
+
+/// A pool of connections to the database, with a bound on how many are used at once. Cheap to clone.
+///
+/// Give `&pool` to a query of sqlx's, or [`begin`](Self::begin) a transaction:
+///
+/// ```
+/// use longpole::{Pool, sqlx};
+///
+/// async fn move_all(pool: &Pool, from: i64, to: i64) -> Result<(), sqlx::Error> {
+///     let mut transaction = pool.begin().await?;
+///     sqlx::query("UPDATE books SET shelf = $1 WHERE shelf = $2").bind(to).bind(from).execute(&mut *transaction).await?;
+///     sqlx::query("DELETE FROM shelves WHERE id = $1").bind(from).execute(&mut *transaction).await?;
+///     transaction.commit().await
+/// }
+/// ```
 #[derive(Clone, Debug)]
 pub struct Pool(pub(super) Arc<Inner>);
 

@@ -1,18 +1,21 @@
 //! What changes the schema, step by step?
 //!
-//! The owner lists the steps in `app::migrations`; [`migrate`](super::migrate) applies them. A step that was
-//! released is never edited, since databases remember its text.
+//! They are handed to the service; [`migrate`](super::migrate) applies them. A step that was released is never edited,
+//! since databases remember its text.
 
 use std::borrow::Cow;
 
 use sqlx::migrate::{Migration, MigrationType, Migrator};
 use sqlx::{AssertSqlSafe, SqlSafeStr, SqlStr};
 
-/// All steps, in the order of their versions.
+/// The steps that bring the database's schema up to date, for [`Service::migrations`](crate::Service::migrations).
+///
+/// A step that was released is never edited, since databases remember its text: add another. The list of sqlx's own
+/// `migrate!()` does as well.
 #[derive(Clone, Debug, Default)]
 pub struct Migrations(pub(super) Vec<Step>);
 
-/// One change of the schema.
+/// One change of the database's schema, made by [`step`].
 #[derive(Clone, Debug)]
 pub struct Step {
     pub(super) version: i64,
@@ -23,12 +26,18 @@ pub struct Step {
     pub(super) is_outside: bool,
 }
 
-/// A step with its version, its name and its SQL. The step is applied whole or not at all, in a transaction of its
-/// own.
+/// Makes a step of the [`Migrations`] from its version, its name and its SQL. The step is applied whole or not at all, in
+/// a transaction of its own.
 ///
-/// ```ignore
-/// step(2, "items_by_name", include_str!("../../migrations/0002_items_by_name.sql"))
 /// ```
+/// use longpole::{Migrations, step};
+///
+/// let items = step(1, "items", "CREATE TABLE items (name TEXT NOT NULL)");
+/// let by_name = step(2, "items_by_name", "CREATE INDEX items_by_name ON items (name)");
+/// let migrations = Migrations::new([items, by_name]);
+/// ```
+///
+/// A longer text stands in a file of its own: `include_str!("../migrations/0001_items.sql")`.
 #[must_use]
 pub fn step(version: i64, name: &'static str, sql: &'static str) -> Step {
     Step::new(version, name.into(), sql.into_sql_str(), false)

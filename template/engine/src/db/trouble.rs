@@ -8,8 +8,17 @@ use sqlx::error::ErrorKind;
 use super::driver;
 use crate::http::problem::Problem;
 
-/// What an error of the database means to a request.
+/// What an error of the database means to a request: whether to try again, for one.
+///
+/// ```
+/// use longpole::{Trouble, sqlx};
+///
+/// let error = sqlx::Error::RowNotFound;
+///
+/// assert_eq!(Trouble::of(&error), Trouble::Refused);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Trouble {
     /// The statement cannot be done, the database is well.
     Refused,
@@ -24,7 +33,7 @@ pub enum Trouble {
 }
 
 impl Trouble {
-    /// Which of them an error is.
+    /// Which of these an error is.
     #[must_use]
     pub fn of(error: &sqlx::Error) -> Self {
         match error {

@@ -23,8 +23,29 @@ const PIECE: usize = 64 * 1024;
 /// like one that takes nothing. Lower: more frames.
 const FRAME: usize = 16 * 1024;
 
-/// Put into the extensions of a response whose body may last for hours (`Extension(Stream)` in what a handler
-/// returns): it gives its place (`admission.max_in_flight`) to others with its head.
+/// Marks an answer whose body may last for hours, such as a stream of events: it gives its place
+/// (`admission.max_in_flight`) to other requests as soon as its head is sent. Return it as `Extension(Stream)`.
+///
+/// ```
+/// use std::convert::Infallible;
+/// use std::time::Duration;
+///
+/// use axum::Extension;
+/// use axum::body::Body;
+/// use futures_util::{StreamExt, stream};
+/// use longpole::{Stopping, Stream};
+/// use tokio::time::sleep;
+///
+/// /// A line each second, until the process stops.
+/// async fn ticks(Stopping(stop): Stopping) -> (Extension<Stream>, Body) {
+///     let ticks = stream::repeat(()).then(async |()| {
+///         sleep(Duration::from_secs(1)).await;
+///         Ok::<_, Infallible>("tick\n")
+///     });
+///     (Extension(Stream), Body::from_stream(ticks.take_until(stop.cancelled_owned())))
+/// }
+/// # let _: axum::Router = axum::Router::new().route("/ticks", axum::routing::get(ticks));
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Stream;
 

@@ -1,6 +1,6 @@
 //! How does a handler read a request?
 //!
-//! With [`Json`], [`Path`] and [`Query`], which are axum's except that what they refuse leaves as a
+//! With [`Json`], [`Path`] and [`Query`], which are axum's, except that what they refuse leaves as a
 //! [`Problem`] that names the field. [`ClientAddr`] is who has sent it.
 
 use std::error::Error;
@@ -20,8 +20,39 @@ use super::limit::TooLarge;
 use super::problem::{Problem, without_types};
 use crate::context;
 
-/// A JSON body. Derive `Deserialize` with `deny_unknown_fields`, so that a typo of the client's is an
-/// error and not a silent loss.
+/// JSON, in a handler's arguments and in its answer. Derive `Deserialize` with `deny_unknown_fields`, so that a typo of
+/// the client's is an error and not a silent loss.
+///
+/// ```
+/// use axum::Router;
+/// use axum::routing::post;
+/// use longpole::{Json, Problem};
+/// use serde::{Deserialize, Serialize};
+///
+/// #[derive(Deserialize)]
+/// #[serde(deny_unknown_fields)]
+/// struct Draft {
+///     name: String,
+/// }
+///
+/// #[derive(Serialize)]
+/// struct Greeting {
+///     text: String,
+/// }
+///
+/// async fn greet(Json(draft): Json<Draft>) -> Result<Json<Greeting>, Problem> {
+///     if draft.name.is_empty() {
+///         return Err(Problem::invalid("/name", "must not be empty"));
+///     }
+///     Ok(Json(Greeting { text: format!("hello {}", draft.name) }))
+/// }
+///
+/// let routes: Router = Router::new().route("/greetings", post(greet));
+/// ```
+///
+/// What is refused before the handler runs: 415 without `content-type: application/json`, 413 for a body that is too
+/// large, 408 for one that comes too slowly, 400 for text that is no JSON, 422 for JSON of another shape, with the place
+/// of the error.
 #[derive(Clone, Copy, Debug)]
 pub struct Json<T>(pub T);
 
@@ -81,7 +112,9 @@ fn is_json(headers: &HeaderMap) -> bool {
     })
 }
 
-/// The whole body, at most `server.body_limit` of it, or what [`BodyLimit`](super::limit::BodyLimit) says.
+/// The whole body of a request as bytes, in a handler's arguments.
+///
+/// It has at most `server.body_limit` bytes, or what [`BodyLimit`](crate::BodyLimit) says; otherwise the client gets 413.
 #[derive(Clone, Debug)]
 pub struct Body(pub Bytes);
 
@@ -103,12 +136,29 @@ fn is_too_large(error: &(dyn Error + 'static)) -> bool {
     error.is::<TooLarge>() || error.source().is_some_and(is_too_large)
 }
 
-/// Parameters of the path, by name or in order.
+/// The parameters of a request's path, in a handler's arguments: by name or in order.
+///
+/// ```
+/// use axum::Router;
+/// use axum::routing::get;
+/// use longpole::Path;
+///
+/// async fn read(Path((shelf, book)): Path<(String, u64)>) -> String {
+///     format!("book {book} of shelf {shelf}")
+/// }
+///
+/// let routes: Router = Router::new().route("/shelves/{shelf}/books/{book}", get(read));
+/// ```
+///
+/// A value that does not fit the type is 404: nothing has such an address. A type that does not fit the route is 500, and
+/// in the log.
 #[derive(Clone, Copy, Debug, FromRequestParts)]
 #[from_request(via(axum::extract::Path), rejection(Problem))]
 pub struct Path<T>(pub T);
 
-/// Parameters after `?`.
+/// The parameters of a request after `?`, in a handler's arguments: a struct that derives `Deserialize`.
+///
+/// What does not fit is 400, with the name of the parameter.
 #[derive(Clone, Copy, Debug, FromRequestParts)]
 #[from_request(via(axum::extract::Query), rejection(Problem))]
 pub struct Query<T>(pub T);
@@ -162,8 +212,11 @@ impl From<QueryRejection> for Problem {
     }
 }
 
-/// The client's address: the peer of the connection, or behind proxies in `server.trusted_proxies` whoever they say
-/// that it was. For limits and logs, not to tell people apart: many share an address.
+/// The address of a request's client, in a handler's arguments: the peer of the connection, or behind proxies in
+/// `server.trusted_proxies` whoever they say that it was. For limits and logs, not to tell people apart: many share an
+/// address.
+///
+/// A router that is called without the engine's server, in a test say, knows none: that is 500.
 #[derive(Clone, Copy, Debug)]
 pub struct ClientAddr(pub IpAddr);
 

@@ -1,6 +1,6 @@
 //! How large may a request's body be, and what becomes of one that is larger?
 //!
-//! The bytes are counted where they come in, so whatever reads them, axum's extractors or a loop of the owner's,
+//! The bytes are counted where they come in, so whatever reads them, axum's extractors or a handler's own loop,
 //! cannot read more than `server.body_limit`. A route has a limit of its own with the layer [`BodyLimit`]. The
 //! reader gets the error [`TooLarge`], and the client 413, whatever the handler makes of it. If the head of the answer
 //! is sent before, as by an echo, nothing but the end of the connection can tell the client.
@@ -29,10 +29,20 @@ use super::problem::Problem;
 /// Lower: clients see a broken connection instead of 413.
 const DRAIN: Duration = Duration::from_secs(2);
 
-/// A layer that gives a route a limit of its own, above `server.body_limit` or below it. The innermost counts.
+/// A layer that gives a route a limit of its own for the bodies of requests, above `server.body_limit` or below it. The
+/// innermost counts.
 ///
-/// ```ignore
-/// .route("/pictures", post(upload).layer(BodyLimit(ByteSize::mib(50))))
+/// ```
+/// use axum::Router;
+/// use axum::routing::post;
+/// use bytesize::ByteSize;
+/// use longpole::{Body, BodyLimit};
+///
+/// async fn upload(Body(picture): Body) -> String {
+///     format!("{} bytes", picture.len())
+/// }
+///
+/// let routes: Router = Router::new().route("/pictures", post(upload).layer(BodyLimit(ByteSize::mib(50))));
 /// ```
 ///
 /// It holds for every reader. axum's `DefaultBodyLimit` is known to axum's extractors alone: it can make the limit

@@ -15,7 +15,23 @@ use crate::context;
 /// Seconds after which a refused client may come back; jittered, or all come back at once.
 const RETRY_AFTER: std::ops::RangeInclusive<u8> = 1..=3;
 
-/// An error on its way to the client.
+/// An error for the client: a status and what was wrong, sent as `application/problem+json` (RFC 9457) with the request's
+/// id.
+///
+/// Handlers return `Result<_, Problem>`. `?` makes one of an error of the database or of a call to another service, with
+/// the status that fits: the details go to the log, and nothing of them to the client.
+///
+/// ```
+/// use axum::http::StatusCode;
+/// use longpole::Problem;
+///
+/// fn shelf(text: &str) -> Result<u8, Problem> {
+///     let shelf = text.parse().map_err(|_| Problem::invalid("/shelf", "must be a number from 0 to 255"))?;
+///     if shelf > 9 { Err(Problem::not_found()) } else { Ok(shelf) }
+/// }
+///
+/// assert_eq!(shelf("10").unwrap_err().status(), StatusCode::NOT_FOUND);
+/// ```
 #[derive(Debug)]
 pub struct Problem {
     status: StatusCode,
@@ -31,7 +47,7 @@ struct FieldError {
 }
 
 impl Problem {
-    /// `detail` is a sentence for the client's developer; it must hold nothing internal.
+    /// A problem with any status. `detail` is a sentence for the client's developer; it must hold nothing internal.
     pub fn new(status: StatusCode, detail: impl Into<String>) -> Self {
         Self { status, detail: detail.into(), errors: Vec::new() }
     }
@@ -43,25 +59,25 @@ impl Problem {
             .field(pointer, detail)
     }
 
-    /// Names a field that is wrong.
+    /// Names a field that is wrong, once more where there are several: as for [`invalid`](Self::invalid).
     #[must_use]
     pub fn field(mut self, pointer: impl Into<String>, detail: impl Into<String>) -> Self {
         self.errors.push(FieldError { pointer: pointer.into(), detail: detail.into() });
         self
     }
 
-    /// 404.
+    /// 404: there is nothing at this address.
     #[must_use]
     pub fn not_found() -> Self {
         Self::new(StatusCode::NOT_FOUND, "There is nothing at this address.")
     }
 
-    /// 503 with `Retry-After`.
+    /// 503 with `Retry-After`, of 1 to 3 seconds by chance, so that not all clients come back at once.
     pub fn overloaded(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, detail)
     }
 
-    /// 500 that says nothing. Log the cause before.
+    /// 500, which tells the client nothing but the request's id. Log the cause before.
     #[must_use]
     pub fn internal() -> Self {
         Self::new(

@@ -25,8 +25,8 @@ use super::activity::Activity;
 use crate::context::{REQUEST, Request};
 use crate::log::millis;
 
-/// In a handler's arguments: a token that is cancelled when the process begins to stop. For what may last for hours:
-/// a WebSocket says goodbye, an endless stream ends. Requests that end by themselves need not know.
+/// A token that is cancelled when the process begins to stop, in a handler's arguments. For what may last for hours:
+/// a WebSocket says goodbye, an endless [`Stream`](crate::Stream) ends. Requests that end by themselves need not know.
 #[derive(Clone, Debug)]
 pub struct Stopping(pub CancellationToken);
 

@@ -35,7 +35,29 @@ use super::metrics::{self, Counted};
 const PROXIES: [&str; 6] =
     ["HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"];
 
-/// The client. Clones share it.
+/// Calls other services, with bounds on how many calls run at once. Clones share connections and bounds.
+///
+/// A call is built with reqwest's `RequestBuilder`, and sent by [`send`](Self::send). The bounds are `http_client.max_in_flight`
+/// over all and `http_client.max_per_host` for each host. Redirects are not followed.
+///
+/// ```
+/// use axum::http::StatusCode;
+/// use longpole::{HttpClient, Problem};
+/// use serde::Deserialize;
+///
+/// #[derive(Deserialize)]
+/// struct Quote {
+///     text: String,
+/// }
+///
+/// async fn quote(http: &HttpClient) -> Result<Quote, Problem> {
+///     let reply = http.send(http.get("http://quotes.internal/today")).await?;
+///     if !reply.status().is_success() {
+///         return Err(Problem::new(StatusCode::BAD_GATEWAY, "The other service has no quote."));
+///     }
+///     Ok(reply.json().await?)
+/// }
+/// ```
 #[derive(Clone, Debug)]
 pub struct HttpClient(Arc<Inner>);
 
@@ -77,20 +99,24 @@ impl HttpClient {
         })))
     }
 
-    /// Begins a call as reqwest does; [`send`](Self::send) it here.
+    /// Begins a GET as reqwest does; give it to [`send`](Self::send), not to its own `send`.
     pub fn get(&self, url: impl IntoUrl) -> RequestBuilder {
         self.request(Method::GET, url)
     }
 
-    /// Begins a call as reqwest does; [`send`](Self::send) it here.
+    /// Begins a call as reqwest does; give it to [`send`](Self::send), not to its own `send`. `method` is axum's
+    /// `http::Method` as well.
     pub fn request(&self, method: Method, url: impl IntoUrl) -> RequestBuilder {
         self.0.reqwest.request(method, url)
     }
 
-    /// Waits for a place and for the head of the answer. The request's id and trace go along.
+    /// Waits for a place and for the head of the answer. The request's id and trace go along, in `x-request-id` and
+    /// `traceparent`. The call has `http_client.timeout` to its last byte, unless it has set a timeout itself. If its
+    /// connection was about to be closed, it is sent once more, provided that it may be: its method is idempotent, or
+    /// it has the header `idempotency-key`.
     ///
     /// # Errors
-    /// As [`CallError`] says; an answer with any status is none. `?` makes it 504 or 502.
+    /// As [`CallError`] says; an answer with any status is none. `?` in a handler makes it 504 or 502.
     pub async fn send(&self, call: RequestBuilder) -> Result<Reply, CallError> {
         let mut call = call.build().map_err(CallError::of)?;
         let host = self.0.hosts.of(call.url());

@@ -10,7 +10,8 @@ use super::host::{End, Timed};
 use crate::http::problem::Problem;
 use crate::ledger::{self, Phase};
 
-/// An answer whose body is not read yet. It holds its places: read it or drop it soon.
+/// The answer of another service, whose body is not read yet. It holds its place among the calls that run at once
+/// (`http_client.max_in_flight`): read it or drop it soon.
 pub struct Reply {
     pub(super) response: Response,
     pub(super) limit: usize,
@@ -31,7 +32,7 @@ impl Reply {
         self.response.headers()
     }
 
-    /// Reads the body.
+    /// Reads the whole body, at most `http_client.body_limit`.
     ///
     /// # Errors
     /// As [`CallError`] says.
@@ -43,7 +44,7 @@ impl Reply {
         read
     }
 
-    /// Reads the body as JSON.
+    /// Reads the whole body as JSON, at most `http_client.body_limit`.
     ///
     /// # Errors
     /// As [`CallError`] says.
@@ -65,19 +66,22 @@ impl Reply {
     }
 }
 
-/// A call that did not bring an answer.
+/// Why a call to another service brought no answer, or not all of it. `?` in a handler makes it a
+/// [`Problem`] with 504 or 502.
 #[derive(Debug)]
+#[non_exhaustive]
 pub enum CallError {
-    /// None within `http_client.timeout`, or the one that the call has set itself.
+    /// 504: none within `http_client.timeout`, or within the timeout that the call has set itself.
     TimedOut,
-    /// The request could not be built or sent, or the answer not be read.
+    /// 502: the request could not be built or sent, or the answer could not be read.
     Failed(reqwest::Error),
-    /// The other service closed the connection, which had been used before, instead of answering, and the request
-    /// must not be sent twice.
+    /// 502: the other service closed the connection, which had been used before, instead of answering, and the request
+    /// must not be sent twice. Give it the header `idempotency-key` if the other service knows that, or lower
+    /// `http_client.idle_timeout`.
     Closed(reqwest::Error),
-    /// The body is larger than `http_client.body_limit`.
+    /// 502: the body is larger than `http_client.body_limit`.
     TooLarge,
-    /// The body is not the JSON that was expected.
+    /// 502: the body is not the JSON that was expected.
     NotJson(serde_json::Error),
 }
 

@@ -11,11 +11,22 @@ use futures_util::future::BoxFuture;
 use super::phase::Phase;
 use crate::context::{self, Request};
 
-/// Awaits `future`, and books the wait to `phase`, if this is done for a request. A wait inside another shares
-/// the time with it.
+/// Awaits a future, and books the time to a phase of the request that is served, if there is one. A wait inside another
+/// shares the time with it.
 ///
-/// ```ignore
-/// let reply = ledger::wait(Phase::HttpUpstream, mail.send(letter)).await?;
+/// The waits of [`Links`](crate::Links) are booked already. This is for what you wait for by yourself, with a client of
+/// another crate, say:
+///
+/// ```
+/// use longpole::{Phase, Problem, wait};
+///
+/// # struct Mail;
+/// # impl Mail {
+/// #     async fn send(&self, _: &str) -> Result<(), Problem> { Ok(()) }
+/// # }
+/// async fn greet(mail: &Mail) -> Result<(), Problem> {
+///     wait(Phase::HttpUpstream, mail.send("Welcome!")).await
+/// }
 /// ```
 pub async fn wait<F: Future>(phase: Phase, future: F) -> F::Output {
     let mut future = pin!(future);

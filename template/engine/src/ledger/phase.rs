@@ -4,17 +4,20 @@ use std::fmt;
 use std::ops::{AddAssign, Index, IndexMut};
 use std::time::Duration;
 
-/// Each moment of a request belongs to exactly one of these. A wait of your own gets a line here, and
-/// [`wait`](super::wait) around its future.
+/// What a request is doing at a moment: each moment belongs to exactly one of these. The one with most of the time is the
+/// request's `long_pole` in the log.
+///
+/// For a wait of your own, give the phase that fits best to [`wait`](crate::wait). Without it, the time is `other`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Phase {
-    /// Waiting to be let in.
+    /// Waiting to be let in: `admission.max_in_flight` requests are served already.
     Admission,
     /// Waiting for the client to send.
     RequestBody,
-    /// Waiting for a database connection.
+    /// Waiting for a permit to use a database connection: the pool is too small, or connections are held for too long.
     DbWait,
-    /// Opening a database connection.
+    /// Opening or checking a database connection.
     DbConnect,
     /// Waiting for the database to answer.
     DbQuery,
@@ -22,11 +25,11 @@ pub enum Phase {
     HttpWait,
     /// Waiting for another service.
     HttpUpstream,
-    /// Waiting for a thread.
+    /// Waiting for a thread of [`Offload`](crate::Offload).
     OffloadWait,
-    /// Working on a thread.
+    /// Working on a thread of [`Offload`](crate::Offload).
     OffloadRun,
-    /// Waiting for the event loop.
+    /// Ready to go on, but waiting for the event loop, which is busy or blocked by somebody else.
     LoopDelay,
     /// Computing on the event loop.
     Cpu,
@@ -41,7 +44,7 @@ pub const PHASES: usize = 13;
 
 impl Phase {
     /// Each with its name in log and metrics, and in words: "the request is …".
-    pub const ALL: [(Self, &'static str, &'static str); PHASES] = [
+    pub(crate) const ALL: [(Self, &'static str, &'static str); PHASES] = [
         (Self::Admission, "admission", "waiting to be let in"),
         (Self::RequestBody, "request_body", "waiting for the client to send"),
         (Self::DbWait, "db_wait", "waiting for a database connection"),
@@ -63,7 +66,7 @@ impl Phase {
         Self::ALL.iter().filter(move |(phase, ..)| cfg!(feature = "_database") || !is_of_database(*phase))
     }
 
-    /// As in the log and in the metrics: `db_wait`.
+    /// Its name in the log and in metrics, such as `db_wait`.
     #[must_use]
     pub fn name(self) -> &'static str {
         Self::ALL[self as usize].1
@@ -71,7 +74,7 @@ impl Phase {
 
     /// What the request is doing, in words: "waiting for a database connection".
     #[must_use]
-    pub fn words(self) -> &'static str {
+    pub(crate) fn words(self) -> &'static str {
         Self::ALL[self as usize].2
     }
 }

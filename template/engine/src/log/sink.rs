@@ -1,6 +1,6 @@
 //! Did the line reach the file?
 //!
-//! tracing-appender swallows write errors (https://github.com/tokio-rs/tracing/issues/1155), so they
+//! tracing-appender swallows write errors (<https://github.com/tokio-rs/tracing/issues/1155>), so they
 //! are counted here, behind it, where each batch meets the disk.
 
 use std::fmt::Display;

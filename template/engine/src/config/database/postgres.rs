@@ -25,8 +25,9 @@ pub struct Database {
     /// its whole timeout. Too low: short bursts are refused that would have been served.
     #[serde(with = "humantime_serde")]
     pub acquire_timeout: Duration,
-    /// Longest time to open a connection: to find the host, to greet it and to log in. `connect_timeout` of the URL wins. The attempt goes on when nobody waits for it any more, and the connection
-    /// is kept. Too high: a host that hangs holds a place of the pool for long. Too low: a far or busy one is never opened.
+    /// Longest time to open a connection: to find the host, to greet it and to log in. `connect_timeout` of the URL wins.
+    /// The attempt goes on when nobody waits for it any more, and the connection is kept. Too high: a host that hangs
+    /// holds a place of the pool for long. Too low: a far or busy one is never opened.
     #[serde(with = "humantime_serde")]
     pub connect_timeout: Duration,
     /// A connection that nobody has used for so long is closed. Too high: connections of the last peak stay open.
@@ -58,7 +59,7 @@ pub struct Database {
     #[serde(with = "humantime_serde")]
     pub startup_timeout: Duration,
     /// Apply pending migrations at start. Off: start-up refuses an older database until
-    /// `NAME migrate` was run.
+    /// the command `migrate` was run.
     pub migrate_on_start: bool,
 }
 

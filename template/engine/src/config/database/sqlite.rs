@@ -49,7 +49,7 @@ pub struct Database {
     #[serde(with = "humantime_serde")]
     pub startup_timeout: Duration,
     /// Apply pending migrations at start. Off: start-up refuses an older database until
-    /// `NAME migrate` was run.
+    /// the command `migrate` was run.
     pub migrate_on_start: bool,
 }
 

@@ -31,7 +31,8 @@ use crate::config::report::without_secrets;
 use crate::config::{Config, Database};
 use crate::identity::Identity;
 
-/// The sqlx driver: the one type that the rest of the service names.
+/// sqlx's driver of the database of this build: here [`sqlx::Postgres`]. For what names a driver, such as
+/// `Executor<'_, Database = Driver>`.
 pub type Driver = sqlx::Postgres;
 
 /// While a rollout lasts, old replicas run beside new ones: a migration that the program does not know is no

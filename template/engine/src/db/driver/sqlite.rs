@@ -27,7 +27,8 @@ use crate::identity::Identity;
 
 mod brake;
 
-/// The sqlx driver: the one type that the rest of the service names.
+/// sqlx's driver of the database of this build: here [`sqlx::Sqlite`]. For what names a driver, such as
+/// `Executor<'_, Database = Driver>`.
 pub type Driver = sqlx::Sqlite;
 
 /// One file has one program: a schema that is newer than the program is a mistake.
