@@ -1,16 +1,26 @@
 //! What do the engine's own tests reach behind the API? Nothing here is a promise.
 
+use std::panic;
+
+use crate::config::Log;
 pub use crate::config::load::{Loaded, Sources, load};
 #[cfg(feature = "_database")]
 pub use crate::db::{Unusable, open as open_database};
 pub use crate::http::edge::Edge;
 pub use crate::http::server::{Server, bind};
-pub use crate::log::{Layers, Logs, layer, start as start_log};
+pub use crate::log::{Logs, layer};
 pub use crate::metrics::{COUNTERS, GAUGES, HISTOGRAMS};
-use crate::{Config, HttpClient, Identity, Links};
+use crate::{Config, HttpClient, Identity, Links, log};
 
 /// Who the tests are.
 pub const IDENTITY: Identity = crate::identity!();
+
+/// # Errors
+/// The directory cannot be written, or the process has a log already.
+pub fn start_log(config: &Log) -> Result<Logs, String> {
+    drop(panic::take_hook()); // the harness of the tests has installed one
+    log::start(config, Vec::new())
+}
 
 /// # Errors
 /// TLS cannot be set up.

@@ -18,7 +18,7 @@ fn emitted_is_written_plus_dropped_plus_failed() {
     let dir = tempfile::tempdir().unwrap();
     // So small that lines are dropped.
     let config = Log { dir: dir.path().to_owned(), queue_size: ByteSize::kib(256), ..Log::default() };
-    let logs = internals::start_log(&config, Vec::new()).unwrap();
+    let logs = internals::start_log(&config).unwrap();
     let counts = logs.counts();
     let emitted = AtomicU64::new(0);
 

@@ -231,6 +231,7 @@ mod tests {
     fn a_second_logger_is_a_clear_error() {
         let dir = tempfile::tempdir().unwrap();
         tracing_log::log::set_boxed_logger(Box::new(LogTracer::new())).unwrap();
+        drop(panic::take_hook()); // the harness of the tests has installed one
 
         let refused =
             start(&Log { dir: dir.path().to_owned(), ..Log::default() }, Layers::new()).err().unwrap();

@@ -69,5 +69,8 @@ fn it_has_no_command_and_no_setting_for_a_database() {
     // A variable that is left over from a service with one.
     let left_over = setup.set("database.url", "sqlite:data/service.db").run(&[]);
     assert_eq!(left_over.status.code(), Some(2), "{left_over:?}");
-    assert!(text(&left_over.stderr).contains("APP__DATABASE__URL: there is no such key"), "{left_over:?}");
+    assert!(
+        text(&left_over.stderr).contains("APP__DATABASE__URL: database: there is no such key"),
+        "{left_over:?}"
+    );
 }

@@ -75,7 +75,7 @@ pub fn logs() -> &'static TempDir {
         let dir = tempfile::tempdir().unwrap();
         let mut config = Config::default().log;
         config.dir = dir.path().join("logs");
-        (dir, start_log(&config, Vec::new()).unwrap())
+        (dir, start_log(&config).unwrap())
     });
     dir
 }

@@ -13,8 +13,9 @@ use axum::Router;
 use axum::extract::State;
 use axum::routing::get;
 use bytes::Bytes;
-use longpole::{Links, Problem, Service};
+use longpole::{Identity, Links, Problem, Service};
 use serde::{Deserialize, Serialize};
+use tokio_util::sync::CancellationToken;
 use tracing_subscriber::layer::Context;
 
 #[derive(Clone, Default, Serialize, Deserialize)]
@@ -24,7 +25,8 @@ struct Settings {
 }
 
 fn main() -> ExitCode {
-    let mut service = Service::new(longpole::identity!());
+    let identity = Identity { homepage: "https://longpole.example/docs", ..longpole::identity!() };
+    let mut service = Service::new(identity);
     if let Ok(prefix) = env::var("DRILL_ENV_PREFIX") {
         service = service.env_prefix(prefix);
     }
@@ -46,6 +48,7 @@ fn schema() -> longpole::Migrations {
 }
 
 fn routes(links: &Links, settings: &Settings, told: Told) -> Router {
+    links.background.start("waits for the end", CancellationToken::cancelled_owned);
     Router::new()
         .route("/upstream", get(upstream))
         .with_state((links.clone(), settings.clone()))
