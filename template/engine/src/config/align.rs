@@ -73,7 +73,8 @@ pub(super) fn in_range(c: &Config, key: &str) -> Result<(), String> {
             "is not a level: write \"info\", or per module \"info,my_service::app=debug\"".to_owned()
         }),
         #[cfg(feature = "_database")]
-        key if key.starts_with("database.") => c.database.in_range(key),
+        _ => key.strip_prefix("database.").map_or(Ok(()), |key| c.database.in_range(key)),
+        #[cfg(not(feature = "_database"))]
         _ => Ok(()),
     }
 }
