@@ -1,6 +1,6 @@
 //! Does the engine keep its promises? Drives the built binary as a client and an operator would.
 //!
-//! These tests belong to `src/engine` and are replaced with it; they use the drill's routes, none of yours.
+//! Run them once for each set of features: `drill` with `sqlite`, with `postgres`, and with neither.
 
 mod common;
 
@@ -9,25 +9,50 @@ mod engine {
     mod calls;
     mod config;
     mod connections;
-    mod database;
     mod faults;
     mod finish;
     mod http2;
-    mod leftovers;
     mod limit;
     mod lines;
     mod links;
     mod log;
     mod metrics;
-    mod migrations;
     mod owner;
     mod requests;
     mod secrets;
-    mod sequences;
     mod settings;
     mod shutdown;
-    mod sqlite;
     mod start;
     mod stderr;
     mod upgrade;
+
+    #[cfg(feature = "_database")]
+    mod database;
+    #[cfg(feature = "_database")]
+    mod ends;
+    #[cfg(feature = "_database")]
+    mod half_way;
+    #[cfg(feature = "_database")]
+    mod leftovers;
+    #[cfg(feature = "_database")]
+    mod migrations;
+    #[cfg(feature = "_database")]
+    mod pool;
+    #[cfg(feature = "_database")]
+    mod sequences;
+
+    #[cfg(feature = "sqlite")]
+    mod sqlite;
+
+    #[cfg(feature = "postgres")]
+    mod far;
+    #[cfg(feature = "postgres")]
+    mod outage;
+    #[cfg(feature = "postgres")]
+    mod postgres;
+    #[cfg(feature = "postgres")]
+    mod server;
+
+    #[cfg(not(feature = "_database"))]
+    mod none;
 }

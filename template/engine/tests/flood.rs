@@ -6,8 +6,8 @@ use std::time::Duration;
 use std::{fs, thread};
 
 use bytesize::ByteSize;
-use service::engine::config::Log;
-use service::engine::log;
+use longpole::config::Log;
+use longpole::internals;
 
 const LINES: u64 = 200_000;
 const THREADS: u64 = 8;
@@ -18,7 +18,7 @@ fn emitted_is_written_plus_dropped_plus_failed() {
     let dir = tempfile::tempdir().unwrap();
     // So small that lines are dropped.
     let config = Log { dir: dir.path().to_owned(), queue_size: ByteSize::kib(256), ..Log::default() };
-    let logs = log::start(&config).unwrap();
+    let logs = internals::start_log(&config, Vec::new()).unwrap();
     let counts = logs.counts();
     let emitted = AtomicU64::new(0);
 

@@ -1,7 +1,8 @@
 //! Does the engine keep its promises on its worst day? Load, floods and hostile clients, one after another, since each
 //! keeps the machine busy.
 //!
-//! These tests belong to `src/engine` and are replaced with it; they use the drill's routes, none of yours.
+//! They are ignored by default: `cargo test -p longpole --features drill,sqlite --test load -- --ignored
+//! --test-threads 1 --show-output`.
 
 mod common;
 

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::common::{Database, Response, Service, Setup, client, eventually, request, setup};
+use crate::common::{Response, Service, Setup, WRITE, client, eventually, request, setup};
 
 pub type Times = BTreeMap<String, f64>;
 
@@ -19,8 +19,11 @@ pub fn small() -> Setup {
         ("server.server_timing", "true"),
         ("server.request_timeout", "30s"),
         ("admission.max_wait", "20s"),
+        #[cfg(feature = "_database")]
         ("database.max_connections", "1"),
+        #[cfg(feature = "_database")]
         ("database.acquire_timeout", "20s"),
+        #[cfg(feature = "_database")]
         ("database.statement_timeout", "20s"),
         ("http_client.max_per_host", "1"),
         ("http_client.timeout", "20s"),
@@ -81,12 +84,15 @@ fn ask(service: &Service, method: &str, path: &str, id: &str) -> Response {
 fn what_a_request_does_by_itself() {
     let service = small().start();
     for (phase, path) in [
+        #[cfg(feature = "_database")]
         ("db_connect", "/drill/connect/600"),
+        #[cfg(feature = "_database")]
         ("db_query", "/drill/query/600"),
         ("http_upstream", "/drill/call/600"),
         ("offload_run", "/drill/offload/600"),
         ("cpu", "/drill/spin/600"),
         ("other", "/drill/sleep/600"),
+        #[cfg(feature = "_database")]
         ("other", "/drill/hold/600"), // holding a connection is not querying
     ] {
         let response = ask(&service, "GET", path, phase_id(path).as_str());
@@ -102,14 +108,15 @@ fn phase_id(path: &str) -> String {
 #[test]
 fn what_others_do_to_it() {
     // The one that gets in the way, what must be seen before the victim comes, the victim, and what is blamed.
-    let in_use = [("pool", Database::WRITE), ("state", "in_use")];
-    for (holder, metric, labels, path, phase) in [
-        ("/drill/hold-all/800", "db_pool_connections", &in_use[..], "/drill/query/0", "db_wait"),
-        ("/drill/call/800", "http_client_in_flight", &[], "/drill/call/1", "http_wait"),
-        ("/drill/offload/800", "offload_running", &[], "/drill/offload/1", "offload_wait"),
+    for (holder, metric, path, phase) in [
+        #[cfg(feature = "_database")]
+        ("/drill/hold-all/800", "db_pool_connections", "/drill/query/0", "db_wait"),
+        ("/drill/call/800", "http_client_in_flight", "/drill/call/1", "http_wait"),
+        ("/drill/offload/800", "offload_running", "/drill/offload/1", "offload_wait"),
     ] {
         let service = small().start();
         let mut holding = service.begin(holder);
+        let labels: &[_] = if phase == "db_wait" { &[("pool", WRITE), ("state", "in_use")] } else { &[] };
         service.await_metric(metric, labels, |n| n == 1.0);
 
         let response = ask(&service, "GET", path, "victim");
@@ -175,6 +182,7 @@ fn a_slow_reader() {
     line_and_metric_blame(&service, "reader", "response_body");
 }
 
+#[cfg(feature = "_database")]
 #[test]
 fn side_by_side() {
     let service = small().start();
@@ -217,12 +225,13 @@ fn a_stream_is_in_the_metrics_until_its_head() {
     );
 }
 
+#[cfg(feature = "_database")]
 #[test]
 fn a_client_that_leaves_while_it_waits() {
     let service = small().start();
-    let waiters = [("pool", Database::WRITE)];
+    let waiters = [("pool", WRITE)];
     let _holding = service.begin("/drill/hold-all/60000");
-    let in_use = [("pool", Database::WRITE), ("state", "in_use")];
+    let in_use = [("pool", WRITE), ("state", "in_use")];
     service.await_metric("db_pool_connections", &in_use, |n| n == 1.0);
     let leaves =
         client::open(service.public, &request("GET", "/drill/query/0", &[("x-request-id", "leaves")], b""));
@@ -238,6 +247,7 @@ fn a_client_that_leaves_while_it_waits() {
     service.await_metric("http_requests_in_flight", &[], |n| n == 1.0);
 }
 
+#[cfg(feature = "_database")]
 #[test]
 fn an_answer_that_is_too_late_says_why_where_it_may() {
     for told in [true, false] {
@@ -251,7 +261,7 @@ fn an_answer_that_is_too_late_says_why_where_it_may() {
             .start();
         let late = service.call("GET", "/drill/sleep/60000", &[("x-request-id", "late")], b"").problem(504);
         let _holding = service.begin("/drill/hold-all/60000");
-        let in_use = [("pool", Database::WRITE), ("state", "in_use")];
+        let in_use = [("pool", WRITE), ("state", "in_use")];
         service.await_metric("db_pool_connections", &in_use, |n| n == 1.0);
         let busy = service.get("/drill/query/0");
 
@@ -273,9 +283,11 @@ fn a_stall_is_not_blamed_on_what_is_awaited() {
     ask(&service, "GET", "/drill/call/0", "warm-up");
     // The database, a socket, a timer, a permit that somebody of the same loop gives back.
     for (path, own, own_ms) in [
+        #[cfg(feature = "_database")]
         ("/drill/query/20", "db_query", 20.0),
         ("/drill/call/20", "http_upstream", 20.0),
         ("/drill/sleep/20", "other", 20.0),
+        #[cfg(feature = "_database")]
         ("/drill/query/1", "db_wait", 150.0),
     ] {
         let mut errors = Vec::new();
@@ -283,7 +295,7 @@ fn a_stall_is_not_blamed_on_what_is_awaited() {
             let id = format!("{own}-{round}");
             let holding = (own == "db_wait").then(|| {
                 let holding = service.begin("/drill/hold/150");
-                let in_use = [("pool", Database::WRITE), ("state", "in_use")];
+                let in_use = [("pool", WRITE), ("state", "in_use")];
                 service.await_metric("db_pool_connections", &in_use, |n| n == 1.0);
                 holding
             });

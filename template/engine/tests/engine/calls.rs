@@ -7,8 +7,7 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use service::engine::config::Config;
-use service::engine::http_client::{CallError, HttpClient};
+use longpole::{CallError, Config, HttpClient, internals};
 
 use crate::common::upstream::{Answer, End, Upstream};
 use crate::common::{Response, Service, Setup, client, setup};
@@ -199,7 +198,7 @@ fn http(change: impl FnOnce(&mut Config)) -> HttpClient {
     let mut config = Config::default();
     config.http_client.idle_timeout = Duration::from_secs(60);
     change(&mut config);
-    HttpClient::new(&config.http_client).unwrap()
+    internals::http_client(&config).unwrap()
 }
 
 /// A body that exists once.

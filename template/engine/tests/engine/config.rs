@@ -59,12 +59,14 @@ fn the_later_layer_wins_and_check_says_which() {
         "server.request_timeout = \"8s\"  # APP__SERVER__REQUEST_TIMEOUT",
         "server.body_limit = \"2MiB\"  # config/service.toml",
         "log.max_files = 7  # default",
+        #[cfg(feature = "_database")]
         "  ok       database.acquire_timeout 2s < server.request_timeout 8s",
     ] {
         assert!(report.lines().any(|known| known == line), "{line}\nis not in\n{report}");
     }
 }
 
+#[cfg(feature = "_database")]
 #[test]
 fn a_default_gives_way_to_a_set_value() {
     let report = check(&setup().set("server.request_timeout", "1s"));
@@ -92,6 +94,7 @@ fn what_gave_way_to_one_value_does_not_give_way_to_another() {
     assert!(fitting.contains("  ok       shutdown.drain_delay 5s < shutdown.grace 8s 100ms"), "{fitting}");
 }
 
+#[cfg(feature = "_database")]
 #[test]
 fn two_set_values_that_contradict_each_other_are_refused() {
     let setup = setup().set("server.request_timeout", "1s").set("database.acquire_timeout", "2s");
@@ -108,7 +111,7 @@ fn two_set_values_that_contradict_each_other_are_refused() {
 #[test]
 fn secrets_are_never_shown() {
     let secret = "hunter2";
-    let url = |url: String| setup().set("http_client.example_url", &url).run(&["check"]);
+    let url = |url: String| setup().set("app.upstream_url", &url).run(&["check"]);
     let shown = url(format!("db://app:{secret}@db/app?password={secret}"));
     let late = url(format!("db://h/db?password=a@{secret}"));
     let odd = url(format!("db://app:{secret}?x@db/app"));

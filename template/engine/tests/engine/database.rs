@@ -5,12 +5,11 @@ use std::task::Poll;
 use std::time::Duration;
 
 use futures_util::poll;
-use service::engine::config::Config;
-use service::engine::context;
-use service::engine::db::{self, Db, Migrations};
+use longpole::internals::{IDENTITY, open_database};
+use longpole::{Config, Db, Migrations, spawn};
 use sqlx::{Executor, query, query_scalar};
 
-use crate::common::{Database, eventually, setup};
+use crate::common::{Database, WRITE, eventually, setup};
 
 pub async fn open() -> (Db, Database) {
     open_with(|_| {}).await
@@ -23,7 +22,7 @@ pub async fn open_with(change: impl FnOnce(&mut Config)) -> (Db, Database) {
     config.database.url = database.url();
     config.database.acquire_timeout = Duration::from_secs(20);
     change(&mut config);
-    let db = db::open(&config, Migrations::default(), true).await.unwrap();
+    let db = open_database(&config, IDENTITY, Migrations::default(), true).await.unwrap();
     query("CREATE TABLE t (n BIGINT NOT NULL)").execute(&db.write).await.unwrap();
     (db, database)
 }
@@ -87,7 +86,7 @@ async fn a_pool_whose_waiters_leave_gives_all_its_connections_again() {
     let waiters: Vec<_> = (0..10)
         .map(|n| {
             let pool = db.write.clone();
-            context::spawn(async move {
+            spawn(async move {
                 let patience = Duration::from_millis(if n % 2 == 0 { 1 } else { 20_000 });
                 tokio::time::timeout(patience, query("INSERT INTO t VALUES (1)").execute(&pool)).await
             })
@@ -123,7 +122,7 @@ async fn rows_can_be_streamed_from_a_connection() {
 
 /// The `pool` label of the connections that read.
 fn read() -> &'static str {
-    if Database::WRITE == "main" { "main" } else { "read" }
+    if WRITE == "main" { "main" } else { "read" }
 }
 
 #[test]
@@ -143,7 +142,7 @@ fn what_nobody_uses_is_given_back() {
 #[test]
 fn connections_are_replaced_by_new_ones_before_they_are_old() {
     let service = setup().set("database.max_connections", "1").set("database.max_lifetime", "200ms").start();
-    let opened = || service.metric("db_pool_connect_seconds_count", &[("pool", Database::WRITE)]);
+    let opened = || service.metric("db_pool_connect_seconds_count", &[("pool", WRITE)]);
     let before = opened();
     // Busy all the time, and no request is the worse for it.
     eventually("three new connections", || {

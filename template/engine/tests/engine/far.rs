@@ -6,9 +6,10 @@ use std::time::{Duration, Instant};
 use sqlx::{AssertSqlSafe, Connection, PgConnection, raw_sql};
 
 use super::server::speak_tls;
-use crate::common::database::postgres::Server;
+use crate::common::database::OnAServer;
 use crate::common::proxy::Proxy;
-use crate::common::{Database, PATIENCE, Service, eventually, setup};
+use crate::common::{Database, PATIENCE, PastTheService, Service, eventually, setup};
+use longpole_testing::Server;
 
 /// How long a service has to stay ready to be called steady: it asks its database every half second.
 const STEADY: Duration = Duration::from_secs(6);
@@ -136,9 +137,9 @@ async fn readiness_tells_a_database_that_refuses_from_one_that_is_silent() {
     let service = setup().set("database.url", &url).start();
     eventually("ready", || is_ready(&service).then_some(()));
 
-    database.execute(&format!("ALTER ROLE {role} PASSWORD 'another'")).await;
+    database.run(&format!("ALTER ROLE {role} PASSWORD 'another'")).await;
     let ended = format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = '{role}'");
-    database.execute(&ended).await;
+    database.run(&ended).await;
 
     eventually("refused", || {
         let answer = service.ask("/readyz");

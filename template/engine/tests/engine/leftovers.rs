@@ -2,12 +2,11 @@
 
 use std::future::pending;
 
-use service::engine::context;
-use service::engine::db::Db;
+use longpole::{Db, spawn};
 use sqlx::{AssertSqlSafe, query, query_scalar, raw_sql};
 
 use super::database::{open_with, rows};
-use crate::common::{Database, setup};
+use crate::common::{Database, WRITE, setup};
 
 async fn open() -> (Db, Database) {
     open_with(|config| config.database.max_connections = 1).await
@@ -29,7 +28,7 @@ async fn a_transaction_that_is_left_open_is_rolled_back_before_anybody_else_gets
     for begin in
         ["BEGIN", "begin;", "-- why\nBEGIN", "SELECT 1; BEGIN", "SAVEPOINT here", "BEGIN; SAVEPOINT here"]
     {
-        if Database::WRITE == "main" && begin.starts_with("SAVEPOINT") {
+        if WRITE == "main" && begin.starts_with("SAVEPOINT") {
             continue; // a server opens no transaction with it
         }
         let mut connection = db.write.acquire().await.unwrap();
@@ -53,7 +52,7 @@ async fn so_is_one_of_a_task_that_panics_or_is_given_up() {
     for panics in [true, false] {
         let pool = db.write.clone();
         let (begun, wait) = tokio::sync::oneshot::channel();
-        let task = context::spawn(async move {
+        let task = spawn(async move {
             let mut connection = pool.acquire().await.unwrap();
             raw_sql("BEGIN").execute(&mut connection).await.unwrap();
             query("INSERT INTO t VALUES (1)").execute(&mut connection).await.unwrap();

@@ -13,8 +13,7 @@ use axum::response::{AppendHeaders, IntoResponse};
 use axum::routing::post;
 use bytesize::ByteSize;
 use futures_util::{StreamExt, TryStreamExt};
-use service::engine::http::extract;
-use service::engine::http::limit::BodyLimit;
+use longpole::BodyLimit;
 use tokio::time::sleep;
 
 use super::owner::{Owner, line, logs, owner_with};
@@ -44,7 +43,7 @@ async fn readers() -> Owner {
         .route("/stream", post(stream))
         .route("/bytes", post(async |bytes: Bytes| bytes.len().to_string()))
         .route("/string", post(async |text: String| text.len().to_string()))
-        .route("/ours", post(async |extract::Body(bytes): extract::Body| bytes.len().to_string()))
+        .route("/ours", post(async |longpole::Body(bytes): longpole::Body| bytes.len().to_string()))
         .route("/unread", post(async || "unread"))
         .route("/raised", post(collect).layer(BodyLimit(ByteSize::kib(200))))
         .route(

@@ -6,12 +6,12 @@ use std::fmt::{self, Debug, Display};
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex, OnceLock};
 
+use longpole::config::LogFormat;
+use longpole::internals;
 use proptest::prelude::*;
 use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
-use service::engine::config::LogFormat;
-use service::engine::log;
 use tracing::callsite::{Callsite, Identifier};
 use tracing::field::{FieldSet, Value};
 use tracing::metadata::Kind;
@@ -37,7 +37,7 @@ impl Write for Written {
 fn line_as(format: LogFormat, act: impl FnOnce()) -> String {
     let written = Written::default();
     let writer = written.clone();
-    let subscriber = tracing_subscriber::registry().with(log::layer(format, move || writer.clone()));
+    let subscriber = tracing_subscriber::registry().with(internals::layer(format, move || writer.clone()));
     tracing::subscriber::with_default(subscriber, act);
     let mut text = String::from_utf8(written.0.lock().unwrap().clone()).unwrap();
     assert_eq!(text.pop(), Some('\n'), "{text}");

@@ -5,9 +5,7 @@ use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::routing::get;
-use service::engine::config::Config;
-use service::engine::http::problem::Problem;
-use service::engine::http_client::{CallError, HttpClient};
+use longpole::{CallError, Config, HttpClient, Problem, internals};
 use tokio::net::TcpListener;
 use tokio::time::{sleep, timeout};
 
@@ -110,6 +108,7 @@ fn a_client_that_leaves_the_queue_leaves_no_trace() {
     assert_eq!(eventually("an answer", || Some(service.get("/drill/sleep/0"))).status, 200);
 }
 
+#[cfg(feature = "_database")]
 #[test]
 fn the_work_of_a_spawned_task_is_in_the_account() {
     let service = setup().start();
@@ -174,7 +173,7 @@ async fn upstream() -> String {
 fn http(change: impl FnOnce(&mut Config)) -> HttpClient {
     let mut config = Config::default();
     change(&mut config);
-    HttpClient::new(&config.http_client).unwrap()
+    internals::http_client(&config).unwrap()
 }
 
 #[tokio::test]

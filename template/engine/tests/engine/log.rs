@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use service::engine::log::Logs;
+use longpole::internals::Logs;
 
 use crate::common::{eventually, setup};
 
@@ -31,6 +31,7 @@ fn a_full_disk_costs_lines_not_requests_and_each_is_counted() {
     assert!(service.stderr().contains("the log file cannot be written"));
 }
 
+#[cfg(feature = "_database")]
 #[test]
 fn text_is_for_people_and_keeps_to_its_line() {
     let setup = setup().set("log.format", "text").set("log.rotation", "never");
@@ -58,7 +59,7 @@ fn records_of_crates_that_use_log_are_lines_as_any() {
     let odd = service.await_line("the last", |line| line["message"] == "drill: a record\nof two lines");
     assert_eq!((&odd["level"], &odd["target"]), (&"ERROR".into(), &"drill::\"odd\"\n".into()));
     let own = found("drill: a record").unwrap();
-    assert_eq!((&own["level"], &own["target"]), (&"WARN".into(), &"service::engine::drill".into()));
+    assert_eq!((&own["level"], &own["target"]), (&"WARN".into(), &"longpole::drill".into()));
     let other = found("drill: a record of another target").unwrap();
     assert_eq!((&other["level"], &other["target"]), (&"INFO".into(), &"drill::other".into()));
     assert_eq!(found("drill: a fine record"), None, "the level is info");
@@ -87,8 +88,8 @@ fn values_that_panic_cost_neither_the_answer_nor_the_log() {
 
 #[test]
 fn the_level_chooses_among_records_of_log_as_well() {
-    // `service` tells the test where it listens.
-    let level = "warn,drill::other=off,drill::fine=debug,service=info,service::engine::drill=error";
+    // `longpole` tells the test where it listens.
+    let level = "warn,drill::other=off,drill::fine=debug,longpole=info,longpole::drill=error";
     let service = setup().set("log.level", level).start();
 
     service.get("/drill/log-crate");

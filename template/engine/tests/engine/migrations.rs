@@ -2,11 +2,11 @@
 
 use std::sync::LazyLock;
 
-use service::engine::config::Config;
-use service::engine::db::{self, Db, Migrations, Step, Unusable, step};
-use sqlx::query_scalar;
+use longpole::internals::{IDENTITY, Unusable, open_database};
+use longpole::{Config, Db, Migrations, Step, step};
+use sqlx::{query, query_scalar};
 
-use crate::common::Database;
+use crate::common::{Database, PastTheService, setup};
 
 /// Opens the database with these steps, as the start does.
 pub async fn migrate(database: &Database, steps: impl IntoIterator<Item = Step>) -> Result<Db, Unusable> {
@@ -22,7 +22,7 @@ pub async fn migrate_with(
     config.database.url = database.url();
     config.database.max_connections = 2;
     change(&mut config);
-    db::open(&config, Migrations::new(steps), true).await
+    open_database(&config, IDENTITY, Migrations::new(steps), true).await
 }
 
 pub fn says(refused: Result<Db, Unusable>, words: &[&str]) {
@@ -117,14 +117,47 @@ async fn a_step_outside_a_transaction_that_fails_is_not_repeated_until_somebody_
     let steps =
         || [step(1, "t", TABLE), step(2, "outside", "INSERT INTO nowhere VALUES (1)").outside_transaction()];
     says(migrate(&database, steps()).await, &["migration 2", "half done", "nowhere"]);
-    database.execute("CREATE TABLE nowhere (n BIGINT)").await;
+    database.run("CREATE TABLE nowhere (n BIGINT)").await;
     let advice = "DELETE FROM _sqlx_migrations WHERE version = 2";
     says(migrate(&database, steps()).await, &["migration 2", "half done", "not repeated", advice]);
 
-    database.execute("DELETE FROM _sqlx_migrations WHERE version = 2").await;
+    database.run("DELETE FROM _sqlx_migrations WHERE version = 2").await;
     let db = migrate(&database, steps()).await.unwrap();
 
     assert_eq!(count(&db, "SELECT count(*) FROM nowhere").await, 1);
     drop(migrate(&database, steps()).await.unwrap());
     assert_eq!(count(&db, "SELECT count(*) FROM nowhere").await, 1, "done once");
+}
+
+#[test]
+fn a_pending_step_stops_a_start_that_may_not_apply_it() {
+    let setup = setup().set("database.migrate_on_start", "false");
+
+    let refused = setup.run(&[]);
+    let stderr = String::from_utf8(refused.stderr).unwrap();
+    assert_eq!(refused.status.code(), Some(1), "{stderr}");
+    assert!(
+        stderr.contains("migration 1 is pending") && stderr.contains("Run the `migrate` command"),
+        "{stderr}"
+    );
+
+    assert_eq!(setup.run(&["migrate"]).status.code(), Some(0));
+    assert_eq!(setup.start().get("/drill/query/0").status, 200);
+}
+
+#[tokio::test]
+async fn a_step_that_was_edited_after_it_was_applied_stops_every_start() {
+    let mut setup = setup();
+    assert_eq!(setup.run(&["migrate"]).status.code(), Some(0));
+    let mut database = setup.database.connect().await;
+    let edit = query("UPDATE _sqlx_migrations SET checksum = $1 WHERE version = 1").bind(vec![0_u8]);
+    edit.execute(&mut database).await.unwrap();
+
+    for migrate_on_start in ["true", "false"] {
+        setup = setup.set("database.migrate_on_start", migrate_on_start);
+        let refused = setup.run(&[]);
+        let stderr = String::from_utf8(refused.stderr).unwrap();
+        assert_eq!(refused.status.code(), Some(1), "{stderr}");
+        assert!(stderr.contains("migration 1 was edited"), "{stderr}");
+    }
 }

@@ -9,9 +9,10 @@ use std::sync::atomic::Ordering::SeqCst;
 use std::time::{Duration, Instant};
 use std::{env, thread};
 
-use crate::common::database::postgres::Server;
+use crate::common::database::OnAServer;
 use crate::common::proxy::Proxy;
-use crate::common::{Database, Service, eventually, setup};
+use crate::common::{Database, Service, WRITE, eventually, setup};
+use longpole_testing::Server;
 
 const CONNECTIONS: usize = 4;
 const CLIENTS: usize = 8;
@@ -43,8 +44,7 @@ fn a_server_that_stops_and_starts() {
     let database = Database::on(&server.lock().unwrap());
     let service = start(&database.url());
 
-    let tell = |word: &str, done: &str| server.lock().unwrap().tell(word, done);
-    survives(&service, || tell("stop", "stopped"), || tell("start", "started"));
+    survives(&service, || server.lock().unwrap().stop(), || server.lock().unwrap().resume());
 }
 
 #[test]
@@ -129,7 +129,7 @@ fn one_outage(
 
 /// As many requests hold a connection at once as the pool may have.
 fn no_permit_is_lost(service: &Service) {
-    let labels = [("pool", Database::WRITE), ("state", "in_use")];
+    let labels = [("pool", WRITE), ("state", "in_use")];
     service.await_metric("db_pool_connections", &labels, |in_use| in_use == 0.0);
     let _holding: Vec<_> = (0..CONNECTIONS).map(|_| service.begin("/drill/hold/60000")).collect();
     service.await_metric("db_pool_connections", &labels, |in_use| in_use == CONNECTIONS as f64);

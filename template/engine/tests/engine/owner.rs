@@ -17,23 +17,21 @@ use axum::response::{AppendHeaders, IntoResponse, IntoResponseParts};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use http_body::{Frame, SizeHint};
+use longpole::internals::{Edge, Logs, Server, bind, open_links, start_log};
+use longpole::{ClientAddr, Config};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use service::engine::config::Config;
-use service::engine::http::edge::Edge;
-use service::engine::http::extract::{self, ClientAddr};
-use service::engine::http::server::{self, Server};
-use service::engine::links::Links;
-use service::engine::log::{self, Logs};
-use sqlx::migrate::Migrator;
 use tempfile::TempDir;
 
-use crate::common::{Database, Response, client, eventually, read_log, request, send, setup};
+#[cfg(feature = "_database")]
+use crate::common::Database;
+use crate::common::{Response, client, eventually, read_log, request, send, setup};
 
 /// A service of these routes, in the process of the test.
 pub struct Owner {
     pub addr: SocketAddr,
     _server: Server,
+    #[cfg(feature = "_database")]
     _database: Database,
 }
 
@@ -43,17 +41,31 @@ pub async fn owner(routes: Router) -> Owner {
 
 pub async fn owner_with(routes: Router, change: impl FnOnce(&mut Config)) -> Owner {
     logs(); // before the first line
+    #[cfg(feature = "_database")]
     let database = Database::new();
     let mut config = Config::default();
-    config.database.url = database.url();
+    #[cfg(feature = "_database")]
+    {
+        config.database.url = database.url();
+    }
     config.server.addr = SocketAddr::from(([127, 0, 0, 1], 0));
     config.log.client_addr = true;
     change(&mut config);
-    let links = Links::open(&config, Migrator::with_migrations(Vec::new())).await.unwrap();
+    let links = open_links(
+        &config,
+        #[cfg(feature = "_database")]
+        longpole::Migrations::default(),
+    );
+    let links = links.await.unwrap();
     let edge = Edge::new(&config, &links);
-    let listener = server::bind(&config.server).await.unwrap();
+    let listener = bind(&config.server).await.unwrap();
     let server = Server::start(listener, &config.server, edge.wrap(routes)).unwrap();
-    Owner { addr: server.addr(), _server: server, _database: database }
+    Owner {
+        addr: server.addr(),
+        _server: server,
+        #[cfg(feature = "_database")]
+        _database: database,
+    }
 }
 
 /// The folder of the log. One for the process, as in a service.
@@ -63,7 +75,7 @@ pub fn logs() -> &'static TempDir {
         let dir = tempfile::tempdir().unwrap();
         let mut config = Config::default().log;
         config.dir = dir.path().join("logs");
-        (dir, log::start(&config).unwrap())
+        (dir, start_log(&config, Vec::new()).unwrap())
     });
     dir
 }
@@ -323,12 +335,12 @@ struct Named {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_path_that_does_not_fit_is_the_clients_or_the_programmers() {
     let routes = Router::new()
-        .route("/one/{x}", get(async |_: extract::Path<i64>| ()))
-        .route("/two/{x}/{y}", get(async |_: extract::Path<i64>| ()))
-        .route("/three/{x}/{y}", get(async |_: extract::Path<(i64, i64, i64)>| ()))
-        .route("/named/{x}", get(async |_: extract::Path<Named>| ()))
-        .route("/query", get(async |_: extract::Query<i64>| ()))
-        .route("/json", post(async |_: extract::Json<Draft>| ()));
+        .route("/one/{x}", get(async |_: longpole::Path<i64>| ()))
+        .route("/two/{x}/{y}", get(async |_: longpole::Path<i64>| ()))
+        .route("/three/{x}/{y}", get(async |_: longpole::Path<(i64, i64, i64)>| ()))
+        .route("/named/{x}", get(async |_: longpole::Path<Named>| ()))
+        .route("/query", get(async |_: longpole::Query<i64>| ()))
+        .route("/json", post(async |_: longpole::Json<Draft>| ()));
     let owner = owner(routes).await;
 
     assert_eq!(owner.get("/one/1").status, 200);

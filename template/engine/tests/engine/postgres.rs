@@ -8,15 +8,17 @@ use std::time::{Duration, Instant};
 use axum::body::to_bytes;
 use axum::response::IntoResponse;
 use futures_util::future::join;
-use service::engine::db::Trouble;
-use service::engine::http::problem::Problem;
+use longpole::{Problem, Trouble};
 use sqlx::{query, query_scalar, raw_sql};
 
 use super::blame::{blames, header, line_and_metric_blame, small};
 use super::database::{open, open_with, rows};
 use super::start::never_works;
+use crate::common::database::OnAServer;
 use crate::common::proxy::Proxy;
-use crate::common::{Database, PATIENCE, Setup, eventually, hold, setup};
+use crate::common::{
+    Database, PATIENCE, PastTheService, Setup, WRITE, eventually, hold, make_pipe, resolved_by, setup,
+};
 
 /// Asserts what a client sees of it, and that nothing internal is in there.
 async fn becomes(error: sqlx::Error, trouble: Trouble, status: u16) {
@@ -60,7 +62,7 @@ async fn a_lock_that_stays_taken_is_a_503() {
 #[tokio::test]
 async fn a_deadlock_is_a_503_for_one_of_the_two() {
     let (db, database) = open().await;
-    database.execute("INSERT INTO t VALUES (1), (2)").await;
+    database.run("INSERT INTO t VALUES (1), (2)").await;
     let (mut one, mut two) = (db.write.begin().await.unwrap(), db.write.begin().await.unwrap());
     for (transaction, n) in [(&mut one, 1_i64), (&mut two, 2)] {
         query("UPDATE t SET n = n WHERE n = $1").bind(n).execute(&mut **transaction).await.unwrap();
@@ -79,7 +81,7 @@ async fn a_deadlock_is_a_503_for_one_of_the_two() {
 #[tokio::test]
 async fn a_serialization_failure_is_a_503() {
     let (db, database) = open().await;
-    database.execute("INSERT INTO t VALUES (1)").await;
+    database.run("INSERT INTO t VALUES (1)").await;
     let (mut one, mut two) = (db.write.begin().await.unwrap(), db.write.begin().await.unwrap());
     for transaction in [&mut one, &mut two] {
         raw_sql("SET TRANSACTION ISOLATION LEVEL SERIALIZABLE").execute(&mut **transaction).await.unwrap();
@@ -96,8 +98,8 @@ async fn a_serialization_failure_is_a_503() {
 #[tokio::test]
 async fn what_exists_or_is_referred_to_is_a_409() {
     let (db, database) = open().await;
-    database.execute("CREATE TABLE t_unique (id int PRIMARY KEY); INSERT INTO t_unique VALUES (1)").await;
-    database.execute("CREATE TABLE t_refers (id int REFERENCES t_unique)").await;
+    database.run("CREATE TABLE t_unique (id int PRIMARY KEY); INSERT INTO t_unique VALUES (1)").await;
+    database.run("CREATE TABLE t_refers (id int REFERENCES t_unique)").await;
 
     let exists = query("INSERT INTO t_unique VALUES (1)").execute(&db.write).await.unwrap_err();
     let dangles = query("INSERT INTO t_refers VALUES (2)").execute(&db.write).await.unwrap_err();
@@ -136,7 +138,7 @@ async fn a_transaction_that_is_forgotten_is_ended_and_its_permit_comes_back() {
 #[tokio::test]
 async fn a_transaction_that_has_failed_cannot_be_committed() {
     let (db, database) = open().await;
-    database.execute("CREATE TABLE t_unique (id int PRIMARY KEY)").await;
+    database.run("CREATE TABLE t_unique (id int PRIMARY KEY)").await;
     let mut transaction = db.write.begin().await.unwrap();
     query("INSERT INTO t VALUES (1)").execute(&mut *transaction).await.unwrap();
     for _ in 0..2 {
@@ -152,10 +154,10 @@ async fn a_transaction_that_has_failed_cannot_be_committed() {
 #[tokio::test]
 async fn a_prepared_statement_that_a_migration_made_stale_is_prepared_anew() {
     let (db, database) = open_with(|config| config.database.max_connections = 1).await;
-    database.execute("CREATE TABLE t_changes (a int); INSERT INTO t_changes VALUES (1)").await;
+    database.run("CREATE TABLE t_changes (a int); INSERT INTO t_changes VALUES (1)").await;
     let read = async || query("SELECT * FROM t_changes").fetch_all(&db.read).await.map(|rows| rows.len());
     assert_eq!(read().await.unwrap(), 1);
-    database.execute("ALTER TABLE t_changes ADD COLUMN b text").await;
+    database.run("ALTER TABLE t_changes ADD COLUMN b text").await;
 
     becomes(read().await.unwrap_err(), Trouble::Conflict, 503).await;
 
@@ -213,7 +215,7 @@ async fn each_connection_has_its_name_and_its_bounds() {
         value
     };
 
-    assert_eq!(setting("application_name").await, env!("CARGO_PKG_NAME"));
+    assert_eq!(setting("application_name").await, "longpole");
     assert_eq!(setting("statement_timeout").await, "5s");
     assert_eq!(setting("lock_timeout").await, "2s");
     assert_eq!(setting("idle_in_transaction_session_timeout").await, "5s");
@@ -229,7 +231,7 @@ async fn a_full_server_is_waited_for_and_an_idle_connection_of_ours_is_taken_fir
         config.database.acquire_timeout = Duration::from_secs(1);
     })
     .await;
-    database.execute(&format!("ALTER ROLE {role} CONNECTION LIMIT 1")).await;
+    database.run(&format!("ALTER ROLE {role} CONNECTION LIMIT 1")).await;
     let one = db.write.acquire().await.unwrap();
 
     let refused = db.write.acquire().await.unwrap_err();
@@ -266,7 +268,7 @@ async fn a_query_is_one_round_trip_and_one_more_after_a_pause() {
 #[tokio::test]
 async fn the_gauges_of_a_busy_pool_stay_within_its_size() {
     let service = setup().set("database.max_connections", "2").start();
-    let pool = ("pool", Database::WRITE);
+    let pool = ("pool", WRITE);
     let clients: Vec<_> = (0..20).map(|_| service.begin("/drill/hold/20")).collect();
 
     eventually("all answers", || {
@@ -285,7 +287,7 @@ fn slow_connecting_is_told_from_waiting_and_querying() {
     let by_proxy = database.url_by(proxy.addr);
     let service = small().set("database.url", &by_proxy).set("database.max_connections", "2").start();
     let _holding = service.begin("/drill/hold/60000");
-    let in_use = [("pool", Database::WRITE), ("state", "in_use")];
+    let in_use = [("pool", WRITE), ("state", "in_use")];
     service.await_metric("db_pool_connections", &in_use, |n| n == 1.0);
     proxy.delay_connections(Duration::from_millis(600));
 
@@ -356,7 +358,7 @@ async fn a_server_that_is_not_the_wanted_one_is_not_taken() {
     }
     // A database where transactions only read is none to write to.
     let (role, url) = database.role().await;
-    database.execute(&format!("ALTER ROLE {role} SET default_transaction_read_only = on")).await;
+    database.run(&format!("ALTER ROLE {role} SET default_transaction_read_only = on")).await;
     let url = format!("{url}?target_session_attrs=read-write");
     let output = setup().set("database.url", &url).set("database.startup_timeout", "1s").run(&["migrate"]);
     assert_eq!(output.status.code(), Some(1), "{}", String::from_utf8_lossy(&output.stderr));
@@ -461,7 +463,9 @@ fn encrypting() -> SocketAddr {
 /// Its certificates are in a pipe into which nobody writes, so the thread that reads them hangs.
 fn hanging() -> Setup {
     let url = format!("postgres://app@{}/app?sslmode=verify-full&sslrootcert=root.crt", encrypting());
-    setup().set("database.url", &url).set("database.startup_timeout", "500ms").pipe("root.crt")
+    let setup = setup().set("database.url", &url).set("database.startup_timeout", "500ms");
+    make_pipe(&setup.dir.path().join("root.crt"));
+    setup
 }
 
 #[test]
@@ -494,7 +498,8 @@ fn an_end_does_not_wait_for_a_blocking_call_that_hangs() {
 /// A resolver that is asked and never answers. The system's own waits for it, on a thread that nobody can end.
 #[test]
 fn a_start_that_hangs_in_the_resolver_is_given_up() {
-    let setup = setup().set("database.url", "postgres://app@database.example/app").resolver("127.0.0.9");
+    let setup = setup().set("database.url", "postgres://app@database.example/app");
+    let setup = resolved_by("127.0.0.9", setup);
     let (Some(setup), Ok(resolver)) = (setup, UdpSocket::bind("127.0.0.9:53")) else {
         // Not silently: the two tests above hang as a resolver does.
         println!("skipped: this user may not have a resolver of its own");

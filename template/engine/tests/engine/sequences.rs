@@ -12,13 +12,13 @@ use std::time::Duration;
 use std::{env, thread};
 
 use futures_util::TryStreamExt;
-use service::engine::context;
-use service::engine::db::{Connection, Db};
+use longpole::{Connection, Db, spawn};
 use sqlx::{Executor, query, query_scalar, raw_sql};
+use tokio::runtime::Runtime;
 use tokio::time::timeout;
 
 use super::database::open_with;
-use crate::common::{Database, client, request, setup};
+use crate::common::{Database, PastTheService, WRITE, client, request, setup};
 
 /// Sequences between two looks, and how many of them run side by side.
 const BATCH: usize = 100;
@@ -147,7 +147,7 @@ impl User {
                 self.by_hand = Some(Vec::new()); // from the moment that it may be open
                 raw_sql("BEGIN").execute(&mut *connection).await?;
             }
-            5 if self.by_hand.is_none() && Database::WRITE == "write" => {
+            5 if self.by_hand.is_none() && WRITE == "write" => {
                 self.by_hand = Some(Vec::new());
                 raw_sql("SAVEPOINT here").execute(&mut *connection).await?;
             }
@@ -179,7 +179,7 @@ impl User {
             }
             9 => drop((&mut *connection).prepare(sqlx::SqlStr::from_static("SELECT n FROM t")).await?),
             10 if self.rng.u8(..4) == 0 => panic!("on purpose"),
-            10 if self.rng.u8(..4) == 0 && Database::WRITE == "main" => {
+            10 if self.rng.u8(..4) == 0 && WRITE == "main" => {
                 raw_sql("SET search_path = pg_catalog, public").execute(&mut *connection).await?;
             }
             _ => {
@@ -223,7 +223,7 @@ async fn any_sequence_leaves_the_pool_as_it_was() {
                     let user = User { rows: rows.clone(), rng: rng.fork(), by_hand: None, failed: false };
                     let patience = rng.bool().then(|| Duration::from_micros(rng.u64(..3_000)));
                     let sequence = user.use_the_pool(db.clone());
-                    context::spawn(async move {
+                    spawn(async move {
                         match patience {
                             // Its client leaves.
                             Some(patience) => drop(timeout(patience, sequence).await),
@@ -242,7 +242,7 @@ async fn any_sequence_leaves_the_pool_as_it_was() {
 
 async fn look(db: &Db, database: &Database, rows: &Rows, connections: u32, batch: usize) {
     // Every permit is there, and none of the connections is in a transaction.
-    let held = if Database::WRITE == "main" { connections } else { 1 };
+    let held = if WRITE == "main" { connections } else { 1 };
     let mut all = Vec::new();
     for _ in 0..held {
         let connection = timeout(Duration::from_secs(20), db.write.acquire()).await;
@@ -254,7 +254,7 @@ async fn look(db: &Db, database: &Database, rows: &Rows, connections: u32, batch
         raw_sql("ROLLBACK").execute(&mut *connection).await.unwrap();
     }
     let mut past_the_pool = database.connect().await;
-    if Database::WRITE == "main" {
+    if WRITE == "main" {
         let open: i64 = query_scalar(
             "SELECT count(*) FROM pg_stat_activity WHERE state LIKE 'idle in transaction%' AND datname = current_database()",
         )
@@ -276,7 +276,7 @@ fn a_process_that_is_killed_has_kept_what_it_answered_and_nothing_else() {
     const CLIENTS: usize = 4;
     let mut rng = seeded();
     let database = Database::new();
-    database.execute_sync("CREATE TABLE drill (n BIGINT)");
+    database.execute("CREATE TABLE drill (n BIGINT)");
     let next = AtomicI64::new(1);
     let answered = Mutex::new(BTreeSet::new());
     for _ in 0..from_env("KILLS", 20) {
@@ -305,7 +305,8 @@ fn a_process_that_is_killed_has_kept_what_it_answered_and_nothing_else() {
         drop(service);
     }
     // In one look: a server may still be at what a lost connection has asked for.
-    let found: BTreeSet<i64> = database.numbers_sync("SELECT n FROM drill").into_iter().collect();
+    let numbers = Runtime::new().unwrap().block_on(database.numbers("SELECT n FROM drill"));
+    let found: BTreeSet<i64> = numbers.into_iter().collect();
     let answered = answered.into_inner().unwrap();
     assert!(answered.len() > 20, "{} answers", answered.len());
     assert!(answered.is_subset(&found), "answered and not there: {:?}", answered.difference(&found));

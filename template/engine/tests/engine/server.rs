@@ -2,14 +2,15 @@
 
 use std::time::Duration;
 
-use service::engine::config::Config;
-use service::engine::db::{self, Migrations, step};
+use longpole::internals::{IDENTITY, open_database};
+use longpole::{Config, Migrations, Step, step};
 use sqlx::{query_scalar, raw_sql};
 
 use super::migrations::{count, migrate, migrate_with, says};
 use super::start::refuses;
-use crate::common::database::postgres::Server;
-use crate::common::{Database, Setup, eventually, setup};
+use crate::common::database::OnAServer;
+use crate::common::{Database, PastTheService, Setup, eventually, setup};
+use longpole_testing::Server;
 
 fn check(setup: &Setup) -> String {
     let output = setup.run(&["check"]);
@@ -21,12 +22,12 @@ fn check(setup: &Setup) -> String {
 fn the_start_waits_for_a_server_live_but_not_ready() {
     let mut server = Server::start();
     let database = Database::on(&server);
-    server.tell("stop", "stopped");
+    server.stop();
     let service = setup().set("database.url", &database.url()).start_admin();
     service.await_line("it waits", |line| line["message"] == "waiting for the database");
     assert_eq!((service.ask("/livez").status, service.ask("/readyz").status), (200, 503));
 
-    server.tell("start", "started");
+    server.resume();
 
     eventually("ready", || (service.ask("/readyz").status == 200).then_some(()));
 }
@@ -35,7 +36,7 @@ fn the_start_waits_for_a_server_live_but_not_ready() {
 fn a_server_that_does_not_come_ends_the_start() {
     let mut server = Server::start();
     let database = Database::on(&server);
-    server.tell("stop", "stopped");
+    server.stop();
     let setup = setup().set("database.url", &database.url()).set("database.startup_timeout", "1s");
     refuses(setup, &["database.url", "refused", "database.startup_timeout, 1s"]);
 }
@@ -44,7 +45,7 @@ fn a_server_that_does_not_come_ends_the_start() {
 fn a_signal_ends_the_waiting() {
     let mut server = Server::start();
     let database = Database::on(&server);
-    server.tell("stop", "stopped");
+    server.stop();
     let mut service = setup().set("database.url", &database.url()).start_admin();
     service.await_line("it waits", |line| line["message"] == "waiting for the database");
 
@@ -82,7 +83,7 @@ async fn a_newer_database_is_a_warning() {
     let later = "CREATE TABLE IF NOT EXISTS _sqlx_migrations (version BIGINT PRIMARY KEY, description TEXT,
             installed_on TIMESTAMPTZ, success BOOLEAN, checksum BYTEA, execution_time BIGINT);
         INSERT INTO _sqlx_migrations VALUES (999, 'later', now(), TRUE, '', 0)";
-    setup.database.execute(later).await;
+    setup.database.run(later).await;
 
     let service = setup.start();
 
@@ -104,7 +105,7 @@ async fn replicas_that_start_at_once_migrate_once() {
         config.database.max_connections = 2;
         // Shorter than the migration: a replica that loses the race tries again.
         config.database.lock_timeout = Duration::from_millis(100);
-        db::open(&config, steps(), true).await
+        open_database(&config, IDENTITY, steps(), true).await
     };
 
     let opened = tokio::join!(replica(), replica(), replica(), replica());
@@ -139,7 +140,7 @@ async fn check_holds_the_replicas_against_the_limits_of_server_role_and_database
 
     let (role, url) = setup.database.role().await;
     let limits = format!("ALTER ROLE {role} CONNECTION LIMIT 32; ALTER DATABASE {role} CONNECTION LIMIT 20");
-    setup.database.execute(&limits).await;
+    setup.database.run(&limits).await;
     let report = check(&setup.set("database.url", &url));
     for limit in ["32 connections that the role may have", "20 connections that the database may have"] {
         assert!(report.contains(&format!("  advice   {sum} > {limit}")), "{report}");
@@ -195,7 +196,7 @@ const CONCURRENTLY: &str = "CREATE INDEX CONCURRENTLY items_name ON items (name)
 const ITEMS: &str = "CREATE TABLE items (id int, name text); INSERT INTO items SELECT n, n::text FROM generate_series(1, 1000) n";
 const VALID: &str = "SELECT count(*) FROM pg_index WHERE indexrelid = 'items_name'::regclass AND indisvalid";
 
-fn steps(index: &'static str) -> [db::Step; 2] {
+fn steps(index: &'static str) -> [Step; 2] {
     [step(1, "items", ITEMS), step(2, "items_name", index).outside_transaction()]
 }
 
@@ -251,7 +252,7 @@ async fn an_index_that_was_not_built_to_its_end_is_named_and_never_counts_as_don
     let leaves_it = async |database: &Database| {
         // Two rows of one name: the build fails, and leaves its index behind.
         drop(migrate(database, [step(1, "items", ITEMS)]).await.unwrap());
-        database.execute("INSERT INTO items VALUES (0, '1')").await;
+        database.run("INSERT INTO items VALUES (0, '1')").await;
     };
     let cure = "DROP INDEX CONCURRENTLY public.items_name";
     let database = Database::new();
@@ -266,7 +267,7 @@ async fn an_index_that_was_not_built_to_its_end_is_named_and_never_counts_as_don
     );
     // As the message says.
     for mends in ["DELETE FROM items WHERE id = 0", cure, "DELETE FROM _sqlx_migrations WHERE version = 2"] {
-        database.execute(mends).await;
+        database.run(mends).await;
     }
     assert_eq!(count(&migrate(&database, steps(unique)).await.unwrap(), VALID).await, 1);
 
@@ -278,7 +279,7 @@ async fn an_index_that_was_not_built_to_its_end_is_named_and_never_counts_as_don
     let if_not_exists = "CREATE INDEX CONCURRENTLY IF NOT EXISTS items_name ON items (name)";
     says(migrate(&database, steps(if_not_exists)).await, &["migration 2", "half done", cure]);
     // Another step has nothing to do with it.
-    database.execute("DELETE FROM _sqlx_migrations WHERE version = 2").await;
+    database.run("DELETE FROM _sqlx_migrations WHERE version = 2").await;
     let other = [step(1, "items", ITEMS), step(3, "column", "ALTER TABLE items ADD COLUMN n int")];
     drop(migrate(&database, other).await.unwrap());
 }
@@ -340,7 +341,7 @@ async fn what_one_step_sets_does_not_hold_for_the_next() {
 async fn what_a_newer_program_left_half_done_stops_no_older_one() {
     let database = Database::new();
     drop(migrate(&database, [step(1, "items", ITEMS)]).await.unwrap());
-    database.execute("INSERT INTO _sqlx_migrations VALUES (9, 'newer', now(), FALSE, '', 0)").await;
+    database.run("INSERT INTO _sqlx_migrations VALUES (9, 'newer', now(), FALSE, '', 0)").await;
 
     drop(migrate(&database, [step(1, "items", ITEMS)]).await.unwrap());
 }

@@ -8,10 +8,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use bytesize::ByteSize;
+use longpole::internals::{Loaded, Sources, load};
 use proptest::prelude::*;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
-use service::engine::config::load::{Loaded, load};
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 struct Mail {
@@ -265,14 +265,18 @@ fn load_file(text: &str) -> Result<Loaded<Settings>, Vec<String>> {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("file.toml");
     fs::write(&file, text).unwrap();
-    load(Some(&file), std::iter::empty())
+    load(&Sources::default(), Some(&file), std::iter::empty())
 }
 
 fn load_both(text: &str, variables: &[(String, String)]) -> Result<Loaded<Settings>, Vec<String>> {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("file.toml");
     fs::write(&file, text).unwrap();
-    load(Some(&file), variables.iter().map(|(name, value)| (OsString::from(name), OsString::from(value))))
+    load(
+        &Sources::default(),
+        Some(&file),
+        variables.iter().map(|(name, value)| (OsString::from(name), OsString::from(value))),
+    )
 }
 
 fn load_variables(variables: &[(String, String)]) -> Result<Loaded<Settings>, Vec<String>> {

@@ -3,14 +3,13 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use service::engine::db::{Trouble, step};
-use service::engine::http::problem::Problem;
+use longpole::{Problem, Trouble, step};
 use sqlx::{Executor, query};
 
 use super::database::{open, open_with, rows};
 use super::migrations::{count, migrate, says};
 use super::start::{never_works, refuses};
-use crate::common::{Database, eventually, setup};
+use crate::common::{Database, PastTheService, WRITE, eventually, setup};
 
 #[test]
 fn a_file_that_is_no_database() {
@@ -45,7 +44,7 @@ async fn a_newer_database_is_refused() {
     let later = "CREATE TABLE IF NOT EXISTS _sqlx_migrations (version BIGINT PRIMARY KEY, description TEXT,
             installed_on TIMESTAMP, success BOOLEAN, checksum BLOB, execution_time BIGINT);
         INSERT INTO _sqlx_migrations VALUES (999, 'later', '', TRUE, x'00', 0)";
-    setup.database.execute(later).await;
+    setup.database.run(later).await;
 
     refuses(setup, &["database.url", "migration 999", "newer"]);
 }
@@ -116,7 +115,7 @@ async fn a_statement_that_takes_too_long_is_given_up_and_its_connection_comes_ba
 async fn a_lock_that_stays_under_load_costs_503s_and_no_permit() {
     let service =
         setup().set("database.lock_timeout", "200ms").set("database.acquire_timeout", "500ms").start();
-    service.database.execute("CREATE TABLE drill (n INTEGER)").await;
+    service.database.run("CREATE TABLE drill (n INTEGER)").await;
     let insert = || service.get("/drill/insert").status;
     assert_eq!(insert(), 200);
 
@@ -135,7 +134,7 @@ async fn a_lock_that_stays_under_load_costs_503s_and_no_permit() {
         holder.execute("ROLLBACK").await.unwrap();
         eventually("a good answer", || (insert() == 200).then_some(()));
     }
-    let in_use = [("pool", Database::WRITE), ("state", "in_use")];
+    let in_use = [("pool", WRITE), ("state", "in_use")];
     service.await_metric("db_pool_connections", &in_use, |n| n == 0.0);
 }
 
@@ -202,7 +201,7 @@ async fn a_reference_that_cannot_be_checked_is_named_where_it_comes_in_and_no_hi
         migrate(&database, [step(1, "wrong", wrong)]).await,
         &["migration 1 (wrong)", "foreign key mismatch"],
     );
-    database.execute(&format!("PRAGMA foreign_keys = OFF; {wrong}")).await; // it is there already
+    database.run(&format!("PRAGMA foreign_keys = OFF; {wrong}")).await; // it is there already
     let db = migrate(&database, [step(1, "family", FAMILY)]).await.unwrap();
     assert_eq!(count(&db, CHILDREN).await, 3);
     drop(
@@ -278,7 +277,7 @@ async fn rows_that_referred_to_nothing_before_a_migration_are_named_until_one_me
     drop(migrate(&database, [step(1, "family", FAMILY)]).await.unwrap());
     let orphans =
         "PRAGMA foreign_keys=OFF; INSERT INTO child (parent_id) SELECT 77 FROM parent, parent, parent";
-    database.execute(orphans).await;
+    database.run(orphans).await;
     let column = || step(2, "column", "ALTER TABLE parent ADD COLUMN name TEXT");
     says(
         migrate(&database, [step(1, "family", FAMILY), column()]).await,
@@ -297,7 +296,7 @@ const ENDLESS: &str = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 F
 #[test]
 fn a_write_that_runs_away_is_ended_at_its_timeout_and_costs_the_others_no_more() {
     let service = setup().set("database.statement_timeout", "1s").start();
-    service.database.execute_sync("CREATE TABLE drill (n INTEGER)");
+    service.database.execute("CREATE TABLE drill (n INTEGER)");
     let in_use = [("pool", "write"), ("state", "in_use")];
     thread::scope(|scope| {
         let begun = Instant::now();
@@ -312,14 +311,14 @@ fn a_write_that_runs_away_is_ended_at_its_timeout_and_costs_the_others_no_more()
         }
         assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
     });
-    let count = || service.database.count_sync("SELECT count(*) FROM drill");
+    let count = || service.database.count("SELECT count(*) FROM drill");
     assert_eq!(count(), 200, "nothing of what ran away, and everything else");
 }
 
 #[test]
 fn a_write_whose_client_leaves_frees_the_writer_at_once() {
     let service = setup().set("database.statement_timeout", "9s").start();
-    service.database.execute_sync("CREATE TABLE drill (n INTEGER)");
+    service.database.execute("CREATE TABLE drill (n INTEGER)");
     let labels = [("pool", "write"), ("state", "in_use")];
     let leaves = service.begin("/drill/run-away");
     service.await_metric("db_pool_connections", &labels, |in_use| in_use == 1.0);
@@ -332,7 +331,7 @@ fn a_write_whose_client_leaves_frees_the_writer_at_once() {
 #[test]
 fn a_write_that_runs_away_does_not_hold_up_the_shutdown() {
     let mut service = setup().set("database.statement_timeout", "9s").set("shutdown.grace", "1s").start();
-    service.database.execute_sync("CREATE TABLE drill (n INTEGER)");
+    service.database.execute("CREATE TABLE drill (n INTEGER)");
     let labels = [("pool", "write"), ("state", "in_use")];
     let _client = service.begin("/drill/run-away");
     service.await_metric("db_pool_connections", &labels, |in_use| in_use == 1.0);

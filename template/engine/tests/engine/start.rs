@@ -34,6 +34,7 @@ fn a_log_directory_that_cannot_be_made() {
     refuses(setup, &["log.dir", "occupied/logs", "choose another"]);
 }
 
+#[cfg(feature = "_database")]
 /// `check`, `migrate` and the start say the same of a URL that can never work.
 pub fn never_works(url: &str, words: &[&str]) {
     let setup = setup().set("database.url", url);
@@ -50,6 +51,7 @@ pub fn never_works(url: &str, words: &[&str]) {
     assert!(!setup.dir.path().join("logs").exists(), "the configuration comes before the log");
 }
 
+#[cfg(feature = "_database")]
 #[test]
 fn a_database_url_that_can_never_work() {
     for url in ["mysql://app:hunter2@db/app", "host=db password=hunter2", "db:/app:hunter2@h/app", ""] {

@@ -10,13 +10,16 @@ use crate::common::{Service, setup};
 
 const CLIENTS: usize = 8;
 const REQUESTS: usize = 1250; // of each client
-const PATHS: [&str; 8] = [
+const PATHS: &[&str] = &[
+    #[cfg(feature = "_database")]
     "/drill/query/0",
     "/drill/offload/1",
     "/drill/call/1",
+    #[cfg(feature = "_database")]
     "/drill/both/1/2",
     "/drill/spin/0",
     "/drill/bytes/200000",
+    #[cfg(feature = "_database")]
     "/drill/spawned-query/0",
     "/nowhere",
 ];
@@ -26,15 +29,15 @@ const PATHS: [&str; 8] = [
 fn ten_thousand_accounts_are_true() {
     let _alone = alone();
     // Everything waits for something now and then, and nothing is refused.
-    let service = setup()
+    let setup = setup()
         .set("server.request_timeout", "60s")
         .set("admission.max_in_flight", "6")
         .set("admission.max_wait", "30s")
-        .set("database.max_connections", "2")
-        .set("database.acquire_timeout", "30s")
         .set("http_client.max_per_host", "2")
-        .set("offload.threads", "2")
-        .start();
+        .set("offload.threads", "2");
+    #[cfg(feature = "_database")]
+    let setup = setup.set("database.max_connections", "2").set("database.acquire_timeout", "30s");
+    let service = setup.start();
 
     let seen: BTreeMap<String, f64> = thread::scope(|scope| {
         let clients: Vec<_> = (0..CLIENTS)

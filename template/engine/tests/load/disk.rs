@@ -1,6 +1,7 @@
 //! The log's disk fills up under load, and is emptied again: requests go on, and each line is accounted for.
 
 use std::fs;
+use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
@@ -43,7 +44,9 @@ fn a_full_disk_costs_lines_and_nothing_else() {
         return;
     };
     let logs = disk.path().join("logs");
-    let service = setup().set("log.dir", logs.to_str().unwrap()).start_logging_to(&logs);
+    let service = setup().set("log.dir", logs.to_str().unwrap());
+    symlink(&logs, service.dir.path().join("logs")).unwrap(); // where the log is looked for
+    let service = service.start();
     // What is left is a few hundred lines, and the last of them does not fit whole.
     fs::write(disk.path().join("filler"), vec![0; 900_000]).unwrap();
 

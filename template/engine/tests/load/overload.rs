@@ -1,5 +1,10 @@
 //! Ten times more than it can do: the service goes on doing what it can, and says no to the rest at once.
 
+#![cfg_attr(
+    not(feature = "_database"),
+    expect(dead_code, unused_imports, reason = "the capacity of a pool needs a database")
+)]
+
 use std::sync::Mutex;
 use std::sync::atomic::AtomicU32;
 use std::sync::atomic::Ordering::Relaxed;
@@ -46,6 +51,7 @@ fn open_loop(service: &Service, path: &str, rate: u32, seconds: u32) -> Vec<Answ
     answers.into_inner().unwrap()
 }
 
+#[cfg(feature = "_database")]
 #[test]
 #[ignore = "keeps the machine busy: run it by itself, see ci/load"]
 fn ten_times_the_load_costs_nothing_of_the_capacity() {

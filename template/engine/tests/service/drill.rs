@@ -1,14 +1,67 @@
-//! What the engine's tests drive: a service with the drill's routes and none of its own.
+//! What the engine's tests drive: a service with the drill's routes and two of its own.
+//!
+//! It does by its environment what an owner does in `main.rs`: `DRILL_ENV_PREFIX` and `DRILL_CONFIG_FILE` are handed to
+//! the service, and `DRILL_LAYER=1` adds a layer to the log, which counts what it is told.
 
+use std::env;
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::Relaxed;
 
 use axum::Router;
-use longpole::{Links, Service};
+use axum::extract::State;
+use axum::routing::get;
+use bytes::Bytes;
+use longpole::{Links, Problem, Service};
+use serde::{Deserialize, Serialize};
+use tracing_subscriber::layer::Context;
 
-fn main() -> ExitCode {
-    Service::new(longpole::identity!()).run(start)
+#[derive(Clone, Default, Serialize, Deserialize)]
+struct Settings {
+    /// What `/upstream` asks.
+    upstream_url: String,
 }
 
-fn start(_links: &Links, _settings: &()) -> Router {
+fn main() -> ExitCode {
+    let mut service = Service::new(longpole::identity!());
+    if let Ok(prefix) = env::var("DRILL_ENV_PREFIX") {
+        service = service.env_prefix(prefix);
+    }
+    if let Ok(file) = env::var("DRILL_CONFIG_FILE") {
+        service = service.config_file(file);
+    }
+    let told = Told::default();
+    if env::var_os("DRILL_LAYER").is_some() {
+        service = service.layer(told.clone());
+    }
+    #[cfg(feature = "_database")]
+    let service = service.migrations(schema());
+    service.run(|links: &Links, settings: &Settings| routes(links, settings, told))
+}
+
+#[cfg(feature = "_database")]
+fn schema() -> longpole::Migrations {
+    longpole::Migrations::new([longpole::step(1, "schema", "CREATE TABLE drill_schema (n BIGINT)")])
+}
+
+fn routes(links: &Links, settings: &Settings, told: Told) -> Router {
     Router::new()
+        .route("/upstream", get(upstream))
+        .with_state((links.clone(), settings.clone()))
+        .route("/told", get(async move || told.0.load(Relaxed).to_string()))
+}
+
+async fn upstream(State((links, settings)): State<(Links, Settings)>) -> Result<Bytes, Problem> {
+    Ok(links.http.send(links.http.get(settings.upstream_url)).await?.bytes().await?)
+}
+
+/// How many events a layer was told.
+#[derive(Clone, Default)]
+struct Told(Arc<AtomicU64>);
+
+impl<S: tracing::Subscriber> tracing_subscriber::Layer<S> for Told {
+    fn on_event(&self, _: &tracing::Event<'_>, _: Context<'_, S>) {
+        self.0.fetch_add(1, Relaxed);
+    }
 }
