@@ -68,7 +68,7 @@ fn packages_and_features_are_taken_as_cargo_takes_them() {
         let direct = at(file, 1);
         // `default-members` is for other commands: without --package, all members are asked about.
         assert_eq!(files(root, &[]), sorted([direct.clone(), at("engine/src/lib.rs", 7)]));
-        assert_eq!(files(root, &["-p", "service"]), [direct.clone()]);
+        assert_eq!(files(root, &["-p", "service"]), [at(file, 1)]);
         assert_eq!(files(root, &["-p", "engine"]), [at("engine/src/lib.rs", 7)]);
         // The service's feature, not that of another member that is called alike.
         let extra = [direct.clone(), at(file, 4)];
@@ -124,7 +124,7 @@ fn a_path_dependency_that_nobody_looks_into_is_named() {
     for _ in 0..2 {
         let run = unblock(&root, &[]);
         assert_eq!((run.code, run.stdout.as_str()), (0, ""), "{}", run.stderr);
-        assert_eq!(note(&run), [expected.clone()]);
+        assert_eq!(note(&run), [&*expected]);
     }
     let quiet = unblock(&root, &["--quiet"]);
     assert_eq!((quiet.code, quiet.stderr.as_str()), (0, ""));
@@ -133,7 +133,7 @@ fn a_path_dependency_that_nobody_looks_into_is_named() {
     for format in ["json", "github", "short"] {
         let run = unblock(&root, &["--message-format", format]);
         assert_eq!((run.code, run.stdout.as_str()), (0, ""), "{format}");
-        assert_eq!(note(&run), [expected.clone()], "{format}");
+        assert_eq!(note(&run), [&*expected], "{format}");
     }
     let sarif: Value = serde_json::from_str(&unblock(&root, &["--message-format", "sarif"]).stdout).unwrap();
     assert_eq!(sarif["runs"][0]["results"].as_array().unwrap().len(), 0);

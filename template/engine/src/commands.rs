@@ -7,6 +7,7 @@ use std::io;
 #[cfg(feature = "_database")]
 use tokio::runtime::Builder;
 
+use super::config::align::Note;
 use super::config::load::Loaded;
 #[cfg(feature = "_database")]
 use super::config::report::without_secrets;
@@ -14,7 +15,7 @@ use super::config::report::without_secrets;
 use super::db::{self, Migrations};
 use super::identity::Identity;
 use super::shutdown::Exit;
-use super::terminal;
+use super::{release, terminal};
 
 /// Prints the configuration in force and what fits together. An absent database is a warning: the check
 /// may run where there is none.
@@ -24,6 +25,7 @@ use super::terminal;
 #[cfg_attr(not(feature = "_database"), expect(unused_variables, reason = "only a database is told who asks"))]
 pub fn check(identity: Identity, loaded: &Loaded) -> Result<Exit, Box<dyn Error + Send + Sync>> {
     terminal::print(loaded.report());
+    release::profile().for_each(|advice| terminal::print(format_args!("{}\n", Note::Advice(advice))));
     #[cfg(feature = "_database")]
     match run(db::look(&loaded.config, identity))? {
         Ok(notes) => {

@@ -68,9 +68,9 @@
 //! # Versions
 //!
 //! axum and sqlx stand in your own `Cargo.toml` as well, since their macros expand to `::axum` and `::sqlx`. They have to
-//! be the versions that are re-exported here: a handler of another axum does not fit into this one's `Router`, and the
-//! compiler says "expected `Router`, found `Router`" or "perhaps two different versions of crate `axum` are being used".
-//! `cargo tree --duplicates` shows who brings the second one.
+//! be the versions that are re-exported here. Of a second axum, the compiler says that your function "cannot start a
+//! service" and that "there are multiple different versions of crate `axum` in the dependency graph"; of a second sqlx,
+//! "the trait bound `usize: sqlx::ColumnIndex<_>` is not satisfied". `cargo tree --duplicates` shows who brings it.
 //!
 //! Types of a few other crates stand in signatures: `bytes::Bytes`, `bytesize::ByteSize`, `reqwest::RequestBuilder`,
 //! `tokio_util::sync::CancellationToken` and `tracing_subscriber::Layer`. Whoever names one of these lists its crate as

@@ -115,7 +115,14 @@ pub struct Metrics {
 /// # Errors
 /// The process has a recorder already.
 pub fn install(identity: Identity, log: Arc<Counts>) -> Result<Metrics, String> {
-    let handle = build().map_err(|error| error.to_string())?;
+    let handle = build().map_err(|error| match error {
+        BuildError::FailedToSetGlobalRecorder(_) => {
+            "metrics: this process has a recorder already, and there can be no second. Install none of your own: what \
+             `metrics::counter!` and its like are told is in /metrics by itself"
+                .to_owned()
+        }
+        other => other.to_string(),
+    })?;
     for &(name, _, help) in HISTOGRAMS {
         describe_histogram!(name, help);
     }

@@ -1,5 +1,6 @@
 //! Was this program built to serve users?
 
+use std::backtrace::Backtrace;
 use std::ffi::OsStr;
 
 /// Where a release with the drill is meant, this variable is `1`.
@@ -19,4 +20,23 @@ pub fn advice(meant: Option<&OsStr>) -> Result<Option<String>, String> {
         Some(meant) if meant == "1" => Ok(Some(format!("{what}; {MEANT}=1 says that this is meant"))),
         _ => Err(format!("{what}. Build it without, or set {MEANT}=1 if that is what you want")),
     }
+}
+
+/// What is unwise about the profile that the program was built with.
+pub fn profile() -> impl Iterator<Item = String> {
+    let aborts = cfg!(panic = "abort").then_some(
+        "the profile has panic = \"abort\": a panic in one request ends the process, and all other requests with it. \
+         Take it out of Cargo.toml",
+    );
+    let is_bare = (!has_lines()).then_some(
+        "the profile has no line tables: a backtrace names no file and no line. Write debug = \"line-tables-only\" \
+         into [profile.release] of Cargo.toml, and strip nothing",
+    );
+    aborts.into_iter().chain(is_bare).map(str::to_owned)
+}
+
+/// Looks rather than asks: what the profile says may be stripped later. It reads the whole program, so it is for
+/// `check` alone.
+fn has_lines() -> bool {
+    Backtrace::force_capture().to_string().contains("release.rs:")
 }

@@ -175,6 +175,9 @@ impl Service {
             terminal::say(format_args!("warning: {advice}"));
             loaded.advise(advice);
         }
+        if let Some(advice) = log::of_another_crate(&loaded.config.log, self.identity) {
+            loaded.advise(advice);
+        }
         Ok(loaded)
     }
 

@@ -5,7 +5,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use super::search::Search;
 use crate::graph::{NodeId, To};
 use crate::program::BodyId;
-use crate::types::Ty;
+use crate::types::{Name, Ty};
 
 impl Search<'_, '_> {
     /// Async bodies, and what frameworks call on the event loop.
@@ -75,13 +75,11 @@ impl Search<'_, '_> {
                 }
             }
         }
-        let mut away: FxHashSet<BodyId> = self
-            .graph
-            .driven
-            .iter()
-            .filter(|(node, _)| off[*node])
-            .filter_map(|(node, name)| by_name.get(&(*name, self.graph.body(*node).unit)).copied())
-            .collect();
+        let body_of =
+            |&(node, name): &(NodeId, Name)| by_name.get(&(name, self.graph.body(node).unit)).copied();
+        let polled: FxHashSet<BodyId> = self.graph.polled.iter().filter_map(body_of).collect();
+        let driven = self.graph.driven.iter().filter(|(node, _)| off[*node]).filter_map(body_of);
+        let mut away: FxHashSet<BodyId> = driven.filter(|made| !polled.contains(made)).collect();
         // Whoever else calls the function polls it elsewhere; whoever is called by these alone is away too.
         loop {
             let before = away.len();
@@ -94,6 +92,7 @@ impl Search<'_, '_> {
                 .iter()
                 .filter(|(made, nodes)| {
                     !away.contains(made)
+                        && !polled.contains(made)
                         && nodes.iter().all(|&node| away.contains(&self.graph.nodes[node].body))
                 })
                 .map(|(&made, _)| made)

@@ -8,7 +8,7 @@ use rustc_hash::FxHashSet;
 use super::values::IO_TRAITS;
 use super::{Found, Graph, To};
 use crate::list::Tier;
-use crate::types::{Subst, Ty, TyId};
+use crate::types::{Name, Subst, Ty, TyId};
 
 /// A type that implements a trait is often used through another one: what is called, which trait, which
 /// method. The last names say enough: no list of what blocks is involved.
@@ -68,7 +68,10 @@ impl Graph<'_> {
                     _ => self.called_by_loop.extend(nodes),
                 }
             }
-            Tier::Calls => self.external(path, None, own, given, owner, found),
+            Tier::Calls => {
+                found.polled.extend(self.coroutines(own.iter().chain(given)));
+                self.external(path, None, own, given, owner, found);
+            }
             Tier::Reader => {
                 let before = found.to.len();
                 for &ty in owner.iter().chain(own) {
@@ -109,11 +112,7 @@ impl Graph<'_> {
                 if self.list.entries[entry].category == "block_on"
                     && !path.starts_with("tokio::runtime::Runtime")
                 {
-                    for &ty in own.iter().chain(given) {
-                        if let Ty::Coroutine(name) = self.program.types.ty(self.program.pointee(ty)) {
-                            found.driven.push(*name);
-                        }
-                    }
+                    found.driven.extend(self.coroutines(own.iter().chain(given)));
                 }
                 if self.list.reports(tier) {
                     self.blocks(entry, shown, found);
@@ -122,6 +121,15 @@ impl Graph<'_> {
                 }
             }
         }
+    }
+
+    /// The async bodies among what a call is given.
+    fn coroutines<'t>(&self, types: impl Iterator<Item = &'t TyId>) -> Vec<Name> {
+        let name = |&ty: &TyId| match *self.program.types.ty(self.program.pointee(ty)) {
+            Ty::Coroutine(name) => Some(name),
+            _ => None,
+        };
+        types.filter_map(name).collect()
     }
 
     /// A function that the workspace does not have: it calls what it is given, if it calls anything.

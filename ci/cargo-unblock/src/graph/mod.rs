@@ -72,6 +72,8 @@ pub struct Graph<'a> {
     pub offloaded: FxHashSet<NodeId>,
     /// Async bodies that a `block_on` drives, by the node that calls it.
     pub driven: Vec<(NodeId, Name)>,
+    /// Async bodies that are handed to an event loop, by the node that does it.
+    pub polled: Vec<(NodeId, Name)>,
     /// What the arguments of the call at hand were before their type was hidden: the first is 1, a
     /// pointer that is called is 0.
     origins: FxHashMap<u32, Vec<TyId>>,
@@ -110,6 +112,7 @@ impl<'a> Graph<'a> {
             called_by_loop: FxHashSet::default(),
             offloaded: FxHashSet::default(),
             driven: Vec::new(),
+            polled: Vec::new(),
             origins: FxHashMap::default(),
             current: 0,
             by_cast: FxHashSet::default(),
@@ -227,9 +230,8 @@ impl<'a> Graph<'a> {
                     self.call(&callee, &given, &mut found);
                 }
             }
-            for name in found.driven {
-                self.driven.push((id, name));
-            }
+            self.driven.extend(found.driven.into_iter().map(|name| (id, name)));
+            self.polled.extend(found.polled.into_iter().map(|name| (id, name)));
             let mut seen = FxHashSet::default();
             edges.extend(found.to.into_iter().filter(|to| seen.insert(to.clone())).map(|to| Edge {
                 to,
@@ -324,6 +326,7 @@ impl<'a> Graph<'a> {
 struct Found {
     to: Vec<To>,
     driven: Vec<Name>,
+    polled: Vec<Name>,
     depth: usize,
 }
 

@@ -29,6 +29,7 @@ pub use self::line::millis;
 pub use self::queue::{Counts, Queue};
 use super::config::align::TAIL;
 use super::config::{Log, LogFormat};
+use super::identity::Identity;
 use super::terminal;
 
 /// Batches that may wait between the queue and the file. `log.queue_size` is the real bound; this one
@@ -94,6 +95,20 @@ fn has_panic_hook() -> bool {
     let is_default = std::ptr::eq(&*installed, &*default);
     panic::set_hook(installed);
     !is_default
+}
+
+/// Services that were generated before the engine was a crate had a library `service`, engine and all. A level for it
+/// would silently be a level for nothing.
+pub fn of_another_crate(config: &Log, identity: Identity) -> Option<String> {
+    const OLD: &str = "service";
+    let levels: Targets = config.level.parse().ok()?;
+    let is_old = |target: &str| target.split("::").next() == Some(OLD);
+    (identity.crate_name != OLD && levels.iter().any(|(target, _)| is_old(target))).then(|| {
+        format!(
+            "log.level names `{OLD}`, which is no crate of this program: your lines are of `{}`, the engine's of `longpole`",
+            identity.crate_name
+        )
+    })
 }
 
 /// Below INFO, `h2` quotes what clients send. Only who names it gets that.
