@@ -1,7 +1,5 @@
 //! What does an item promise?
 
-use std::collections::BTreeSet;
-
 use syn::visit_mut::VisitMut;
 use syn::{
     Attribute, Fields, FnArg, Generics, ImplItem, Item, ItemImpl, Signature, TraitItem, Type, Visibility,
@@ -14,7 +12,7 @@ use super::{Api, condition};
 
 impl Api<'_> {
     /// The item itself, and its parts.
-    pub(super) fn item(&mut self, module: &[String], item: &Item) -> Vec<String> {
+    pub(super) fn item(&self, module: &[String], item: &Item) -> Vec<String> {
         let tags = tags(attributes(item));
         match item {
             Item::Struct(item) => {
@@ -52,7 +50,7 @@ impl Api<'_> {
         }
     }
 
-    fn fields(&mut self, module: &[String], fields: &Fields, all: bool) -> Vec<String> {
+    fn fields(&self, module: &[String], fields: &Fields, all: bool) -> Vec<String> {
         let mut lines = Vec::new();
         for (place, field) in fields.iter().enumerate() {
             if all || matches!(field.vis, Visibility::Public(_)) {
@@ -68,7 +66,7 @@ impl Api<'_> {
     }
 
     /// What is implemented for an item, whether by it or for what refers to it.
-    pub(super) fn implementations(&mut self, definition: &Name) -> Vec<String> {
+    pub(super) fn implementations(&self, definition: &Name) -> Vec<String> {
         let mut lines = Vec::new();
         for (name, module) in &self.sources.modules {
             for item in &module.items {
@@ -81,7 +79,7 @@ impl Api<'_> {
         lines
     }
 
-    fn implementation(&mut self, definition: &Name, module: &[String], item: &ItemImpl) -> Vec<String> {
+    fn implementation(&self, definition: &Name, module: &[String], item: &ItemImpl) -> Vec<String> {
         let mut ty = item.self_ty.clone();
         let mut about = self.with_names(module, |namer| namer.visit_type_mut(&mut ty));
         let Some((of_trait, _)) = &item.trait_ else {
@@ -89,10 +87,10 @@ impl Api<'_> {
         };
         let mut of_trait = of_trait.clone();
         about.extend(self.with_names(module, |namer| namer.visit_path_mut(&mut of_trait)));
-        let of_trait = text(&of_trait);
-        // It is listed once: for its type; otherwise for what its trait is about, or for the trait itself. A trait that
-        // nobody can name is nobody's business.
-        if about.first() != Some(definition) || of_trait.starts_with("crate::") {
+        let (of_trait, ty) = (text(&of_trait), text(&ty));
+        // It is listed once: for its type; otherwise for what its trait is about, or for the trait itself. A type or a
+        // trait that nobody can name is nobody's business.
+        if about.first() != Some(definition) || of_trait.starts_with("crate::") || ty.starts_with("crate::") {
             return Vec::new();
         }
         let (generics, bounds) = self.generics(module, &item.generics);
@@ -103,10 +101,10 @@ impl Api<'_> {
             }
         }
         let cfgs = condition(&[&self.sources.modules[module].cfgs[..], &conditions(&item.attrs)].concat());
-        vec![format!("impl{generics} {of_trait} for {}{bounds}{types}{cfgs}", text(&ty))]
+        vec![format!("impl{generics} {of_trait} for {ty}{bounds}{types}{cfgs}")]
     }
 
-    fn methods(&mut self, module: &[String], item: &ItemImpl) -> Vec<String> {
+    fn methods(&self, module: &[String], item: &ItemImpl) -> Vec<String> {
         let mut lines = Vec::new();
         let of = match item.generics.params.is_empty() {
             true => String::new(),
@@ -131,12 +129,12 @@ impl Api<'_> {
         lines
     }
 
-    fn head(&mut self, module: &[String], kind: &str, generics: &Generics) -> String {
+    fn head(&self, module: &[String], kind: &str, generics: &Generics) -> String {
         let (generics, bounds) = self.generics(module, generics);
         format!("{kind}{generics}{bounds}")
     }
 
-    fn generics(&mut self, module: &[String], generics: &Generics) -> (String, String) {
+    fn generics(&self, module: &[String], generics: &Generics) -> (String, String) {
         let mut generics = generics.clone();
         self.with_names(module, |namer| namer.visit_generics_mut(&mut generics));
         let bounds = generics.where_clause.take();
@@ -144,7 +142,7 @@ impl Api<'_> {
         (text(&generics), bounds)
     }
 
-    fn signature(&mut self, module: &[String], signature: &Signature) -> String {
+    fn signature(&self, module: &[String], signature: &Signature) -> String {
         let mut signature = signature.clone();
         if let Some(FnArg::Receiver(receiver)) = signature.inputs.first_mut() {
             receiver.mutability = None; // whether it is changed inside is nobody's business
@@ -153,20 +151,18 @@ impl Api<'_> {
         text(&signature).trim_end_matches(',').to_owned()
     }
 
-    fn ty(&mut self, module: &[String], ty: &Type) -> String {
+    fn ty(&self, module: &[String], ty: &Type) -> String {
         let mut ty = ty.clone();
         self.with_names(module, |namer| namer.visit_type_mut(&mut ty));
         text(&ty)
     }
 
-    /// Returns what of the API was met, and notes other crates.
-    fn with_names(&mut self, module: &[String], rename: impl FnOnce(&mut Namer)) -> Vec<Name> {
+    /// Returns what of the API was met.
+    fn with_names(&self, module: &[String], rename: impl FnOnce(&mut Namer)) -> Vec<Name> {
         let (sources, exported) = (self.sources, &self.exported);
-        let mut namer = Namer { sources, exported, module, met: Vec::new(), crates: BTreeSet::new() };
+        let mut namer = Namer { sources, exported, module, met: Vec::new() };
         rename(&mut namer);
-        let Namer { met, crates, .. } = namer;
-        self.crates.extend(crates);
-        met
+        namer.met
     }
 }
 

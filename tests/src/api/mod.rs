@@ -25,9 +25,11 @@ type Paragraphs = BTreeMap<String, Vec<String>>;
 /// The public API of the crate in `folder`: a paragraph for each item.
 pub fn list(folder: &Path) -> String {
     let sources = Sources::read(&folder.join("src/lib.rs"));
-    let mut api = Api { sources: &sources, exported: BTreeMap::new(), crates: BTreeSet::new() };
+    let mut api = Api { sources: &sources, exported: BTreeMap::new() };
     let (mut exports, mut paragraphs) = (Vec::new(), Paragraphs::new());
     api.walk(&["crate".to_owned()], "", &mut exports, &mut paragraphs);
+    // The shortest name, where there are several.
+    exports.sort_by_key(|export| std::cmp::Reverse(export.name.len()));
     api.exported = exports.iter().map(|export| (export.definition.clone(), export.name.clone())).collect();
     for Export { name, definition, cfgs } in &exports {
         let (own, module) = definition.split_last().unwrap();
@@ -38,8 +40,7 @@ pub fn list(folder: &Path) -> String {
         lines.extend(api.implementations(definition));
     }
     macros(&sources, &mut paragraphs);
-    let foreign = versions(folder, &api.crates);
-    paragraphs.insert("(the crates of these types)".to_owned(), foreign);
+    of_manifest(folder, &mut paragraphs);
     let paragraph = |(name, lines): (&String, &Vec<String>)| {
         let lines: String = lines.iter().map(|line| format!("    {line}\n")).collect();
         format!("{name}\n{lines}")
@@ -51,8 +52,6 @@ struct Api<'a> {
     sources: &'a Sources,
     /// Where an item stands, and what it is called in the API.
     exported: BTreeMap<Name, String>,
-    /// Crates that are named.
-    crates: BTreeSet<String>,
 }
 
 struct Export {
@@ -63,13 +62,7 @@ struct Export {
 
 impl Api<'_> {
     /// What a public module exports, and the public modules in it.
-    fn walk(
-        &mut self,
-        module: &[String],
-        prefix: &str,
-        exports: &mut Vec<Export>,
-        paragraphs: &mut Paragraphs,
-    ) {
+    fn walk(&self, module: &[String], prefix: &str, exports: &mut Vec<Export>, paragraphs: &mut Paragraphs) {
         let sources = self.sources;
         let here = &sources.modules[module];
         for one in here.uses.iter().filter(|one| one.is_public) {
@@ -78,7 +71,6 @@ impl Api<'_> {
                 if definition[0] == "crate" {
                     exports.push(Export { name, definition, cfgs });
                 } else {
-                    self.crates.insert(definition[0].clone());
                     let line = format!("the crate {}", definition.join("::"));
                     paragraphs.insert(format!("{name}{}", condition(&cfgs)), vec![line]);
                 }
@@ -111,16 +103,21 @@ fn condition(cfgs: &[String]) -> String {
     cfgs.iter().map(|cfg| format!(" #[cfg{cfg}]")).collect()
 }
 
-/// What the manifest asks of these crates: another major version of one is another API.
-fn versions(folder: &Path, crates: &BTreeSet<String>) -> Vec<String> {
+/// The features, and what the manifest asks of the crates that are named: another major version is another API.
+fn of_manifest(folder: &Path, paragraphs: &mut Paragraphs) {
     let manifest = fs::read_to_string(folder.join("Cargo.toml")).unwrap();
     let manifest: toml::Table = manifest.parse().unwrap();
-    let foreign = crates.iter().filter(|name| !["alloc", "core", "std"].contains(&&***name));
-    let version = |name: &String| {
-        let known = &manifest["dependencies"];
-        let dependency = known.get(name).or_else(|| known.get(name.replace('_', "-")));
-        let dependency = dependency.unwrap_or_else(|| panic!("whose is {name}?"));
-        format!("{name} {}", dependency.get("version").unwrap_or(dependency).as_str().unwrap())
+    let table = |key: &str| manifest[key].as_table().unwrap().iter();
+    let features = table("features").map(|(name, _)| name.clone()).filter(|name| !name.starts_with('_'));
+    let lines: Vec<_> = paragraphs.values().flatten().cloned().collect();
+    let is_named = |name: &str| {
+        let path = format!("{}::", name.replace('-', "_"));
+        let is_part = |before: &str| before.ends_with(|c: char| c == '_' || c == ':' || c.is_alphanumeric());
+        lines.iter().any(|line| line.match_indices(&path).any(|(at, _)| !is_part(&line[..at])))
     };
-    foreign.map(version).collect()
+    let versions = table("dependencies").filter(|(name, _)| is_named(name)).map(|(name, dependency)| {
+        format!("{name} {}", dependency.get("version").unwrap_or(dependency).as_str().unwrap())
+    });
+    paragraphs.insert("(the crates of these types)".to_owned(), versions.collect());
+    paragraphs.insert("(features)".to_owned(), features.collect());
 }

@@ -3,7 +3,7 @@
 //! What an owner can name gets the name that it has there, what is of other crates its whole path. What nobody outside can
 //! name begins with `crate::`. A private alias is replaced by what it stands for.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use syn::punctuated::Punctuated;
 use syn::visit_mut::{self, VisitMut};
@@ -19,8 +19,6 @@ pub struct Namer<'a> {
     pub module: &'a [String],
     /// What of the API was met.
     pub met: Vec<Name>,
-    /// Crates that were met.
-    pub crates: BTreeSet<String>,
 }
 
 impl Namer<'_> {
@@ -47,11 +45,6 @@ impl Namer<'_> {
             }
             None => definition.clone(),
         };
-        // `F::Output` begins with a parameter.
-        let is_foreign = definition.len() > 1 && definition[0].starts_with(char::is_lowercase);
-        if is_foreign && definition[0] != "crate" {
-            self.crates.insert(definition[0].clone());
-        }
         let last = path.segments.last().unwrap().arguments.clone();
         path.leading_colon = None;
         path.segments = name
@@ -78,11 +71,10 @@ impl Namer<'_> {
 impl VisitMut for Namer<'_> {
     fn visit_type_mut(&mut self, ty: &mut Type) {
         if let Some((module, mut meant)) = self.alias(ty) {
-            let mut there = Namer { module: &module, met: Vec::new(), crates: BTreeSet::new(), ..*self };
+            let mut there = Namer { module: &module, met: Vec::new(), ..*self };
             there.visit_type_mut(&mut meant);
-            let Namer { met, crates, .. } = there;
+            let Namer { met, .. } = there;
             self.met.extend(met);
-            self.crates.extend(crates);
             *ty = meant;
             return;
         }
