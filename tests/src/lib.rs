@@ -4,6 +4,7 @@
 //! service is built in one target folder, `target/generated`. Nothing here waits for a fixed time: it
 //! polls for what it wants to see, up to a deadline.
 
+pub mod api;
 pub mod browser;
 pub mod generate;
 pub mod git;

@@ -65,6 +65,7 @@ impl Background {
     }
 
     /// Runs `task` until it ends, which is no news, or is dropped at shutdown.
+    #[cfg(feature = "_database")]
     pub(crate) fn once<F>(&self, name: &'static str, task: F)
     where
         F: Future<Output = ()> + Send + 'static,

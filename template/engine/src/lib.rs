@@ -31,7 +31,7 @@
 //!
 //! - **The process**: [`Service`] takes what is yours and runs it. [`identity!`] says who it is ([`Identity`]), [`Start`]
 //!   and [`IntoRoutes`] are what your function may be and may return, [`Exit`] is how it ends. [`Config`] is what whoever
-//!   operates it can set.
+//!   operates it can set. [`terminal`] prints where a log is not what is wanted.
 //! - **What requests wait for**: [`Links`] holds them all. [`HttpClient`] calls other services, and brings a [`Reply`] or a
 //!   [`CallError`]. [`Offload`] has threads for CPU work and blocking calls. [`wait`] names a wait of your own by its
 //!   [`Phase`].
@@ -123,7 +123,7 @@ mod service;
 mod shutdown;
 mod start;
 mod status;
-mod terminal;
+pub mod terminal;
 mod watchdog;
 
 pub use axum;

@@ -17,7 +17,7 @@ use tracing_subscriber::fmt::MakeWriter;
 const ROOM: usize = 1024 * 1024;
 /// The end of the process waits this long for what is not printed yet. Higher: a reader that has stopped holds
 /// up the end. Lower: the last words are lost.
-pub const LAST_WORDS: Duration = Duration::from_millis(100);
+pub(crate) const LAST_WORDS: Duration = Duration::from_millis(100);
 
 static STDERR: Stderr = Stderr {
     state: Mutex::new(State { waiting: Vec::new(), prints: false, started: false }),
@@ -52,7 +52,7 @@ pub fn print(text: impl Display) {
 ///
 /// Where the system refuses the thread, it prints what was said itself, and waits for the reader: otherwise nobody
 /// would learn why the process has ended.
-pub fn finish() {
+pub(crate) fn finish() {
     let mut state = STDERR.lock();
     if !state.started {
         let _ = io::stderr().write_all(&mem::take(&mut state.waiting));

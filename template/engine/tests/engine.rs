@@ -20,6 +20,7 @@ mod engine {
     mod owner;
     mod requests;
     mod secrets;
+    mod service;
     mod settings;
     mod shutdown;
     mod start;

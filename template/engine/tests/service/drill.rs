@@ -1,13 +1,16 @@
 //! What the engine's tests drive: a service with the drill's routes and two of its own.
 //!
 //! It does by its environment what an owner does in `main.rs`: `DRILL_ENV_PREFIX` and `DRILL_CONFIG_FILE` are handed to
-//! the service, and `DRILL_LAYER=1` adds a layer to the log, which counts what it is told.
+//! the service, and `DRILL_LAYER=1` adds a layer to the log, which counts what it is told. `DRILL_START` is how its start
+//! goes, and `DRILL_INSTALL` what is there before the service comes.
 
-use std::env;
+use std::convert::Infallible;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
+use std::{env, panic, thread};
 
 use axum::Router;
 use axum::extract::State;
@@ -15,6 +18,7 @@ use axum::routing::get;
 use bytes::Bytes;
 use longpole::{Identity, Links, Problem, Service};
 use serde::{Deserialize, Serialize};
+use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::layer::Context;
 
@@ -39,7 +43,34 @@ fn main() -> ExitCode {
     }
     #[cfg(feature = "_database")]
     let service = service.migrations(schema());
-    service.run(|links: &Links, settings: &Settings| routes(links, settings, told))
+    install(&env::var("DRILL_INSTALL").unwrap_or_default());
+    match env::var("DRILL_START").as_deref() {
+        Ok("slow") => service.run(async |links: &Links, settings: &Settings| {
+            sleep(Duration::from_millis(10)).await;
+            Ok::<_, Infallible>(routes(links, settings, told))
+        }),
+        Ok("block") => service.run(|_: &Links, _: &Settings| -> Router {
+            loop {
+                thread::park();
+            }
+        }),
+        Ok("fail") => service.run(async |_: &Links, _: &Settings| Err::<Router, _>("the drill has no rules")),
+        Ok("panic") => {
+            service.run(|_: &Links, _: &Settings| -> Router { panic!("the drill panics at start") })
+        }
+        _ => service.run(|links: &Links, settings: &Settings| routes(links, settings, told)),
+    }
+}
+
+/// What a process can have only once.
+fn install(what: &str) {
+    match what {
+        "subscriber" => tracing::subscriber::set_global_default(tracing_subscriber::registry()).unwrap(),
+        "logger" => tracing_log::LogTracer::init().unwrap(),
+        "hook" => panic::set_hook(Box::new(|_| {})),
+        "recorder" => metrics::set_global_recorder(metrics::NoopRecorder).unwrap(),
+        _ => {}
+    }
 }
 
 #[cfg(feature = "_database")]

@@ -1,0 +1,121 @@
+//! What an owner hands over in `main.rs`, and what is said when it does not fit.
+
+use crate::common::{Setup, setup};
+use crate::engine::start::refuses;
+
+#[test]
+fn settings_have_the_owners_prefix_and_file() {
+    let of_file = "[server]\nrequest_timeout = \"7s\"\n";
+    let setup = setup()
+        .env_prefix("MY_SHOP__")
+        .variable("DRILL_ENV_PREFIX", "MY_SHOP__")
+        .variable("DRILL_CONFIG_FILE", "shop.toml")
+        .variable("MY_SHOP__SERVER__BODY_LIMIT", "2MiB")
+        .file("shop.toml", of_file)
+        .file("config/service.toml", "nobody = \"reads this\"");
+
+    let check = setup.run(&["check"]);
+    let said = String::from_utf8(check.stdout).unwrap();
+    let help = String::from_utf8(setup.run(&["--help"]).stdout).unwrap();
+
+    assert_eq!(check.status.code(), Some(0), "{said}");
+    assert!(said.contains("server.body_limit = \"2MiB\"  # MY_SHOP__SERVER__BODY_LIMIT"), "{said}");
+    assert!(said.contains("server.request_timeout = \"7s\"  # shop.toml"), "{said}");
+    assert!(help.contains("[default: shop.toml, if it is there]"), "{help}");
+}
+
+#[test]
+fn a_wrong_variable_is_corrected_with_the_owners_prefix() {
+    for (wrong, words) in [
+        ("MY_SHOP__SERVER__ADR", "did you mean MY_SHOP__SERVER__ADDR?"),
+        ("MY_SHOP_SERVER_ADDR", "is not read; did you mean MY_SHOP__SERVER__ADDR?"),
+    ] {
+        let setup = setup().env_prefix("MY_SHOP__").variable("DRILL_ENV_PREFIX", "MY_SHOP__");
+        let output = setup.variable(wrong, "x").run(&["check"]);
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{said}");
+        assert!(said.contains(wrong) && said.contains(words), "{said}");
+    }
+}
+
+#[test]
+fn a_prefix_that_cannot_work_is_refused() {
+    for wrong in ["", "__", "my__", "MY_", "MY", "MY___", "1MY__", "MY-SHOP__"] {
+        refuses(setup().variable("DRILL_ENV_PREFIX", wrong), &["Service::env_prefix", wrong, "APP__"]);
+    }
+}
+
+#[test]
+fn a_layer_is_told_what_the_log_is_told() {
+    let service = setup().variable("DRILL_LAYER", "1").start();
+    let told = || service.get("/told").text().parse::<u64>().unwrap();
+
+    let before = told();
+    service.get("/drill/log/10");
+    service.await_line("the last line", |line| line["message"] == "drill: line" && line["line"] == 9);
+
+    // Ten lines, and those of two requests.
+    assert_eq!(told() - before, 12);
+}
+
+#[test]
+fn start_may_be_async_and_wait() {
+    let service = setup().variable("DRILL_START", "slow").start();
+    assert_eq!(service.get("/told").status, 200);
+}
+
+/// A start that hangs is given up, whatever it hangs in.
+#[test]
+fn a_start_that_blocks_ends_with_the_signal() {
+    let mut service = setup().variable("DRILL_START", "block").start_admin();
+    assert_eq!(service.ask("/readyz").status, 503, "the admin listener answers meanwhile");
+
+    service.signal("TERM");
+
+    assert_eq!(service.wait(), 0);
+}
+
+#[test]
+fn a_start_that_fails_is_why_nothing_starts() {
+    refuses(setup().variable("DRILL_START", "fail"), &["the drill has no rules"]);
+    refuses(setup().variable("DRILL_START", "panic"), &["panic"]);
+}
+
+#[test]
+fn what_a_process_can_have_only_once_is_named() {
+    for (installed, words) in [
+        ("subscriber", "has a log already"),
+        ("logger", "has a log already"),
+        ("hook", "has a panic hook already"),
+        ("recorder", "has a recorder already"),
+    ] {
+        refuses(
+            setup().variable("DRILL_INSTALL", installed),
+            &[words, "there can be no second", "Install n"],
+        );
+    }
+}
+
+#[test]
+fn check_names_a_program_without_line_tables() {
+    let (with, without) = (setup(), setup().shell("strip -o stripped \"$0\"; exec ./stripped check"));
+    let check = |setup: &Setup| String::from_utf8(setup.run(&["check"]).stdout).unwrap();
+    let words = "  advice   the profile has no line tables";
+    assert!(!check(&with).contains(words), "{}", check(&with));
+    assert!(check(&without).contains(words), "{}", check(&without));
+}
+
+/// The library of a service that was generated before the engine was a crate.
+#[test]
+fn a_level_for_a_crate_that_is_gone_is_named() {
+    let check = |level: &str| {
+        let output = setup().set("log.level", level).run(&["check"]);
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let words = "  advice   log.level names `service`, which is no crate of this program: your lines are of \
+                 `longpole_drill`, the engine's of `longpole`";
+    for gone in ["info,service=debug", "info,service::app::items=debug"] {
+        assert!(check(gone).contains(words), "{gone}: {}", check(gone));
+    }
+    assert!(!check("service_of_another_name=debug").contains("names `service`"));
+}
