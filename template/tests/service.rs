@@ -1,0 +1,13 @@
+//! The service as a whole: it starts, it is ready, and it stops when it is told to.
+
+use longpole_testing::setup;
+
+#[test]
+fn it_starts_and_stops() {
+    let mut service = setup!().start();
+    assert_eq!(service.ask("/readyz").status, 200);
+
+    service.signal("TERM");
+
+    assert_eq!(service.wait(), 0);
+}
