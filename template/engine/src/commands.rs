@@ -45,14 +45,18 @@ pub fn check(identity: Identity, loaded: &Loaded) -> Result<Exit, Box<dyn Error 
 pub fn migrate(
     identity: Identity,
     loaded: &Loaded,
-    migrations: Migrations,
+    migrations: Option<Migrations>,
 ) -> Result<Exit, Box<dyn Error + Send + Sync>> {
     let config = &loaded.config;
+    let outcome = match migrations {
+        Some(_) => "is up to date",
+        None => "is left as it is: this program has no migrations",
+    };
     run(async {
         db::open(config, identity, migrations, true).await?.close().await;
         Ok::<_, db::Unusable>(())
     })??;
-    terminal::print(format_args!("{} is up to date\n", without_secrets(&config.database.url)));
+    terminal::print(format_args!("{} {outcome}\n", without_secrets(&config.database.url)));
     Ok(Exit::Clean)
 }
 

@@ -38,7 +38,7 @@ pub async fn open_links(
         config,
         IDENTITY,
         #[cfg(feature = "_database")]
-        migrations,
+        Some(migrations),
     )
     .await
 }

@@ -65,7 +65,7 @@ impl Links {
     pub(crate) async fn open(
         config: &Config,
         identity: Identity,
-        #[cfg(feature = "_database")] migrations: Migrations,
+        #[cfg(feature = "_database")] migrations: Option<Migrations>,
     ) -> Result<Self, Box<dyn Error + Send + Sync>> {
         #[cfg(feature = "_database")]
         let db = db::open(config, identity, migrations, config.database.migrate_on_start).await?;

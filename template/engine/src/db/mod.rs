@@ -116,11 +116,11 @@ impl std::error::Error for Unusable {}
 pub async fn open(
     config: &Config,
     identity: Identity,
-    migrations: impl Into<Migrations>,
+    migrations: impl Into<Option<Migrations>>,
     migrate: bool,
 ) -> Result<Db, Unusable> {
     let migrations = migrations.into();
-    if let Some(version) = migrations.twice() {
+    if let Some(version) = migrations.as_ref().and_then(Migrations::twice) {
         let problem = format!("two migrations have the version {version}");
         return Err(Unusable::new(&config.database.url, &problem, "Give each a version of its own"));
     }
@@ -133,7 +133,10 @@ pub async fn open(
             let in_time = give_up.min(Instant::now() + config.database.connect_timeout + ATTEMPT);
             let (db, migrator) =
                 timeout_at(in_time, driver::open(config, identity)).await.unwrap_or(Err(last))?;
-            db.migrate(&migrations, migrate, migrator, give_up).await?;
+            match &migrations {
+                Some(migrations) => db.migrate(migrations, migrate, migrator, give_up).await?,
+                None => driver::discard(migrator.raw).await, // the schema is somebody else's
+            }
             Ok::<_, Unusable>(db)
         };
         match opened.await {
