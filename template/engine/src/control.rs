@@ -8,7 +8,7 @@ use std::future::pending;
 use std::net::SocketAddr;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
-use std::{io, panic, process, thread};
+use std::{io, process, thread};
 
 use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Handle};
@@ -26,11 +26,17 @@ use super::identity::Identity;
 use super::ledger::Ledger;
 use super::links::Links;
 use super::metrics::Metrics;
+use super::shutdown::Main;
+use super::start::Failure;
 use super::terminal;
 use super::watchdog::Watchdog;
 
 /// Samples of histograms are sorted into their buckets this often. Higher: memory. Lower: wake-ups.
 const UPKEEP: Duration = Duration::from_secs(5);
+
+/// A step that is given up has this long to let go of what it waits for. Higher: a step that blocks holds up the end.
+/// Lower: a step that only waits meets a runtime that is gone.
+const LET_GO: Duration = Duration::from_millis(100);
 
 /// The running control thread.
 pub struct Control {
@@ -40,6 +46,23 @@ pub struct Control {
     watchdog: config::Watchdog,
     stop: CancellationToken,
     signals: mpsc::Receiver<Signal>,
+}
+
+/// What a step of start-up waits with.
+pub struct Step {
+    main: Handle,
+    given_up: CancellationToken,
+}
+
+impl Step {
+    /// Waits for `work`, which runs on the step's own thread.
+    ///
+    /// # Errors
+    /// The step is given up. Nobody asks for its outcome any more.
+    pub fn wait<T>(&self, work: impl Future<Output = T>) -> Result<T, Failure> {
+        let outcome = self.main.block_on(self.given_up.run_until_cancelled(work));
+        outcome.ok_or_else(|| "the start is given up".into())
+    }
 }
 
 /// The first signal, and when it came.
@@ -108,33 +131,40 @@ impl Control {
     /// after it. This thread waits meanwhile, so that a step that hangs is given up, whether it waits or blocks.
     ///
     /// # Errors
-    /// The system refuses a thread.
+    /// The step fails or panics, or the system refuses a thread.
     pub fn unless_stopped<T: Send + 'static>(
         &self,
-        main: &Handle,
+        main: &mut Main,
         patience: Duration,
-        step: impl FnOnce(&Handle) -> T + Send + 'static,
-    ) -> io::Result<Option<T>> {
+        step: impl FnOnce(&Step) -> Result<T, Failure> + Send + 'static,
+    ) -> Result<Option<T>, Failure> {
         let (tell, mut told) = oneshot::channel();
-        let main = main.clone();
+        let given_up = CancellationToken::new();
+        let of_step = Step { main: main.handle.clone(), given_up: given_up.clone() };
         let work = move || {
-            let _context = main.enter(); // what the step spawns belongs to the main runtime
-            let _ = tell.send(step(&main));
+            let _context = of_step.main.enter(); // what the step spawns belongs to the main runtime
+            let _ = tell.send(step(&of_step));
         };
-        let thread = thread::Builder::new().name("start".to_owned()).spawn(work)?;
-        let ended = self.thread.block_on(async {
-            tokio::select! {
-                outcome = &mut told => Some(outcome),
-                () = self.stop.cancelled() => timeout(patience, &mut told).await.ok(),
+        thread::Builder::new().name("start".to_owned()).spawn(work)?;
+        let outcome = self.thread.block_on(async {
+            let ended = tokio::select! {
+                outcome = &mut told => return Some(outcome),
+                () = self.stop.cancelled() => timeout(patience, &mut told).await,
+            };
+            if let Ok(outcome) = ended {
+                return Some(outcome);
             }
+            given_up.cancel();
+            if timeout(LET_GO, &mut told).await.is_err() {
+                main.leave(); // it blocks, and what it asks of the runtime later must not panic
+            }
+            None
         });
-        let Some(outcome) = ended else { return Ok(None) };
-        if outcome.is_err()
-            && let Err(panicked) = thread.join()
-        {
-            panic::resume_unwind(panicked);
+        match outcome {
+            Some(Ok(outcome)) => outcome.map(Some),
+            Some(Err(_)) => Err("a panic, see above".into()),
+            None => Ok(None),
         }
-        Ok(outcome.ok())
     }
 
     /// From now on `/readyz` is 200.

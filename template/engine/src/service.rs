@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use std::{env, panic};
 
 use axum::Router;
@@ -14,7 +14,7 @@ use tracing_subscriber::{Layer, Registry};
 
 use crate::config::align::TAIL;
 use crate::config::load::{self, Loaded, Sources};
-use crate::control::Control;
+use crate::control::{Control, Step};
 #[cfg(feature = "_database")]
 use crate::db::Migrations;
 use crate::http::edge::Edge;
@@ -23,7 +23,7 @@ use crate::identity::Identity;
 use crate::links::Links;
 use crate::log::{self, Logs};
 use crate::shutdown::{self, Exit, Main};
-use crate::start::Start;
+use crate::start::{Failure, Start};
 use crate::terminal::{self, LAST_WORDS};
 use crate::{commands, metrics, release};
 
@@ -45,7 +45,7 @@ pub struct Service {
     sources: Sources,
     layers: log::Layers,
     #[cfg(feature = "_database")]
-    migrations: Migrations,
+    migrations: Option<Migrations>,
 }
 
 /// Serves until SIGTERM or SIGINT. Exit codes: 0 drained in time, 1 failed, 2 bad arguments or
@@ -73,9 +73,8 @@ enum Command {
 /// files stay.
 const BEGUN: Duration = Duration::from_millis(500);
 
-type Failure = Box<dyn std::error::Error + Send + Sync>;
 /// The owner's `start`, with the owner's settings.
-type Begin = Box<dyn FnOnce(&Handle, &Links) -> Result<Router, Failure> + Send>;
+type Begin = Box<dyn FnOnce(&Step, &Links) -> Result<Router, Failure> + Send>;
 
 impl Service {
     /// A service with nothing in it yet. `identity` is [`identity!()`](crate::identity!), written in the program's own
@@ -87,7 +86,7 @@ impl Service {
             sources: Sources::default(),
             layers: log::Layers::new(),
             #[cfg(feature = "_database")]
-            migrations: Migrations::default(),
+            migrations: None,
         }
     }
 
@@ -107,11 +106,12 @@ impl Service {
     #[cfg(feature = "_database")]
     #[must_use]
     pub fn migrations(self, migrations: impl Into<Migrations>) -> Self {
-        Self { migrations: migrations.into(), ..self }
+        Self { migrations: Some(migrations.into()), ..self }
     }
 
     /// What the environment variables of the settings begin with; `APP__` if nothing is said: `APP__SERVER__ADDR` is
-    /// `server.addr`. It is of capital letters, digits and `_`, and ends with `__`; otherwise the service does not start.
+    /// `server.addr`. It begins with a capital letter, is of capital letters, digits and single `_`, and ends with `__`; otherwise the
+    /// service does not start.
     #[must_use]
     pub fn env_prefix(mut self, prefix: impl Into<String>) -> Self {
         self.sources.prefix = prefix.into();
@@ -126,8 +126,10 @@ impl Service {
         self
     }
 
-    /// A tracing layer of your own, beside the log: an exporter of traces, say. It is told what `log.level` lets
-    /// through. The subscriber itself is the engine's: a process has one.
+    /// A tracing layer of your own, beside the log: a collector of errors, say. It is told what `log.level` lets through,
+    /// your spans included; the engine opens none for a request, whose line has the times. It is made before there is a
+    /// runtime, and what it holds back is for you to write out behind [`run`](Self::run). The subscriber itself is the
+    /// engine's: a process has one.
     #[must_use]
     pub fn layer(mut self, layer: impl Layer<Registry> + Send + Sync + 'static) -> Self {
         self.layers.push(layer.boxed());
@@ -147,10 +149,11 @@ impl Service {
         F: Start<Settings, Kind> + Send + 'static,
     {
         let args = Args::of(&self); // ends with 2 on bad arguments
-        let exit = match self.load::<Settings>(&args) {
+        let loaded = self.may_run().and_then(|()| self.load::<Settings>(&args));
+        let exit = match loaded {
             Ok(loaded) => {
                 let (loaded, settings) = loaded.split();
-                let begin: Begin = Box::new(move |main, links| main.block_on(start.start(links, &settings)));
+                let begin: Begin = Box::new(move |step, links| step.wait(start.start(links, &settings))?);
                 self.live(&args, &loaded, begin)
             }
             Err((exit, faults)) => {
@@ -162,11 +165,21 @@ impl Service {
         exit.into()
     }
 
+    /// Whether what the owner has written can work at all.
+    fn may_run(&self) -> Result<(), (Exit, Vec<String>)> {
+        let inside = Handle::try_current().is_ok().then(|| {
+            "Service::run starts the runtimes itself, and it is called inside of one: take #[tokio::main] away, and let \
+             main be a plain function"
+                .to_owned()
+        });
+        let fault = inside.or(self.sources.are_sound().err());
+        fault.map_or(Ok(()), |fault| Err((Exit::Failed, vec![fault])))
+    }
+
     fn load<Settings>(&self, args: &Args) -> Result<Loaded<Settings>, (Exit, Vec<String>)>
     where
         Settings: Default + Serialize + DeserializeOwned,
     {
-        self.sources.are_sound().map_err(|fault| (Exit::Failed, vec![fault]))?;
         let advice = release::advice(env::var_os(release::MEANT).as_deref());
         let advice = advice.map_err(|fault| (Exit::Usage, vec![fault]))?;
         let loaded = load::load(&self.sources, args.config.as_deref(), env::vars_os());
@@ -209,34 +222,36 @@ impl Service {
         loaded.log();
         let metrics = metrics::install(identity, logs.counts())?;
         let control = Control::start(identity, loaded, metrics)?;
-        let main = Main::start(config.server.worker_threads)?;
+        let mut main = Main::start(config.server.worker_threads)?;
 
         let settings = config.clone();
-        let open = move |main: &Handle| {
-            main.block_on(Links::open(
+        let open = move |step: &Step| {
+            step.wait(Links::open(
                 &settings,
                 identity,
                 #[cfg(feature = "_database")]
                 self.migrations,
-            ))
+            ))?
         };
-        let Some(links) = control.unless_stopped(&main.handle, Duration::ZERO, open)? else {
+        let Some(links) = control.unless_stopped(&mut main, Duration::ZERO, open)? else {
             return Ok(Exit::Clean);
         };
-        let links = links?;
         let edge = Edge::new(config, &links);
         control.watch(&main.handle, &links.ledger);
         let (public, wrap, waits_for) = (config.server.clone(), edge.clone(), links.clone());
-        let listen = move |main: &Handle| {
+        let listen = move |step: &Step| {
             // First: without its port the service does not start, and nothing of the owner's work may have begun.
-            let listener = main.block_on(server::bind(&public))?;
-            let routes = wrap.wrap(begin(main, &waits_for)?);
-            Ok::<_, Failure>(Server::start(listener, &public, routes)?)
+            let listener = step.wait(server::bind(&public))??;
+            let routes = wrap.wrap(begin(step, &waits_for)?);
+            Ok(Server::start(listener, &public, routes)?)
         };
-        let Some(server) = control.unless_stopped(&main.handle, BEGUN, listen)? else {
-            return Ok(Exit::Clean);
+        let server = match control.unless_stopped(&mut main, BEGUN, listen) {
+            Ok(Some(server)) => server,
+            other => {
+                shutdown::close(&main.handle, Instant::now(), &links); // background work may have begun
+                return other.map(|_| Exit::Clean);
+            }
         };
-        let server = server?;
         control.serving(server.addr(), &links);
 
         let signal = control.wait_for_signal();

@@ -76,6 +76,13 @@ impl Main {
     }
 }
 
+impl Main {
+    /// Lets the runtime go on until the process ends: somebody is still using it.
+    pub fn leave(&mut self) {
+        std::mem::forget(self.runtime.take());
+    }
+}
+
 impl From<Runtime> for Main {
     fn from(runtime: Runtime) -> Self {
         Self { handle: runtime.handle().clone(), runtime: Some(runtime) }
@@ -124,6 +131,16 @@ pub fn run(
         cut_off(main, server, edge, &links.ledger);
     }
 
+    if close(main, deadline, links) == Exit::Aborted {
+        exit = Exit::Aborted;
+    }
+    info!(exit = ?exit, took_ms = millis(signal.at.elapsed()), "shutdown: done");
+    exit
+}
+
+/// Ends what works besides the requests, and the database. Each has until the deadline, and at least [`CLEAN_UP`].
+pub fn close(main: &Handle, deadline: Instant, links: &Links) -> Exit {
+    let mut exit = Exit::Clean;
     let tasks = links.background.running();
     let background = links.background.clone();
     if within(main, at_least(deadline), background.stop()) {
@@ -142,7 +159,6 @@ pub fn run(
             error!("shutdown: database did not close in time, its work is cut off");
         }
     }
-    info!(exit = ?exit, took_ms = millis(signal.at.elapsed()), "shutdown: done");
     exit
 }
 

@@ -9,7 +9,8 @@ use axum::Router;
 
 use crate::links::Links;
 
-type Failure = Box<dyn Error + Send + Sync>;
+/// Why something cannot be done.
+pub(crate) type Failure = Box<dyn Error + Send + Sync>;
 
 /// The function that builds your routes, for [`Service::run`](crate::Service::run): of `&Links` and `&Settings`, async or
 /// not. It returns a [`Router`], or a `Result` of it ([`IntoRoutes`]).
@@ -29,11 +30,20 @@ type Failure = Box<dyn Error + Send + Sync>;
 ///     Router::new()
 /// }
 ///
-/// async fn start_slowly(_: &Links, settings: &Settings) -> Result<Router, std::io::Error> {
-///     let _rules = std::fs::read(&settings.rules)?; // on a thread of its own, which may block
+/// fn start_or_fail(_: &Links, settings: &Settings) -> Result<Router, std::io::Error> {
+///     let _rules = std::fs::read(&settings.rules)?;
+///     Ok(Router::new())
+/// }
+///
+/// async fn start_slowly(links: &Links, settings: &Settings) -> Result<Router, longpole::CallError> {
+///     let _rules = links.http.send(links.http.get(&settings.rules)).await?;
 ///     Ok(Router::new())
 /// }
 /// ```
+///
+/// It has a thread of its own, so a plain function may block. The port is taken before: who connects meanwhile waits, and
+/// `/readyz` says that the service is starting. When a start fails, [background work](crate::Background) that it has begun
+/// is told to end.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot start a service",
     note = "it has to be `fn(&longpole::Links, &Settings) -> axum::Router`; it may be async, and may return a `Result`",

@@ -17,7 +17,9 @@ const THREADS: u64 = 8;
 fn emitted_is_written_plus_dropped_plus_failed() {
     let dir = tempfile::tempdir().unwrap();
     // So small that lines are dropped.
-    let config = Log { dir: dir.path().to_owned(), queue_size: ByteSize::kib(256), ..Log::default() };
+    let mut config = Log::default();
+    config.dir = dir.path().to_owned();
+    config.queue_size = ByteSize::kib(256);
     let logs = internals::start_log(&config).unwrap();
     let counts = logs.counts();
     let emitted = AtomicU64::new(0);

@@ -43,8 +43,8 @@ impl Sources {
         let begins = name.starts_with(|c: char| c.is_ascii_uppercase());
         (begins && !name.ends_with('_') && name.bytes().all(is_of_name)).then_some(()).ok_or_else(|| {
             format!(
-                "Service::env_prefix({prefix:?}): it has to be capital letters, digits and _, and to end with __, \
-                 such as \"APP__\""
+                "Service::env_prefix({prefix:?}): it begins with a capital letter, is of capital letters, digits and \
+                 single _, and ends with __, such as \"APP__\""
             )
         })
     }

@@ -16,7 +16,6 @@ pub(crate) mod report;
 mod secrets;
 mod settle;
 
-use std::fmt;
 use std::net::SocketAddr;
 use std::num::NonZero;
 use std::path::PathBuf;
@@ -36,6 +35,7 @@ pub use self::proxies::{ForwardedHeader, Network};
 /// `"250ms"`, `"30s"`, `"1m 15s"`; sizes `"64KiB"`, `"1MiB"`. The defaults are what [`Default`] says, and what the command
 /// `check` prints. Your own settings are a type of yours, under the key `app`. Fields are added from time to time.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Config {
     /// The public listener.
     pub server: Server,
@@ -62,6 +62,7 @@ pub struct Config {
 
 /// The public listener.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Server {
     /// Where users connect. Port 0 lets the system choose; the log names the port it chose.
     pub addr: SocketAddr,
@@ -103,6 +104,7 @@ pub struct Server {
 
 /// How many requests are worked on at once. Probes and metrics are not among them.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Admission {
     /// Requests worked on at once, each to the last byte of its answer. The default is eight times
     /// `database.max_connections`, at least 64. Too high: all of them are slow at once, and memory goes. Too low:
@@ -120,7 +122,8 @@ pub struct Admission {
 }
 
 /// Calls to other services.
-#[derive(Clone, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct HttpClient {
     /// Calls at once, over all hosts. Too high: file descriptors and memory go to slow services. Too low: requests
     /// wait in `http_client_wait_seconds` for services that are fast.
@@ -151,6 +154,7 @@ pub struct HttpClient {
 
 /// The admin listener: probes and metrics. Keep it away from the internet.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Admin {
     /// Its address. In a container, listen on 0.0.0.0 so that probes reach it.
     pub addr: SocketAddr,
@@ -161,6 +165,7 @@ pub struct Admin {
 
 /// Threads for CPU work and blocking calls.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Offload {
     /// Closures run at once. Too high: they take the cores from the event loop. Too low: they wait
     /// in `offload_wait_seconds` while cores idle.
@@ -172,6 +177,7 @@ pub struct Offload {
 
 /// The heartbeat that measures how long the event loop was unavailable.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Watchdog {
     /// Time between beats under load. Too high: short stalls go unseen. Too low: costs CPU.
     #[serde(with = "humantime_serde")]
@@ -188,6 +194,7 @@ pub struct Watchdog {
 
 /// What happens between SIGTERM and the exit.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Shutdown {
     /// How long to keep accepting after `/readyz` turned 503, so that load balancers notice. Too
     /// high: eats the grace. Too low: clients are sent to a closed port.
@@ -201,6 +208,7 @@ pub struct Shutdown {
 
 /// What this service is told about where it runs; only the alignment report uses it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Platform {
     /// How long after SIGTERM the platform kills (Kubernetes: `terminationGracePeriodSeconds`).
     #[serde(with = "humantime_serde")]
@@ -211,6 +219,7 @@ pub struct Platform {
 
 /// The log file.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Log {
     /// A folder of its own: files in it that begin like ours are deleted by `max_files`.
     pub dir: PathBuf,
@@ -282,13 +291,6 @@ impl Default for Admission {
     fn default() -> Self {
         // What follows from other values is put right once they are known: see `align`.
         Self { max_in_flight: 64, max_queue: 10_000, max_wait: Duration::from_millis(500) }
-    }
-}
-
-/// A URL may hold a password.
-impl fmt::Debug for HttpClient {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        secrets::debug("HttpClient", self, f)
     }
 }
 

@@ -90,7 +90,7 @@ where
     line.push(']');
 }
 
-/// For people: `2026-01-31T12:00:00.000000Z  INFO service::app: message key=value request_id=…`
+/// For people: `2026-01-31T12:00:00.000000Z  INFO my_service::app: message key=value request_id=…`
 pub(super) struct Text;
 
 impl<S, N> FormatEvent<S, N> for Text

@@ -61,7 +61,8 @@ pub fn start(config: &Log, layers: Layers) -> Result<Logs, String> {
         what the crates `tracing` and `log` are told comes here by itself, and `Service::layer` adds a layer";
     if has_panic_hook() {
         return Err("log: this process has a panic hook already, and there can be no second: the engine's writes each \
-            panic into the log, with the request's id. Install none of your own"
+            panic into the log, with the request's id. Install none before; one that `start` installs can call the \
+            one that it takes"
             .to_owned());
     }
     let file = rolling::Rolling::open(config).map_err(|cause| {
@@ -89,12 +90,13 @@ pub fn start(config: &Log, layers: Layers) -> Result<Logs, String> {
 
 /// Whether somebody has installed a panic hook.
 fn has_panic_hook() -> bool {
-    let (installed, default) = (panic::take_hook(), panic::take_hook());
+    let (installed, default, again) = (panic::take_hook(), panic::take_hook(), panic::take_hook());
     // std makes the box of its own hook anew each time, from the same function. Nothing but the table of its methods
-    // tells one hook from another.
+    // tells one hook from another. Where not even std's own are equal, nothing can be told.
+    let tells = std::ptr::eq(&*default, &*again);
     let is_default = std::ptr::eq(&*installed, &*default);
     panic::set_hook(installed);
-    !is_default
+    tells && !is_default
 }
 
 /// Services that were generated before the engine was a crate had a library `service`, engine and all. A level for it
@@ -105,7 +107,8 @@ pub fn of_another_crate(config: &Log, identity: Identity) -> Option<String> {
     let is_old = |target: &str| target.split("::").next() == Some(OLD);
     (identity.crate_name != OLD && levels.iter().any(|(target, _)| is_old(target))).then(|| {
         format!(
-            "log.level names `{OLD}`, which is no crate of this program: your lines are of `{}`, the engine's of `longpole`",
+            "log.level names `{OLD}`, the target of lines before the engine was a crate: yours are of `{}` now, the engine's \
+             of `longpole`",
             identity.crate_name
         )
     })

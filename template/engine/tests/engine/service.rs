@@ -1,6 +1,6 @@
 //! What an owner hands over in `main.rs`, and what is said when it does not fit.
 
-use crate::common::{Setup, setup};
+use crate::common::{Setup, read_log, setup, without_drill};
 use crate::engine::start::refuses;
 
 #[test]
@@ -63,21 +63,40 @@ fn start_may_be_async_and_wait() {
     assert_eq!(service.get("/told").status, 200);
 }
 
-/// A start that hangs is given up, whatever it hangs in.
+/// A start that hangs is given up without a word, whether it blocks or waits.
 #[test]
-fn a_start_that_blocks_ends_with_the_signal() {
-    let mut service = setup().variable("DRILL_START", "block").start_admin();
-    assert_eq!(service.ask("/readyz").status, 503, "the admin listener answers meanwhile");
+fn a_start_that_hangs_ends_with_the_signal() {
+    for how in ["block", "sleep"] {
+        let mut service = setup().variable("DRILL_START", how).start_admin();
+        assert_eq!(service.ask("/readyz").status, 503, "the admin listener answers meanwhile");
 
-    service.signal("TERM");
+        service.signal("TERM");
 
-    assert_eq!(service.wait(), 0);
+        assert_eq!(service.wait(), 0, "{how}");
+        assert_eq!(without_drill(&service.stderr()), "", "{how}");
+        assert!(service.log().iter().all(|line| line["level"] == "INFO"), "{how}: {:?}", service.log());
+    }
+}
+
+/// What it has begun is told to end, so that temporary files go.
+#[test]
+fn background_work_of_a_start_that_fails_ends() {
+    let setup = setup().variable("DRILL_START", "begin and fail");
+    let output = setup.run(&[]);
+    assert_eq!(output.status.code(), Some(1));
+    let ended = |line: &serde_json::Value| line["message"] == "drill: cleaned up";
+    assert_eq!(read_log(setup.dir.path()).iter().filter(|line| ended(line)).count(), 1);
+}
+
+#[test]
+fn a_runtime_around_it_is_named() {
+    refuses(setup().variable("DRILL_INSTALL", "runtime"), &["take #[tokio::main] away"]);
 }
 
 #[test]
 fn a_start_that_fails_is_why_nothing_starts() {
     refuses(setup().variable("DRILL_START", "fail"), &["the drill has no rules"]);
-    refuses(setup().variable("DRILL_START", "panic"), &["panic"]);
+    refuses(setup().variable("DRILL_START", "panic"), &["a panic, see above"]);
 }
 
 #[test]
@@ -111,10 +130,29 @@ fn a_level_for_a_crate_that_is_gone_is_named() {
         let output = setup().set("log.level", level).run(&["check"]);
         String::from_utf8(output.stdout).unwrap()
     };
-    let words = "  advice   log.level names `service`, which is no crate of this program: your lines are of \
-                 `longpole_drill`, the engine's of `longpole`";
+    let words = "  advice   log.level names `service`, the target of lines before the engine was a crate: yours are of \
+                 `longpole_drill` now, the engine's of `longpole`";
     for gone in ["info,service=debug", "info,service::app::items=debug"] {
         assert!(check(gone).contains(words), "{gone}: {}", check(gone));
     }
     assert!(!check("service_of_another_name=debug").contains("names `service`"));
+}
+
+/// They may be sqlx's, with a table of the same name.
+#[cfg(feature = "_database")]
+#[test]
+fn without_migrations_those_of_somebody_else_are_left_alone() {
+    let newer = setup().start(); // makes the table
+    newer.database.execute("UPDATE _sqlx_migrations SET version = 7, success = false");
+    let url = newer.database.url();
+    let setup = || setup().set("database.url", &url).variable("DRILL_NO_MIGRATIONS", "1");
+
+    let migrate = setup().run(&["migrate"]);
+    let service = setup().start();
+
+    let said = String::from_utf8(migrate.stdout).unwrap();
+    assert_eq!(migrate.status.code(), Some(0), "{said}");
+    assert!(said.contains("is left as it is: this program has no migrations"), "{said}");
+    assert_eq!(service.ask("/readyz").status, 200);
+    assert_eq!(newer.database.count("SELECT count(*) FROM _sqlx_migrations WHERE version = 7"), 1);
 }

@@ -25,7 +25,7 @@ const PATHS: &[&str] = &[
 ];
 
 #[test]
-#[ignore = "keeps the machine busy: run it by itself, see ci/load"]
+#[ignore = "keeps the machine busy: run it by itself"]
 fn ten_thousand_accounts_are_true() {
     let _alone = alone();
     // Everything waits for something now and then, and nothing is refused.

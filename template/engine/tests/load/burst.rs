@@ -52,7 +52,7 @@ fn shed(service: &Service) -> f64 {
 }
 
 #[test]
-#[ignore = "keeps the machine busy: run it by itself, see ci/load"]
+#[ignore = "keeps the machine busy: run it by itself"]
 fn as_many_clients_as_can_be_served_within_the_wait_are_all_served() {
     let _alone = alone();
     // Two places: the queue is the rule, and its pace some hundred a second.
@@ -67,7 +67,7 @@ fn as_many_clients_as_can_be_served_within_the_wait_are_all_served() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "keeps the machine busy: run it by itself, see ci/load"]
+#[ignore = "keeps the machine busy: run it by itself"]
 async fn so_are_the_streams_of_http2() {
     let service = setup().set("admission.max_in_flight", "4").set("admission.max_wait", "5s").start();
     for _ in 0..3 {
@@ -81,7 +81,7 @@ async fn so_are_the_streams_of_http2() {
 }
 
 #[test]
-#[ignore = "keeps the machine busy: run it by itself, see ci/load"]
+#[ignore = "keeps the machine busy: run it by itself"]
 fn a_service_that_becomes_slow_while_the_queue_is_long_refuses_early_again() {
     const PLACES: usize = 4;
     const MAX_WAIT: Duration = Duration::from_millis(500);

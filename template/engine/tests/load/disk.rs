@@ -35,7 +35,7 @@ impl Drop for Disk {
 }
 
 #[test]
-#[ignore = "keeps the machine busy: run it by itself, see ci/load"]
+#[ignore = "keeps the machine busy: run it by itself"]
 fn a_full_disk_costs_lines_and_nothing_else() {
     let _alone = alone();
     let Some(disk) = Disk::mount() else {

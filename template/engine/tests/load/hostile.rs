@@ -103,7 +103,7 @@ fn nonsense(random: &mut fastrand::Rng) -> Vec<u8> {
 }
 
 #[test]
-#[ignore = "keeps the machine busy: run it by itself, see ci/load"]
+#[ignore = "keeps the machine busy: run it by itself"]
 fn fifty_thousand_hostile_requests() {
     const CLIENTS: u64 = 8;
     const REQUESTS: u64 = 50_000 / CLIENTS;
@@ -157,7 +157,7 @@ fn throw(service: &Service, bytes: &[u8]) -> Vec<u16> {
 }
 
 #[test]
-#[ignore = "keeps the machine busy: run it by itself, see ci/load"]
+#[ignore = "keeps the machine busy: run it by itself"]
 fn panics_under_load_are_500s_with_their_ids_and_leak_nothing() {
     let _alone = alone();
     let service = setup().start();
@@ -191,7 +191,7 @@ fn panics_under_load_are_500s_with_their_ids_and_leak_nothing() {
 }
 
 #[test]
-#[ignore = "keeps the machine busy: run it by itself, see ci/load"]
+#[ignore = "keeps the machine busy: run it by itself"]
 fn file_descriptors_run_out_and_come_back() {
     let _alone = alone();
     let setup = setup().shell("ulimit -n 60");

@@ -8,7 +8,7 @@ use crate::common::http2::{get, read_slowly, well_behaved};
 use crate::common::setup;
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "keeps the machine busy: run it by itself, see ci/load"]
+#[ignore = "keeps the machine busy: run it by itself"]
 async fn an_answer_that_is_not_read_is_closed() {
     // The second is handed over whole, and its last byte does not fit: only what hyper still holds tells.
     for size in [1_000_000, 65_536] {
@@ -29,7 +29,7 @@ async fn an_answer_that_is_not_read_is_closed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "keeps the machine busy: run it by itself, see ci/load"]
+#[ignore = "keeps the machine busy: run it by itself"]
 async fn one_that_is_read_slowly_is_not_nor_is_a_slow_handler() {
     let service = setup().set("server.write_timeout", "1s").start();
     let client = well_behaved();
@@ -49,7 +49,7 @@ async fn one_that_is_read_slowly_is_not_nor_is_a_slow_handler() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "keeps the machine busy: run it by itself, see ci/load"]
+#[ignore = "keeps the machine busy: run it by itself"]
 async fn the_tail_of_an_answer_is_sent_at_shutdown() {
     let mut service = setup().start();
     let client = well_behaved();

@@ -53,7 +53,7 @@ fn open_loop(service: &Service, path: &str, rate: u32, seconds: u32) -> Vec<Answ
 
 #[cfg(feature = "_database")]
 #[test]
-#[ignore = "keeps the machine busy: run it by itself, see ci/load"]
+#[ignore = "keeps the machine busy: run it by itself"]
 fn ten_times_the_load_costs_nothing_of_the_capacity() {
     const SECONDS: u32 = 8;
     const CAPACITY: f64 = 80.0; // a second: 4 connections, 50 ms each
@@ -86,7 +86,7 @@ fn ten_times_the_load_costs_nothing_of_the_capacity() {
 }
 
 #[test]
-#[ignore = "keeps the machine busy: run it by itself, see ci/load"]
+#[ignore = "keeps the machine busy: run it by itself"]
 fn a_thousand_half_sent_heads_delay_nobody() {
     const ROUNDS: usize = 5;
     let _alone = alone();
@@ -115,7 +115,7 @@ fn a_thousand_half_sent_heads_delay_nobody() {
 }
 
 #[test]
-#[ignore = "keeps the machine busy: run it by itself, see ci/load"]
+#[ignore = "keeps the machine busy: run it by itself"]
 fn a_reader_that_takes_nothing_is_closed() {
     let _alone = alone();
     let service = setup().set("server.write_timeout", "500ms").set("admission.max_in_flight", "1").start();
@@ -136,7 +136,7 @@ fn a_reader_that_takes_nothing_is_closed() {
 }
 
 #[test]
-#[ignore = "keeps the machine busy: run it by itself, see ci/load"]
+#[ignore = "keeps the machine busy: run it by itself"]
 fn a_reader_that_takes_little_is_not() {
     use std::io::Read;
     let _alone = alone();

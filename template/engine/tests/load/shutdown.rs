@@ -14,7 +14,7 @@ const CONNECTIONS: usize = 64;
 const RUNS: usize = 10;
 
 #[test]
-#[ignore = "keeps the machine busy: run it by itself, see ci/load"]
+#[ignore = "keeps the machine busy: run it by itself"]
 fn no_request_that_was_begun_is_lost() {
     let _alone = alone();
     let (mut answered, mut closed) = (0, 0);
@@ -79,7 +79,7 @@ fn until_closed(service: &Service, client: usize, running: &Barrier) -> Vec<(Str
 }
 
 #[test]
-#[ignore = "keeps the machine busy: run it by itself, see ci/load"]
+#[ignore = "keeps the machine busy: run it by itself"]
 fn nobody_holds_it_up_beyond_the_grace() {
     const GRACE: Duration = Duration::from_secs(2);
     let _alone = alone();
@@ -121,7 +121,7 @@ fn nobody_holds_it_up_beyond_the_grace() {
 }
 
 #[test]
-#[ignore = "keeps the machine busy: run it by itself, see ci/load"]
+#[ignore = "keeps the machine busy: run it by itself"]
 fn a_second_signal_ends_it_at_once_while_every_worker_is_blocked() {
     let _alone = alone();
     let mut service = setup().set("server.worker_threads", "2").start();

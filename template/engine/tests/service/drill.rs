@@ -3,6 +3,7 @@
 //! It does by its environment what an owner does in `main.rs`: `DRILL_ENV_PREFIX` and `DRILL_CONFIG_FILE` are handed to
 //! the service, and `DRILL_LAYER=1` adds a layer to the log, which counts the lines of the drill. `DRILL_START` is how its start
 //! goes, and `DRILL_INSTALL` what is there before the service comes.
+//! With `DRILL_NO_MIGRATIONS=1` the schema is left to somebody else.
 
 use std::convert::Infallible;
 use std::process::ExitCode;
@@ -18,6 +19,7 @@ use axum::routing::get;
 use bytes::Bytes;
 use longpole::{Identity, Links, Problem, Service};
 use serde::{Deserialize, Serialize};
+use tokio::runtime::{EnterGuard, Runtime};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::layer::Context;
@@ -42,8 +44,11 @@ fn main() -> ExitCode {
         service = service.layer(told.clone());
     }
     #[cfg(feature = "_database")]
-    let service = service.migrations(schema());
-    install(&env::var("DRILL_INSTALL").unwrap_or_default());
+    let service = match env::var_os("DRILL_NO_MIGRATIONS") {
+        None => service.migrations(schema()),
+        Some(_) => service,
+    };
+    let _installed = install(&env::var("DRILL_INSTALL").unwrap_or_default());
     match env::var("DRILL_START").as_deref() {
         Ok("slow") => service.run(async |links: &Links, settings: &Settings| {
             sleep(Duration::from_millis(10)).await;
@@ -54,6 +59,18 @@ fn main() -> ExitCode {
                 thread::park();
             }
         }),
+        Ok("sleep") => service.run(async |_: &Links, _: &Settings| -> Router {
+            loop {
+                sleep(Duration::from_millis(10)).await;
+            }
+        }),
+        Ok("begin and fail") => service.run(|links: &Links, _: &Settings| {
+            links.background.start("drill: begun", |stop| async move {
+                stop.cancelled().await;
+                tracing::info!("drill: cleaned up");
+            });
+            Err::<Router, _>("the drill has no rules")
+        }),
         Ok("fail") => service.run(async |_: &Links, _: &Settings| Err::<Router, _>("the drill has no rules")),
         Ok("panic") => {
             service.run(|_: &Links, _: &Settings| -> Router { panic!("the drill panics at start") })
@@ -63,14 +80,16 @@ fn main() -> ExitCode {
 }
 
 /// What a process can have only once.
-fn install(what: &str) {
+fn install(what: &str) -> Option<EnterGuard<'static>> {
     match what {
+        "runtime" => return Some(Box::leak(Box::new(Runtime::new().unwrap())).enter()),
         "subscriber" => tracing::subscriber::set_global_default(tracing_subscriber::registry()).unwrap(),
         "logger" => tracing_log::LogTracer::init().unwrap(),
         "hook" => panic::set_hook(Box::new(|_| {})),
         "recorder" => metrics::set_global_recorder(metrics::NoopRecorder).unwrap(),
         _ => {}
     }
+    None
 }
 
 #[cfg(feature = "_database")]

@@ -13,6 +13,7 @@ use crate::config::{cores, secrets};
 
 /// The database and its pool.
 #[derive(Clone, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Database {
     /// `postgres://USER:PASSWORD@HOST:5432/NAME`. Over a network add `?sslmode=verify-full`, and
     /// `&sslrootcert=FILE` for a certificate authority of your own.

@@ -12,6 +12,7 @@ use crate::config::{cores, secrets};
 
 /// The database and its pools.
 #[derive(Clone, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Database {
     /// A SQLite file, `sqlite:PATH`; created if missing, with its folder.
     pub url: String,
