@@ -3,12 +3,8 @@
 //! A setting is known to be a secret by its name: it, or a table that it is in, has one of [`SECRET`] among its
 //! words. A name that ends in one of [`HARMLESS`] says something about a secret, not the secret.
 
-use std::fmt;
-
 use figment::value::Value;
-use serde::Serialize;
 
-use super::layers::to_value;
 use super::report::without_secrets;
 
 /// Words, without the `s` of a plural.
@@ -113,17 +109,4 @@ pub(super) fn redacted(key: &[String], value: &Value) -> Value {
         _ if secrecy(key) == Secrecy::Secret => Value::from("***"),
         _ => value.clone(),
     }
-}
-
-/// For `Debug` of settings: what `check` would show.
-///
-/// # Errors
-/// Those of `f`.
-pub fn debug(name: &str, settings: &impl Serialize, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-    let shown = redacted(&[], &to_value(settings));
-    let mut debug = f.debug_struct(name);
-    for (name, value) in shown.into_dict().unwrap_or_default() {
-        debug.field(&name, &toml::Value::try_from(&value).unwrap_or(toml::Value::Boolean(false)));
-    }
-    debug.finish()
 }

@@ -8,8 +8,9 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 pub(crate) use self::url::Address;
+use super::debug;
 use crate::config::align::{DAY, MILLISECOND, NONE, count, time};
-use crate::config::{cores, secrets};
+use crate::config::cores;
 
 /// The database and its pool.
 #[derive(Clone, Serialize, Deserialize)]
@@ -67,7 +68,7 @@ pub struct Database {
 /// The URL may hold a password.
 impl fmt::Debug for Database {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        secrets::debug("Database", self, f)
+        debug("Database", self, f)
     }
 }
 

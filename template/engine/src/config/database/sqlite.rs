@@ -7,8 +7,9 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use sqlx::sqlite::SqliteConnectOptions;
 
+use super::debug;
 use crate::config::align::{DAY, MILLISECOND, NONE, count, time};
-use crate::config::{cores, secrets};
+use crate::config::cores;
 
 /// The database and its pools.
 #[derive(Clone, Serialize, Deserialize)]
@@ -57,7 +58,7 @@ pub struct Database {
 /// The URL may hold a password.
 impl fmt::Debug for Database {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        secrets::debug("Database", self, f)
+        debug("Database", self, f)
     }
 }
 
