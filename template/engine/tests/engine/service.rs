@@ -68,6 +68,7 @@ fn start_may_be_async_and_wait() {
 fn a_start_that_hangs_ends_with_the_signal() {
     for how in ["block", "sleep"] {
         let mut service = setup().variable("DRILL_START", how).start_admin();
+        service.await_line("start", |line| line["message"] == "drill: hangs");
         assert_eq!(service.ask("/readyz").status, 503, "the admin listener answers meanwhile");
 
         service.signal("TERM");

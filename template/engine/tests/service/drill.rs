@@ -49,17 +49,19 @@ fn main() -> ExitCode {
         Some(_) => service,
     };
     let _installed = install(&env::var("DRILL_INSTALL").unwrap_or_default());
-    match env::var("DRILL_START").as_deref() {
+    let exit = match env::var("DRILL_START").as_deref() {
         Ok("slow") => service.run(async |links: &Links, settings: &Settings| {
             sleep(Duration::from_millis(10)).await;
             Ok::<_, Infallible>(routes(links, settings, told))
         }),
         Ok("block") => service.run(|_: &Links, _: &Settings| -> Router {
+            tracing::info!("drill: hangs");
             loop {
                 thread::park();
             }
         }),
         Ok("sleep") => service.run(async |_: &Links, _: &Settings| -> Router {
+            tracing::info!("drill: hangs");
             loop {
                 sleep(Duration::from_millis(10)).await;
             }
@@ -76,7 +78,9 @@ fn main() -> ExitCode {
             service.run(|_: &Links, _: &Settings| -> Router { panic!("the drill panics at start") })
         }
         _ => service.run(|links: &Links, settings: &Settings| routes(links, settings, told)),
-    }
+    };
+    thread::sleep(Duration::from_millis(50)); // what is left of a start that was given up could complain
+    exit
 }
 
 /// What a process can have only once.
