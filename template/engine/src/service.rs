@@ -23,7 +23,7 @@ use crate::identity::Identity;
 use crate::links::Links;
 use crate::log::{self, Logs};
 use crate::shutdown::{self, Exit, Main};
-use crate::start::{Failure, Start};
+use crate::start::{Failure, Start, of_start};
 use crate::terminal::{self, LAST_WORDS};
 use crate::{commands, metrics, release};
 
@@ -153,7 +153,9 @@ impl Service {
         let exit = match loaded {
             Ok(loaded) => {
                 let (loaded, settings) = loaded.split();
-                let begin: Begin = Box::new(move |step, links| step.wait(start.start(links, &settings))?);
+                let begin: Begin = Box::new(move |step, links| {
+                    step.wait(start.start(links, &settings))?.map_err(|failure| of_start(&failure))
+                });
                 self.live(&args, &loaded, begin)
             }
             Err((exit, faults)) => {

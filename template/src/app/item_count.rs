@@ -1,11 +1,11 @@
 //! Background work: keeps the number of items in a file that other programs may read, and takes it away
 //! at shutdown.
 
-use longpole::Db;
 use std::path::PathBuf;
 use std::time::Duration;
 use std::{env, io, process};
 
+use longpole::Db;
 use tokio::fs;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;

@@ -96,7 +96,8 @@ fn a_runtime_around_it_is_named() {
 
 #[test]
 fn a_start_that_fails_is_why_nothing_starts() {
-    refuses(setup().variable("DRILL_START", "fail"), &["the drill has no rules"]);
+    let words = "start: the drill has no rules: entity not found";
+    refuses(setup().variable("DRILL_START", "fail"), &[words]);
     refuses(setup().variable("DRILL_START", "panic"), &["a panic, see above"]);
 }
 

@@ -6,12 +6,14 @@
 //! With `DRILL_NO_MIGRATIONS=1` the schema is left to somebody else.
 
 use std::convert::Infallible;
+use std::error::Error;
+use std::io::ErrorKind::NotFound;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
-use std::{env, panic, thread};
+use std::{env, fmt, io, panic, thread};
 
 use axum::Router;
 use axum::extract::State;
@@ -73,7 +75,7 @@ fn main() -> ExitCode {
             });
             Err::<Router, _>("the drill has no rules")
         }),
-        Ok("fail") => service.run(async |_: &Links, _: &Settings| Err::<Router, _>("the drill has no rules")),
+        Ok("fail") => service.run(async |_: &Links, _: &Settings| Err::<Router, _>(NoRules(NotFound.into()))),
         Ok("panic") => {
             service.run(|_: &Links, _: &Settings| -> Router { panic!("the drill panics at start") })
         }
@@ -81,6 +83,22 @@ fn main() -> ExitCode {
     };
     thread::sleep(Duration::from_millis(50)); // what is left of a start that was given up could complain
     exit
+}
+
+/// Its own text does not repeat its cause.
+#[derive(Debug)]
+struct NoRules(io::Error);
+
+impl fmt::Display for NoRules {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the drill has no rules")
+    }
+}
+
+impl Error for NoRules {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        Some(&self.0)
+    }
 }
 
 /// What a process can have only once.
