@@ -188,6 +188,15 @@ fn a_bare_one() {
     answers_once_it_is_written_as_the_comment_says(&service);
 }
 
+#[test]
+fn a_bare_one_without_a_database() {
+    let _alone = alone();
+    let answers = generate(NEWEST, "bare-gateway", &place("bare-gateway"));
+    let service = answers.answer("database", "none").answer("example", "false").done();
+
+    answers_once_it_is_written_as_the_comment_says(&service);
+}
+
 /// The comment of `start` shows how a route is added.
 fn answers_once_it_is_written_as_the_comment_says(service: &Path) {
     let app = service.join("src/app/mod.rs");

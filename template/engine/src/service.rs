@@ -23,7 +23,7 @@ use crate::identity::Identity;
 use crate::links::Links;
 use crate::log::{self, Logs};
 use crate::shutdown::{self, Exit, Main};
-use crate::start::{Failure, Start, of_start};
+use crate::start::{Failure, Start};
 use crate::terminal::{self, LAST_WORDS};
 use crate::{commands, metrics, release};
 
@@ -110,8 +110,8 @@ impl Service {
     }
 
     /// What the environment variables of the settings begin with; `APP__` if nothing is said: `APP__SERVER__ADDR` is
-    /// `server.addr`. It begins with a capital letter, is of capital letters, digits and single `_`, and ends with `__`; otherwise the
-    /// service does not start.
+    /// `server.addr`. It begins with a capital letter, is of capital letters, digits and single `_`, and ends with `__`;
+    /// otherwise the service does not start.
     #[must_use]
     pub fn env_prefix(mut self, prefix: impl Into<String>) -> Self {
         self.sources.prefix = prefix.into();
@@ -154,7 +154,8 @@ impl Service {
             Ok(loaded) => {
                 let (loaded, settings) = loaded.split();
                 let begin: Begin = Box::new(move |step, links| {
-                    step.wait(start.start(links, &settings))?.map_err(|failure| of_start(&failure))
+                    let routes = step.wait(start.start(links, &settings))?;
+                    routes.map_err(|failure| format!("start: {}", log::with_sources(&*failure)).into())
                 });
                 self.live(&args, &loaded, begin)
             }

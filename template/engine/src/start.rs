@@ -12,21 +12,6 @@ use crate::links::Links;
 /// Why something cannot be done.
 pub(crate) type Failure = Box<dyn Error + Send + Sync>;
 
-/// An error of the owner's as an operator reads it: where it comes from, and its causes, which many errors do not
-/// repeat in their own text.
-pub(crate) fn of_start(failure: &Failure) -> Failure {
-    let mut text = format!("start: {failure}");
-    let mut cause = failure.source();
-    while let Some(error) = cause {
-        let words = error.to_string();
-        if !text.ends_with(&words) {
-            text = format!("{text}: {words}");
-        }
-        cause = error.source();
-    }
-    text.into()
-}
-
 /// The function that builds your routes, for [`Service::run`](crate::Service::run): of `&Links` and `&Settings`, async or
 /// not. It returns a [`Router`], or a `Result` of it ([`IntoRoutes`]).
 ///

@@ -321,7 +321,7 @@ pub(super) fn is_formatting() -> bool {
 }
 
 /// An error and its sources, as `outer: inner`. A source that the outer text ends with already is left out.
-fn with_sources(error: &(dyn Error + 'static)) -> String {
+pub fn with_sources(error: &(dyn Error + 'static)) -> String {
     let mut text = String::new();
     let told = guarded(|| {
         let mut next = Some(error);

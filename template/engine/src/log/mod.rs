@@ -25,6 +25,7 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::{Layer, Registry};
 
+pub use self::fields::with_sources;
 pub use self::line::millis;
 pub use self::queue::{Counts, Queue};
 use super::config::align::TAIL;
