@@ -43,7 +43,7 @@ pub struct Control {
     identity: Identity,
     thread: Handle,
     admin: Admin,
-    watchdog: config::Watchdog,
+    watchdog: config::WatchdogConfig,
     stop: CancellationToken,
     signals: mpsc::Receiver<Signal>,
 }

@@ -2,7 +2,7 @@
 
 use std::panic;
 
-use crate::config::Log;
+use crate::config::LogConfig;
 pub use crate::config::load::{Loaded, Sources, load};
 #[cfg(feature = "_database")]
 pub use crate::db::{Unusable, open as open_database};
@@ -17,7 +17,7 @@ pub const IDENTITY: Identity = crate::identity!();
 
 /// # Errors
 /// The directory cannot be written, or the process has a log already.
-pub fn start_log(config: &Log) -> Result<Logs, String> {
+pub fn start_log(config: &LogConfig) -> Result<Logs, String> {
     drop(panic::take_hook()); // the harness of the tests has installed one
     log::start(config, Vec::new())
 }

@@ -34,7 +34,7 @@ struct Inner {
 
 impl Offload {
     #[must_use]
-    pub(crate) fn new(config: &config::Offload) -> Self {
+    pub(crate) fn new(config: &config::OffloadConfig) -> Self {
         Self(Arc::new(Inner {
             threads: Arc::new(Semaphore::new(config.threads)),
             queue: Semaphore::new(config.max_queue),

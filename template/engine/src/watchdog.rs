@@ -73,7 +73,7 @@ pub(super) struct Watchdog {
     pub main: Handle,
     pub ledger: Ledger,
     pub stalls: Stalls,
-    pub config: config::Watchdog,
+    pub config: config::WatchdogConfig,
 }
 
 impl Watchdog {
@@ -100,7 +100,7 @@ impl Watchdog {
             self.record(&delays, delay);
             self.look();
             // Often enough to see the stall that a first request causes.
-            let config::Watchdog { interval, stall_warn, .. } = self.config;
+            let config::WatchdogConfig { interval, stall_warn, .. } = self.config;
             let idle = (interval * IDLE_FACTOR).min(stall_warn / 2).max(interval);
             let pause = if self.ledger.open_requests() > 0 { interval } else { idle };
             sleep_until((began + pause).into()).await;

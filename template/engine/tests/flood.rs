@@ -6,7 +6,7 @@ use std::time::Duration;
 use std::{fs, thread};
 
 use bytesize::ByteSize;
-use longpole::config::Log;
+use longpole::config::LogConfig;
 use longpole::internals;
 
 const LINES: u64 = 200_000;
@@ -17,7 +17,7 @@ const THREADS: u64 = 8;
 fn emitted_is_written_plus_dropped_plus_failed() {
     let dir = tempfile::tempdir().unwrap();
     // So small that lines are dropped.
-    let mut config = Log::default();
+    let mut config = LogConfig::default();
     config.dir = dir.path().to_owned();
     config.queue_size = ByteSize::kib(256);
     let logs = internals::start_log(&config).unwrap();

@@ -50,7 +50,7 @@ pub struct Shed;
 
 impl Admission {
     #[must_use]
-    pub fn new(config: &config::Admission) -> Self {
+    pub fn new(config: &config::AdmissionConfig) -> Self {
         Self(Arc::new(Inner {
             places: Arc::new(Semaphore::new(config.max_in_flight)),
             queue: Mutex::new(Pace::new(config.max_wait, config.max_in_flight)),

@@ -26,7 +26,7 @@ use bytesize::ByteSize;
 use serde::{Deserialize, Serialize};
 
 #[cfg(feature = "_database")]
-pub use self::database::Database;
+pub use self::database::DatabaseConfig;
 pub use self::proxies::{ForwardedHeader, Network};
 
 /// The engine's settings, a field for each section: defaults, then the file, then the environment.
@@ -38,32 +38,32 @@ pub use self::proxies::{ForwardedHeader, Network};
 #[non_exhaustive]
 pub struct Config {
     /// The public listener.
-    pub server: Server,
+    pub server: ServerConfig,
     /// The admin listener: probes and metrics.
-    pub admin: Admin,
+    pub admin: AdminConfig,
     /// How many requests are worked on at once.
-    pub admission: Admission,
+    pub admission: AdmissionConfig,
     /// The database and its pool.
     #[cfg(feature = "_database")]
-    pub database: Database,
+    pub database: DatabaseConfig,
     /// Calls to other services.
-    pub http_client: HttpClient,
+    pub http_client: HttpClientConfig,
     /// Threads for CPU work and blocking calls.
-    pub offload: Offload,
+    pub offload: OffloadConfig,
     /// The heartbeat that measures how long the event loop was unavailable.
-    pub watchdog: Watchdog,
+    pub watchdog: WatchdogConfig,
     /// What happens between SIGTERM and the exit.
-    pub shutdown: Shutdown,
+    pub shutdown: ShutdownConfig,
     /// What the service is told about where it runs.
-    pub platform: Platform,
+    pub platform: PlatformConfig,
     /// The log file.
-    pub log: Log,
+    pub log: LogConfig,
 }
 
 /// The public listener.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[non_exhaustive]
-pub struct Server {
+pub struct ServerConfig {
     /// Where users connect. Port 0 lets the system choose; the log names the port it chose.
     pub addr: SocketAddr,
     /// Threads of the main runtime. Too high: they fight for cores. Too low: cores idle while
@@ -105,7 +105,7 @@ pub struct Server {
 /// How many requests are worked on at once. Probes and metrics are not among them.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[non_exhaustive]
-pub struct Admission {
+pub struct AdmissionConfig {
     /// Requests worked on at once, each to the last byte of its answer. The default is eight times
     /// `database.max_connections`, at least 64. Too high: all of them are slow at once, and memory goes. Too low:
     /// requests wait although everything behind is idle. Slow clients hold places, too: put a proxy before the
@@ -124,7 +124,7 @@ pub struct Admission {
 /// Calls to other services.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[non_exhaustive]
-pub struct HttpClient {
+pub struct HttpClientConfig {
     /// Calls at once, over all hosts. Too high: file descriptors and memory go to slow services. Too low: requests
     /// wait in `http_client_wait_seconds` for services that are fast.
     pub max_in_flight: usize,
@@ -155,7 +155,7 @@ pub struct HttpClient {
 /// The admin listener: probes and metrics. Keep it away from the internet.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[non_exhaustive]
-pub struct Admin {
+pub struct AdminConfig {
     /// Its address. In a container, listen on 0.0.0.0 so that probes reach it.
     pub addr: SocketAddr,
     /// Host names, besides IP literals and localhost, under which it may be asked. Others get 403:
@@ -166,7 +166,7 @@ pub struct Admin {
 /// Threads for CPU work and blocking calls.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[non_exhaustive]
-pub struct Offload {
+pub struct OffloadConfig {
     /// Closures run at once. Too high: they take the cores from the event loop. Too low: they wait
     /// in `offload_wait_seconds` while cores idle.
     pub threads: usize,
@@ -178,7 +178,7 @@ pub struct Offload {
 /// The heartbeat that measures how long the event loop was unavailable.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[non_exhaustive]
-pub struct Watchdog {
+pub struct WatchdogConfig {
     /// Time between beats under load. Too high: short stalls go unseen. Too low: costs CPU.
     #[serde(with = "humantime_serde")]
     pub interval: Duration,
@@ -195,7 +195,7 @@ pub struct Watchdog {
 /// What happens between SIGTERM and the exit.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[non_exhaustive]
-pub struct Shutdown {
+pub struct ShutdownConfig {
     /// How long to keep accepting after `/readyz` turned 503, so that load balancers notice. Too
     /// high: eats the grace. Too low: clients are sent to a closed port.
     #[serde(with = "humantime_serde")]
@@ -209,7 +209,7 @@ pub struct Shutdown {
 /// What this service is told about where it runs; only the alignment report uses it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[non_exhaustive]
-pub struct Platform {
+pub struct PlatformConfig {
     /// How long after SIGTERM the platform kills (Kubernetes: `terminationGracePeriodSeconds`).
     #[serde(with = "humantime_serde")]
     pub termination_grace: Duration,
@@ -220,7 +220,7 @@ pub struct Platform {
 /// The log file.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[non_exhaustive]
-pub struct Log {
+pub struct LogConfig {
     /// A folder of its own: files in it that begin like ours are deleted by `max_files`.
     pub dir: PathBuf,
     /// `info`, or per module: `info,my_service::app=debug,sqlx=warn`.
@@ -269,7 +269,7 @@ fn cores() -> usize {
     thread::available_parallelism().map_or(1, NonZero::get)
 }
 
-impl Default for Server {
+impl Default for ServerConfig {
     fn default() -> Self {
         Self {
             addr: SocketAddr::from(([127, 0, 0, 1], 8080)),
@@ -287,14 +287,14 @@ impl Default for Server {
     }
 }
 
-impl Default for Admission {
+impl Default for AdmissionConfig {
     fn default() -> Self {
         // What follows from other values is put right once they are known: see `align`.
         Self { max_in_flight: 64, max_queue: 10_000, max_wait: Duration::from_millis(500) }
     }
 }
 
-impl Default for HttpClient {
+impl Default for HttpClientConfig {
     fn default() -> Self {
         Self {
             max_in_flight: 100,
@@ -308,19 +308,19 @@ impl Default for HttpClient {
     }
 }
 
-impl Default for Admin {
+impl Default for AdminConfig {
     fn default() -> Self {
         Self { addr: SocketAddr::from(([127, 0, 0, 1], 8081)), allowed_hosts: Vec::new() }
     }
 }
 
-impl Default for Offload {
+impl Default for OffloadConfig {
     fn default() -> Self {
         Self { threads: cores(), max_queue: 64 * cores() } // as for `Admission`
     }
 }
 
-impl Default for Watchdog {
+impl Default for WatchdogConfig {
     fn default() -> Self {
         Self {
             interval: Duration::from_millis(20),
@@ -330,19 +330,19 @@ impl Default for Watchdog {
     }
 }
 
-impl Default for Shutdown {
+impl Default for ShutdownConfig {
     fn default() -> Self {
         Self { drain_delay: Duration::ZERO, grace: Duration::from_secs(25) }
     }
 }
 
-impl Default for Platform {
+impl Default for PlatformConfig {
     fn default() -> Self {
         Self { termination_grace: Duration::from_secs(30), replicas: 1 }
     }
 }
 
-impl Default for Log {
+impl Default for LogConfig {
     fn default() -> Self {
         Self {
             dir: PathBuf::from("logs"),

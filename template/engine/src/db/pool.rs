@@ -95,7 +95,7 @@ impl Pool {
         name: &'static str,
         size: u32,
         begin: &'static str,
-        config: &config::Database,
+        config: &config::DatabaseConfig,
         connector: Connector,
         pulse: Pulse,
     ) -> Self {

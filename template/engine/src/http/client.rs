@@ -9,7 +9,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use axum::http::{HeaderMap, HeaderName, header};
 
-use crate::config::{ForwardedHeader, Network, Server};
+use crate::config::{ForwardedHeader, Network, ServerConfig};
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
@@ -20,7 +20,7 @@ pub(super) struct Proxies {
 }
 
 impl Proxies {
-    pub(super) fn new(config: &Server) -> Self {
+    pub(super) fn new(config: &ServerConfig) -> Self {
         Self { trusted: config.trusted_proxies.clone(), header: config.forwarded_header }
     }
 

@@ -60,7 +60,7 @@ const STREAM_WINDOW: u32 = 64 * 1024;
 /// those requests ends. Higher: each connection can take more memory. Lower: fewer such bodies stop the others.
 const CONNECTION_WINDOW: u32 = 16 * STREAM_WINDOW;
 
-pub(super) fn protocol(config: &config::Server, streams: Streams) -> auto::Builder<Streams> {
+pub(super) fn protocol(config: &config::ServerConfig, streams: Streams) -> auto::Builder<Streams> {
     let mut http = auto::Builder::new(streams);
     // Its own header timer would be set and taken down for each request; ours looks once in a while.
     http.http1().header_read_timeout(None).half_close(config.half_close);

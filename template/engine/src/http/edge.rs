@@ -60,7 +60,7 @@ const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
 impl Edge {
     #[must_use]
     pub fn new(config: &Config, links: &Links) -> Arc<Self> {
-        let config::Server { body_limit, server_timing, .. } = config.server;
+        let config::ServerConfig { body_limit, server_timing, .. } = config.server;
         Arc::new(Self {
             exchanges: Exchanges::new(links, config),
             body_limit: body_limit.as_u64(),

@@ -48,7 +48,7 @@ pub struct Server {
 ///
 /// # Errors
 /// The address is in use or not ours.
-pub async fn bind(config: &config::Server) -> Result<TcpListener, String> {
+pub async fn bind(config: &config::ServerConfig) -> Result<TcpListener, String> {
     let bound = TcpListener::bind(config.addr).await;
     bound.map_err(|error| format!("server.addr {}: {error}", config.addr))
 }
@@ -58,7 +58,11 @@ impl Server {
     ///
     /// # Errors
     /// The system does not tell the listener's address.
-    pub fn start(listener: TcpListener, config: &config::Server, router: Router) -> Result<Self, String> {
+    pub fn start(
+        listener: TcpListener,
+        config: &config::ServerConfig,
+        router: Router,
+    ) -> Result<Self, String> {
         let addr = listener.local_addr().map_err(|error| error.to_string())?;
         let (stage, watching) = watch::channel(Stage::Serving);
         let (connections, upgraded) = (TaskTracker::new(), TaskTracker::new());

@@ -77,7 +77,7 @@ struct Inner {
 impl HttpClient {
     /// # Errors
     /// TLS cannot be set up.
-    pub(crate) fn new(config: &config::HttpClient, identity: Identity) -> Result<Self, String> {
+    pub(crate) fn new(config: &config::HttpClientConfig, identity: Identity) -> Result<Self, String> {
         // Once for the process; a second service in it finds the first one's.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let is_set = |name: &&str| env::var_os(name).is_some_and(|value| !value.is_empty());
@@ -179,7 +179,11 @@ struct Places {
 }
 
 /// `pooled`: connections to each host that are kept for the next call.
-fn build(config: &config::HttpClient, identity: Identity, pooled: usize) -> Result<reqwest::Client, String> {
+fn build(
+    config: &config::HttpClientConfig,
+    identity: Identity,
+    pooled: usize,
+) -> Result<reqwest::Client, String> {
     let client = || {
         reqwest::Client::builder()
             .connect_timeout(config.connect_timeout)

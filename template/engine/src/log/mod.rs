@@ -29,7 +29,7 @@ pub use self::fields::with_sources;
 pub use self::line::millis;
 pub use self::queue::{Counts, Queue};
 use super::config::align::TAIL;
-use super::config::{Log, LogFormat};
+use super::config::{LogConfig, LogFormat};
 use super::identity::Identity;
 use super::terminal;
 
@@ -57,7 +57,7 @@ pub struct Logs {
 ///
 /// # Errors
 /// The directory cannot be written, or the process has a log already.
-pub fn start(config: &Log, layers: Layers) -> Result<Logs, String> {
+pub fn start(config: &LogConfig, layers: Layers) -> Result<Logs, String> {
     let second = "log: this process has a log already, and there can be no second. Install no logger of your own: \
         what the crates `tracing` and `log` are told comes here by itself, and `Service::layer` adds a layer";
     if has_panic_hook() {
@@ -102,7 +102,7 @@ fn has_panic_hook() -> bool {
 
 /// Services that were generated before the engine was a crate had a library `service`, engine and all. A level for it
 /// would silently be a level for nothing.
-pub fn of_another_crate(config: &Log, identity: Identity) -> Option<String> {
+pub fn of_another_crate(config: &LogConfig, identity: Identity) -> Option<String> {
     const OLD: &str = "service";
     let levels: Targets = config.level.parse().ok()?;
     let is_old = |target: &str| target.split("::").next() == Some(OLD);
@@ -237,8 +237,9 @@ mod tests {
         tracing_log::log::set_boxed_logger(Box::new(LogTracer::new())).unwrap();
         drop(panic::take_hook()); // the harness of the tests has installed one
 
-        let refused =
-            start(&Log { dir: dir.path().to_owned(), ..Log::default() }, Layers::new()).err().unwrap();
+        let refused = start(&LogConfig { dir: dir.path().to_owned(), ..LogConfig::default() }, Layers::new())
+            .err()
+            .unwrap();
 
         assert!(refused.contains("has a log already") && refused.contains("Install no logger"), "{refused}");
     }

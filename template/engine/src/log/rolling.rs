@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use super::sink::Complaint;
-use crate::config::{Log, Rotation};
+use crate::config::{LogConfig, Rotation};
 
 /// Every file is `service.PERIOD.log`, or `service.log` where nothing is rotated.
 const PREFIX: &str = "service.";
@@ -26,12 +26,12 @@ pub(super) struct Rolling {
 }
 
 impl Rolling {
-    pub(super) fn open(config: &Log) -> io::Result<Self> {
+    pub(super) fn open(config: &LogConfig) -> io::Result<Self> {
         Self::open_by(config, SystemTime::now)
     }
 
-    fn open_by(config: &Log, clock: fn() -> SystemTime) -> io::Result<Self> {
-        let Log { dir, rotation, max_files, .. } = config.clone();
+    fn open_by(config: &LogConfig, clock: fn() -> SystemTime) -> io::Result<Self> {
+        let LogConfig { dir, rotation, max_files, .. } = config.clone();
         let name = name(rotation, clock());
         let file = append(&dir, &name)?;
         let rolling = Self { dir, rotation, max_files, clock, name, file, complaint: Complaint::default() };
@@ -135,7 +135,11 @@ mod tests {
 
     fn rolling(dir: &Path, rotation: Rotation, max_files: usize) -> Rolling {
         NOW.set(0);
-        Rolling::open_by(&Log { dir: dir.to_owned(), rotation, max_files, ..Log::default() }, clock).unwrap()
+        Rolling::open_by(
+            &LogConfig { dir: dir.to_owned(), rotation, max_files, ..LogConfig::default() },
+            clock,
+        )
+        .unwrap()
     }
 
     fn files(dir: &Path) -> Vec<(String, String)> {
@@ -175,9 +179,11 @@ mod tests {
         assert_eq!(ours, owned(&wanted));
         assert_eq!(files(dir.path()).len(), ours.len() + foreign.len(), "foreign files stay");
 
-        let mut again =
-            Rolling::open_by(&Log { dir: dir.path().to_owned(), max_files: 1, ..Log::default() }, clock)
-                .unwrap();
+        let mut again = Rolling::open_by(
+            &LogConfig { dir: dir.path().to_owned(), max_files: 1, ..LogConfig::default() },
+            clock,
+        )
+        .unwrap();
         again.write_all(b"more\n").unwrap();
         let ours: Vec<_> = files(dir.path()).into_iter().filter(|file| !foreign.contains(file)).collect();
         assert_eq!(

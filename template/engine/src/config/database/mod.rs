@@ -13,9 +13,9 @@ mod postgres;
 mod sqlite;
 
 #[cfg(all(feature = "postgres", not(feature = "sqlite")))]
-pub use self::postgres::Database;
+pub use self::postgres::DatabaseConfig;
 #[cfg(feature = "sqlite")]
-pub use self::sqlite::Database;
+pub use self::sqlite::DatabaseConfig;
 
 /// For `Debug` of settings: what `check` would show.
 ///

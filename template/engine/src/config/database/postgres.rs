@@ -15,7 +15,7 @@ use crate::config::cores;
 /// The database and its pool.
 #[derive(Clone, Serialize, Deserialize)]
 #[non_exhaustive]
-pub struct Database {
+pub struct DatabaseConfig {
     /// `postgres://USER:PASSWORD@HOST:5432/NAME`. Over a network add `?sslmode=verify-full`, and
     /// `&sslrootcert=FILE` for a certificate authority of your own.
     pub url: String,
@@ -66,13 +66,13 @@ pub struct Database {
 }
 
 /// The URL may hold a password.
-impl fmt::Debug for Database {
+impl fmt::Debug for DatabaseConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        debug("Database", self, f)
+        debug("DatabaseConfig", self, f)
     }
 }
 
-impl Default for Database {
+impl Default for DatabaseConfig {
     fn default() -> Self {
         Self {
             url: "postgres://postgres@127.0.0.1:5432/postgres".to_owned(),
@@ -91,7 +91,7 @@ impl Default for Database {
     }
 }
 
-impl Database {
+impl DatabaseConfig {
     pub(crate) fn in_range(&self, key: &str) -> Result<(), String> {
         match key {
             "url" => self.address().map(drop),

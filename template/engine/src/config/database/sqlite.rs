@@ -14,7 +14,7 @@ use crate::config::cores;
 /// The database and its pools.
 #[derive(Clone, Serialize, Deserialize)]
 #[non_exhaustive]
-pub struct Database {
+pub struct DatabaseConfig {
     /// A SQLite file, `sqlite:PATH`; created if missing, with its folder.
     pub url: String,
     /// Readers at once (one writer comes on top). Too high: they fight for cores and disk. Too
@@ -56,13 +56,13 @@ pub struct Database {
 }
 
 /// The URL may hold a password.
-impl fmt::Debug for Database {
+impl fmt::Debug for DatabaseConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        debug("Database", self, f)
+        debug("DatabaseConfig", self, f)
     }
 }
 
-impl Default for Database {
+impl Default for DatabaseConfig {
     fn default() -> Self {
         Self {
             url: "sqlite:data/service.db".to_owned(),
@@ -80,7 +80,7 @@ impl Default for Database {
     }
 }
 
-impl Database {
+impl DatabaseConfig {
     pub(crate) fn in_range(&self, key: &str) -> Result<(), String> {
         match key {
             "url" => self.options().map(drop),

@@ -28,7 +28,7 @@ use super::super::steps::Step;
 use super::super::{About, Db, Pulse, Trouble, Unusable};
 use crate::config::align::Note;
 use crate::config::report::without_secrets;
-use crate::config::{Config, Database};
+use crate::config::{Config, DatabaseConfig};
 use crate::identity::Identity;
 
 /// sqlx's driver of the database of this build: here [`sqlx::Postgres`]. For what names a driver, such as
@@ -127,7 +127,7 @@ impl fmt::Debug for Connector {
 }
 
 impl Connector {
-    fn new(config: &Database, identity: Identity) -> Result<Self, Unusable> {
+    fn new(config: &DatabaseConfig, identity: Identity) -> Result<Self, Unusable> {
         // Whoever loaded the configuration has seen that already.
         let address = config.address();
         let address = address.map_err(|problem| Unusable::new(&config.url, &problem, "Correct it"))?;
@@ -146,7 +146,7 @@ impl Connector {
     }
 
     /// The same with the bounds of `config` on each connection; `statement_timeout` may differ.
-    fn bounded(&self, config: &Database, statement_timeout: Duration) -> Self {
+    fn bounded(&self, config: &DatabaseConfig, statement_timeout: Duration) -> Self {
         // Last, no warnings: the pool rolls back where there may be no transaction.
         let settings = format!(
             "SET statement_timeout = {}; SET lock_timeout = {}; \

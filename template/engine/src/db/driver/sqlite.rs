@@ -22,7 +22,7 @@ use super::super::steps::Step;
 use super::super::{About, Db, Pulse, Trouble, Unusable};
 use crate::config::align::Note;
 use crate::config::report::without_secrets;
-use crate::config::{Config, Database};
+use crate::config::{Config, DatabaseConfig};
 use crate::identity::Identity;
 
 mod brake;
@@ -81,7 +81,7 @@ pub struct Connector {
 }
 
 impl Connector {
-    fn new(config: &Database) -> Result<Self, Unusable> {
+    fn new(config: &DatabaseConfig) -> Result<Self, Unusable> {
         // Whoever loaded the configuration has seen that already.
         let options =
             config.options().map_err(|problem| Unusable::new(&config.url, &problem, "Correct it"))?;
