@@ -29,12 +29,12 @@ use std::sync::{Arc, Barrier};
 use std::time::{Duration, Instant};
 use std::{fmt, io, thread};
 
+use axum::Router;
 use axum::body::Bytes;
 use axum::extract::{Path, Query, Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get, post};
-use axum::{Extension, Router};
 use futures_util::{FutureExt, stream};
 use hyper_util::rt::TokioIo;
 use metrics::{describe_histogram, histogram};
@@ -45,13 +45,12 @@ use tokio::runtime::Handle;
 use tokio::sync::OnceCell;
 use tokio::time::sleep;
 
-use super::context;
 use super::finish::finish;
-use super::http::body::Stream;
 use super::http::extract::Body;
 use super::http::problem::Problem;
-use super::http::upgrade::Stopping;
+use super::http::stopping::{Endless, Stopping};
 use super::links::Links;
+use super::request;
 
 pub(super) fn routes(links: &Links) -> Router {
     let routes = Router::new()
@@ -62,7 +61,7 @@ pub(super) fn routes(links: &Links) -> Router {
         .route("/drill/block-background/{ms}", get(block_in_background))
         .route("/drill/bytes/{n}", get(async |Path(n): Path<usize>| vec![b'x'; n]))
         .route("/drill/never", get(std::future::pending::<()>))
-        .route("/drill/stream/{ms}", get(async |Path(ms)| (Extension(Stream), slow_stream(ms))))
+        .route("/drill/stream/{ms}", get(async |Path(ms)| (Endless, slow_stream(ms))))
         .route("/drill/broken-stream", get(async || axum::body::Body::from_stream(broken_stream())))
         .route("/drill/panic", get(panics))
         .route("/drill/log-moody", get(async || log_what_panics()))
@@ -135,7 +134,7 @@ async fn panics() {
 
 async fn log(Path(lines): Path<u64>) {
     let tasks = (0..4).map(|task| {
-        context::spawn(async move {
+        request::spawn(async move {
             for line in (task..lines).step_by(4) {
                 tracing::info!(line, "drill: line");
             }
@@ -197,7 +196,7 @@ async fn keep_unread(Path(ms): Path<u64>, request: Request) {
 async fn echo(Path(ms): Path<u64>, Stopping(stop): Stopping, request: Request) -> Response {
     let tunnel = request.method() == Method::CONNECT;
     let upgrade = hyper::upgrade::on(request);
-    let talk = context::carry(move |socket| async move {
+    let talk = request::carry(move |socket| async move {
         tracing::info!("drill: upgraded");
         let mut socket = TokioIo::new(socket);
         let mut bytes = vec![0; 64 * 1024];
@@ -284,12 +283,12 @@ async fn offload(State(links): State<Links>, Path(ms): Path<u64>) -> Result<(), 
         thread::sleep(Duration::from_millis(ms));
         tracing::info!("drill: offloaded");
     };
-    links.offload.run(work).await
+    Ok(links.offload.run(work).await?)
 }
 
 #[expect(clippy::panic, reason = "the drill")]
 async fn offload_panic(State(links): State<Links>) -> Result<(), Problem> {
-    links.offload.run(|| panic!("drill: panic")).await
+    Ok(links.offload.run(|| panic!("drill: panic")).await?)
 }
 
 /// Reads a body whole, and knows nothing of limits.
@@ -300,7 +299,7 @@ async fn collect(body: axum::body::Body) -> Result<String, Problem> {
 
 /// A task that outlives its request.
 async fn spawn(Path(ms): Path<u64>) {
-    context::spawn(async move {
+    request::spawn(async move {
         sleep(Duration::from_millis(ms)).await;
         tracing::info!("drill: spawned task ended");
     });
@@ -308,14 +307,14 @@ async fn spawn(Path(ms): Path<u64>) {
 
 /// Tasks that end, and that are aborted, while the request goes on.
 async fn spawn_beside(Path(ms): Path<u64>) {
-    context::spawn(async {});
-    context::spawn(std::future::pending::<()>()).abort();
+    request::spawn(async {});
+    request::spawn(std::future::pending::<()>()).abort();
     sleep(Duration::from_millis(ms)).await;
 }
 
 /// A task that outlives its request, and blocks.
 async fn spawn_block(Path(ms): Path<u64>) {
-    context::spawn(async move {
+    request::spawn(async move {
         sleep(Duration::from_millis(50)).await;
         // unblock: allow(blocks one worker, to show what that looks like)
         thread::sleep(Duration::from_millis(ms));

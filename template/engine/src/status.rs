@@ -5,26 +5,49 @@
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
+use std::sync::{Arc, OnceLock};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use axum::Json;
-use axum::extract::State;
 use axum::http::header;
-use axum::response::{Html, IntoResponse};
+use axum::response::{Html, IntoResponse, Response};
 use serde::Serialize;
 
-use super::admin::Admin;
 use super::config::load::Loaded;
+use super::health::Health;
 use super::identity::Identity;
-use super::ledger::{Ledger, Phase};
-use super::log::millis;
-use super::watchdog::Stall;
+use super::ledger::Phase;
+use super::life::Life;
+use super::request::Requests;
+use super::units::millis;
+use super::watchdog::{Stall, Stalls};
 
 const PAGE: &str = include_str!("status.html");
 
+/// What the page shows. Clones share it.
+#[derive(Clone)]
+pub(super) struct Overview {
+    pub health: Health,
+    pub stalls: Stalls,
+    /// Once there are any.
+    pub requests: Arc<OnceLock<Arc<Requests>>>,
+    facts: Arc<Facts>,
+}
+
+impl Overview {
+    pub(super) fn new(identity: Identity, loaded: &Loaded, life: &Life) -> Self {
+        Self {
+            health: Health::new(life),
+            stalls: Stalls::default(),
+            requests: Arc::default(),
+            facts: Arc::new(Facts::new(identity, loaded)),
+        }
+    }
+}
+
 /// What does not change while the process lives.
 #[derive(Debug, Serialize)]
-pub(super) struct Facts {
+struct Facts {
     name: &'static str,
     version: &'static str,
     /// Where Longpole's docs are: a URL, or a path that nobody can click.
@@ -39,7 +62,7 @@ pub(super) struct Facts {
 }
 
 impl Facts {
-    pub(super) fn new(identity: Identity, loaded: &Loaded) -> Self {
+    fn new(identity: Identity, loaded: &Loaded) -> Self {
         let c = &loaded.config;
         let limits = BTreeMap::from([
             ("server.worker_threads", c.server.worker_threads as f64),
@@ -96,9 +119,9 @@ struct Open {
 /// So many open requests are shown. Higher: a long page. Lower: less to see when everything hangs.
 const OPEN: usize = 10;
 
-fn oldest(ledger: &Ledger) -> Vec<Open> {
+fn oldest(requests: &Requests) -> Vec<Open> {
     let mut open: Vec<_> =
-        ledger.list().into_iter().map(|request| (request.account.age(), request)).collect();
+        requests.list().into_iter().map(|request| (request.account.age(), request)).collect();
     open.sort_by_key(|(age, _)| Reverse(*age));
     let oldest = open.into_iter().take(OPEN).map(|(age, request)| Open {
         method: request.meters.method,
@@ -110,12 +133,12 @@ fn oldest(ledger: &Ledger) -> Vec<Open> {
     oldest.collect()
 }
 
-pub(super) async fn json(State(admin): State<Admin>) -> impl IntoResponse {
+pub(super) fn json(overview: &Overview) -> Response {
     let status = Status {
-        facts: &admin.facts,
-        unready: admin.health.unready(),
-        stalls: admin.stalls.list(),
-        open: admin.ledger.get().map(oldest).unwrap_or_default(),
+        facts: &overview.facts,
+        unready: overview.health.unready(),
+        stalls: overview.stalls.list(),
+        open: overview.requests.get().map(|requests| oldest(requests)).unwrap_or_default(),
     };
     ([(header::CACHE_CONTROL, "no-store")], Json(&status)).into_response()
 }

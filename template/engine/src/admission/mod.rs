@@ -16,8 +16,9 @@ use tokio::time::timeout;
 
 use self::pace::Pace;
 use super::config;
-use super::ledger::{self, Phase};
-use super::metrics::Counted;
+use super::ledger::Phase;
+use super::measure::Counted;
+use super::request;
 
 /// The door. Clones share it.
 #[derive(Clone, Debug)]
@@ -77,7 +78,7 @@ impl Admission {
         let _waiting = door.join()?;
         let _queued = Counted::enter(&door.queued);
         let permit = timeout(door.max_wait, Arc::clone(&door.places).acquire_owned());
-        match ledger::wait(Phase::Admission, permit).await {
+        match request::wait(Phase::Admission, permit).await {
             Ok(Ok(permit)) => {
                 door.queue(|pace| pace.let_in(Instant::now()));
                 Ok(place(permit))

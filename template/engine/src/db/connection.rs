@@ -19,7 +19,7 @@ use super::leftovers::{Change, Leftovers};
 use super::pool::Permit;
 use super::session::Session;
 use super::{Pool, Trouble};
-use crate::context::{self, REQUEST, Request};
+use crate::request::{self, REQUEST, Request};
 
 /// A connection to the database, out of its [`Pool`] until it is dropped: `&mut connection` runs queries of sqlx's.
 #[derive(Debug)]
@@ -118,7 +118,7 @@ impl Drop for Connection {
             state: self.state,
             in_transaction: self.in_transaction,
             leftovers: self.leftovers,
-            request: if self.leftovers.any() { context::current() } else { None },
+            request: if self.leftovers.any() { request::current() } else { None },
         };
         let pool = self.pool.clone();
         // Nobody waits for this statement any more.

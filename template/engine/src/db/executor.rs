@@ -17,8 +17,9 @@ use tokio::time::Instant;
 use super::connection::State;
 use super::driver::Brake;
 use super::{Connection, Driver, Pool, Trouble, driver};
-use crate::ledger::{self, Phase};
-use crate::log::millis;
+use crate::ledger::Phase;
+use crate::request;
+use crate::units::millis;
 
 type Row = <Driver as Database>::Row;
 type Done = <Driver as Database>::QueryResult;
@@ -196,7 +197,7 @@ impl Timer {
         if before != State::Lost {
             *state = State::Running;
         }
-        let answer = ledger::wait(Phase::DbQuery, self.pool.0.bounded(answer, self.waited)).await;
+        let answer = request::wait(Phase::DbQuery, self.pool.0.bounded(answer, self.waited)).await;
         brake.release();
         *state = before;
         self.pause();

@@ -24,8 +24,9 @@ use super::opening::Unopened;
 use super::session::Session;
 use super::{Connection, Pulse, Transaction, Trouble};
 use crate::config;
-use crate::ledger::{self, Phase};
-use crate::metrics::{Counted, Timed};
+use crate::ledger::Phase;
+use crate::measure::{Counted, Timed};
+use crate::request;
 
 /// A connection that was idle for longer is asked whether it is still there before it is used. Higher: after
 /// a restart of the database or a firewall's forgetting, first statements fail. Lower: a round trip more
@@ -142,7 +143,7 @@ impl Pool {
                     if Trouble::of(&error) == Trouble::Busy && Instant::now() + FULL < deadline =>
                 {
                     (full, permit) = (Some(error), again);
-                    ledger::wait(Phase::DbConnect, sleep(FULL)).await;
+                    request::wait(Phase::DbConnect, sleep(FULL)).await;
                 }
                 // The last attempt may have been cut short.
                 Err(Unopened { error, .. }) => return Err(full.unwrap_or(error)),
@@ -168,7 +169,7 @@ impl Pool {
                 None => self.open(permit, deadline).await,
             }
         };
-        ledger::wait(Phase::DbConnect, ready).await
+        request::wait(Phase::DbConnect, ready).await
     }
 
     fn is_trusted(&self, idle_since: Instant) -> bool {
@@ -197,7 +198,7 @@ impl Pool {
         let _waiting = Counted::enter(&meters.waiters);
         let _timed = Timed::into(&meters.acquire);
         let permit = timeout_at(deadline, Arc::clone(&self.0.permits).acquire_owned());
-        match ledger::wait(Phase::DbWait, permit).await {
+        match request::wait(Phase::DbWait, permit).await {
             Ok(permit) => permit.map_err(|_| sqlx::Error::PoolClosed),
             Err(_) => {
                 meters.timeouts.increment(1);

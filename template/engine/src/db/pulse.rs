@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 use super::opening::{self, unreached};
 use super::session::Session;
 use super::{ATTEMPT, Db, Trouble, driver};
-use crate::log::millis;
+use crate::units::millis;
 
 /// Readiness turns 503 after this long without an answer of the database, where it is near. Higher: users see the
 /// outage first. Lower: one slow checkpoint takes the service out of rotation.

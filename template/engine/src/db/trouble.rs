@@ -1,12 +1,8 @@
-//! What does an error of the database mean to a request, and to its client?
+//! What does an error of the database mean to a request?
 
 use std::io::ErrorKind::TimedOut;
 
-use axum::http::StatusCode;
-use sqlx::error::ErrorKind;
-
 use super::driver;
-use crate::http::problem::Problem;
 
 /// What an error of the database means to a request: whether to try again, for one.
 ///
@@ -55,48 +51,4 @@ impl Trouble {
     pub(super) fn is_of_connection(error: &sqlx::Error) -> bool {
         Self::of(error) == Self::Away || matches!(error, sqlx::Error::Io(_))
     }
-}
-
-impl From<sqlx::Error> for Problem {
-    fn from(error: sqlx::Error) -> Self {
-        match (&error, Trouble::of(&error)) {
-            (sqlx::Error::RowNotFound, _) => Self::not_found(),
-            (sqlx::Error::PoolTimedOut, _) => {
-                tracing::warn!("no database connection within database.acquire_timeout");
-                Self::overloaded("No database connection became free in time.")
-            }
-            (sqlx::Error::PoolClosed, _) => Self::overloaded("The service is shutting down."),
-            (_, Trouble::Away) => {
-                tracing::error!(error = %error, "database away");
-                Self::overloaded("The database does not answer.")
-            }
-            (_, Trouble::Busy) => {
-                tracing::warn!(error = %error, "database busy");
-                Self::overloaded("The database is busy.")
-            }
-            (_, Trouble::Conflict) => {
-                tracing::warn!(error = %error, "database conflict");
-                Self::overloaded("Another request changed the same data. Nothing was done.")
-            }
-            (_, Trouble::Slow) => {
-                tracing::warn!(error = %error, "database too slow");
-                Self::new(StatusCode::GATEWAY_TIMEOUT, "The database took too long.")
-            }
-            _ if is(&error, ErrorKind::UniqueViolation) => {
-                Self::new(StatusCode::CONFLICT, "This already exists.")
-            }
-            _ if is(&error, ErrorKind::ForeignKeyViolation) => Self::new(
-                StatusCode::CONFLICT,
-                "It refers to something that does not exist, or something still refers to it.",
-            ),
-            _ => {
-                tracing::error!(error = %error, "database error");
-                Self::internal()
-            }
-        }
-    }
-}
-
-fn is(error: &sqlx::Error, kind: ErrorKind) -> bool {
-    error.as_database_error().is_some_and(|error| error.kind() == kind)
 }

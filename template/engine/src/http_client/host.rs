@@ -13,7 +13,7 @@ use axum::http::StatusCode;
 use reqwest::Url;
 use tokio::sync::Semaphore;
 
-use crate::metrics::Handles;
+use crate::measure::Handles;
 
 /// Hosts with bounds and series of their own; further hosts share [`OTHER`]. Higher: series for ever. Lower:
 /// hosts that you want to tell apart share a bound.
@@ -49,7 +49,7 @@ pub(super) enum End {
 }
 
 /// Measures a call until it ends, however it does.
-pub(super) struct Timed {
+pub(super) struct TimedCall {
     pub(super) host: Arc<Host>,
     pub(super) end: End,
     pub(super) since: Instant,
@@ -96,13 +96,13 @@ impl Host {
     }
 }
 
-impl Timed {
+impl TimedCall {
     pub(super) fn start(host: Arc<Host>) -> Self {
         Self { host, end: End::Cancelled, since: Instant::now() }
     }
 }
 
-impl Drop for Timed {
+impl Drop for TimedCall {
     fn drop(&mut self) {
         self.host.duration(self.end).record(self.since.elapsed());
     }

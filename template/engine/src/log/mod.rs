@@ -8,6 +8,7 @@
 mod fields;
 mod line;
 mod queue;
+mod request;
 mod rolling;
 mod sink;
 
@@ -26,8 +27,8 @@ use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::{Layer, Registry};
 
 pub use self::fields::with_sources;
-pub use self::line::millis;
 pub use self::queue::{Counts, Queue};
+pub use self::request::{Summary, log_request};
 use super::config::align::TAIL;
 use super::config::{LogConfig, LogFormat};
 use super::identity::Identity;

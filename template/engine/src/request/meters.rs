@@ -11,11 +11,11 @@ use axum::http::StatusCode;
 use metrics::{Counter, Histogram, counter, histogram};
 
 use crate::ledger::{PHASES, Phase, Phases};
-use crate::metrics::Handles;
+use crate::measure::Handles;
 
 /// The meters of all routes. One per service.
 #[derive(Default)]
-pub(super) struct Routes(RwLock<HashMap<Arc<str>, Vec<Arc<Meters>>>>);
+pub struct Routes(RwLock<HashMap<Arc<str>, Vec<Arc<Meters>>>>);
 
 /// The meters of one method at one route.
 #[derive(Debug)]
@@ -23,7 +23,7 @@ pub struct Meters {
     pub method: &'static str,
     /// The route's template, such as `/items/{id}`.
     pub route: Arc<str>,
-    pub(crate) long_polls: Counter,
+    pub long_polls: Counter,
     /// By status; few.
     durations: Handles<StatusCode, Histogram>,
     /// Registered with the first request that spends time there.
@@ -31,7 +31,7 @@ pub struct Meters {
 }
 
 impl Routes {
-    pub(super) fn meters(&self, method: &'static str, route: &str) -> Arc<Meters> {
+    pub fn meters(&self, method: &'static str, route: &str) -> Arc<Meters> {
         let find = |routes: &HashMap<Arc<str>, Vec<Arc<Meters>>>| {
             let methods = routes.get(route)?;
             methods.iter().find(|meters| meters.method == method).cloned()
@@ -56,7 +56,7 @@ impl Meters {
     }
 
     /// A request has ended.
-    pub(super) fn record(&self, status: StatusCode, duration: Duration, phases: &Phases) {
+    pub fn record(&self, status: StatusCode, duration: Duration, phases: &Phases) {
         self.duration(status).record(duration);
         for (phase, time) in phases.taken() {
             self.phases[phase as usize].get_or_init(|| self.phase(phase)).record(time);

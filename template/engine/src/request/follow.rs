@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 
-use super::phase::Phase;
-use crate::context::{self, Request};
+use super::{Request, Requests, current, lock};
+use crate::ledger::{OnWorker, Phase};
 
 /// Awaits a future, and books the time to a phase of the request that is served, if there is one. A wait inside another
 /// shares the time with it.
@@ -35,7 +35,7 @@ pub async fn wait<F: Future>(phase: Phase, future: F) -> F::Output {
         let polled = future.as_mut().poll(cx);
         // What is there at once costs nothing.
         if polled.is_pending() && entered.is_none() {
-            entered = context::current().map(|request| Entered::new(request, phase));
+            entered = current().map(|request| Entered::new(request, phase));
         }
         polled
     })
@@ -97,11 +97,9 @@ impl<T> Drop for Followed<T> {
     }
 }
 
-/// A task of a request, beside the one that answers it. It may outlive the request, and is known until it ends.
-pub async fn task<F: Future>(request: Arc<Request>, task: F) -> F::Output {
-    let ledger = request.account.ledger().clone();
-    let place = ledger.tasks().insert(Arc::clone(&request));
-    let _known = defer(|| drop(ledger.tasks().remove(place)));
+/// A task of a request, beside the one that answers it. It may outlive the request, and is listed until it ends.
+pub async fn follow<F: Future>(request: Arc<Request>, task: F) -> F::Output {
+    let _listed = Listed::new(Arc::clone(&request));
     let mut task = pin!(task);
     poll_fn(|cx| {
         let _polling = Polling::begin(&request);
@@ -110,22 +108,32 @@ pub async fn task<F: Future>(request: Arc<Request>, task: F) -> F::Output {
     .await
 }
 
-/// Does it when dropped.
-fn defer(last: impl FnMut()) -> impl Drop {
-    struct Defer<F: FnMut()>(F);
-    impl<F: FnMut()> Drop for Defer<F> {
-        fn drop(&mut self) {
-            (self.0)();
-        }
+/// A request that a task is at work for, until this is dropped.
+struct Listed {
+    all: Arc<Requests>,
+    place: usize,
+}
+
+impl Listed {
+    fn new(request: Arc<Request>) -> Self {
+        let all = Arc::clone(&request.all);
+        let place = lock(&all.at_work).insert(request);
+        Self { all, place }
     }
-    Defer(last)
+}
+
+impl Drop for Listed {
+    fn drop(&mut self) {
+        let request = lock(&self.all.at_work).remove(self.place);
+        drop(request); // its end may take the same lock
+    }
 }
 
 /// A poll, until this is dropped.
 pub struct Polling<'a> {
     request: &'a Request,
     begun: u64,
-    worker: Option<usize>,
+    on_worker: Option<OnWorker<'a>>,
     /// What the request does afterwards, unless a wait says more; none where that is not known.
     pub unnamed: Option<Phase>,
 }
@@ -134,8 +142,8 @@ impl<'a> Polling<'a> {
     pub fn begin(request: &'a Request) -> Self {
         let account = &request.account;
         let begun = account.poll_begins();
-        let worker = account.ledger().workers().begins(account.key(), begun);
-        Self { request, begun, worker, unnamed: None }
+        let on_worker = account.instruments().poll_begins(account.key(), begun);
+        Self { request, begun, on_worker, unnamed: None }
     }
 }
 
@@ -143,25 +151,9 @@ impl Drop for Polling<'_> {
     fn drop(&mut self) {
         let account = &self.request.account;
         let ended = account.poll_ends(self.unnamed);
-        if let Some(worker) = self.worker {
-            account.ledger().workers().ends(worker);
-        }
-        if Duration::from_nanos(ended.saturating_sub(self.begun)) > account.ledger().0.long_poll {
+        self.on_worker = None;
+        if Duration::from_nanos(ended.saturating_sub(self.begun)) > account.instruments().long_poll() {
             self.request.meters.long_polls.increment(1);
         }
     }
-}
-
-/// A background task, whose name is on its worker while it is polled.
-pub async fn named<F: Future>(ledger: super::Ledger, name: &'static str, task: F) -> F::Output {
-    let key = ledger.name(name);
-    let mut task = pin!(task);
-    poll_fn(|cx| {
-        let worker = ledger.workers().begins(key, ledger.clock().now());
-        let _ends = defer(|| {
-            worker.inspect(|worker| ledger.workers().ends(*worker));
-        });
-        task.as_mut().poll(cx)
-    })
-    .await
 }
