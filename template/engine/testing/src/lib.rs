@@ -36,8 +36,8 @@
 
 #[cfg(all(feature = "sqlite", feature = "postgres"))]
 compile_error!(
-    "the features `sqlite` and `postgres` of `longpole-testing` exclude each other, as those of `longpole` do: enable the \
-     one that the service has, and leave out --all-features"
+    "the features `sqlite` and `postgres` of `longpole-testing` exclude each other, as the same features of `longpole` \
+     do: enable the feature that the service has, and do not use --all-features"
 );
 
 mod client;

@@ -88,12 +88,12 @@ impl Service {
         eventually(name, || Some(self.metric(name, labels)).filter(|value| wanted(*value)))
     }
 
-    /// All lines that are in its log now.
+    /// All lines that are in the program's log now.
     pub fn log(&self) -> Vec<Value> {
         read_log(self.dir.path())
     }
 
-    /// Waits for a line of its log that is as `wanted`, and returns the line. `what` says in the error what was awaited.
+    /// Waits for a line of the log that is as `wanted`, and returns the line. `what` says in the error what was awaited.
     pub fn await_line(&self, what: &str, wanted: impl Fn(&Value) -> bool) -> Value {
         eventually(what, || self.log().into_iter().find(&wanted))
     }
@@ -103,23 +103,23 @@ impl Service {
         self.await_line("request line", |line| line["message"] == "request" && line["request_id"] == id)
     }
 
-    /// What it has written to stderr until now.
+    /// What the program has written to stderr until now.
     pub fn stderr(&self) -> String {
         fs::read_to_string(self.dir.path().join("stderr")).unwrap()
     }
 
-    /// Its process id.
+    /// The process id of the program.
     pub fn pid(&self) -> u32 {
         self.child.0.id()
     }
 
-    /// Sends it a signal, such as `TERM`.
+    /// Sends a signal to the program, such as `TERM`.
     pub fn signal(&self, name: &str) {
         let killed = Command::new("sh").args(["-c", &format!("kill -{name} {}", self.pid())]).status();
         assert!(killed.unwrap().success());
     }
 
-    /// Waits for its end, and returns its exit code.
+    /// Waits for the end of the program, and returns its exit code.
     pub fn wait(&mut self) -> i32 {
         eventually("exit", || self.child.0.try_wait().unwrap()).code().expect("ended by a signal")
     }

@@ -29,12 +29,12 @@ pub struct Setup {
     variables: BTreeMap<String, String>,
     /// Commands that a shell runs before it becomes the program.
     shell: Vec<String>,
-    /// Where its stderr goes. Without a value it goes into a file.
+    /// Where the program's stderr goes. Without a value it goes into a file.
     stderr: Option<Stdio>,
 }
 
 impl Setup {
-    /// For a program at this path. Prefer [`setup!`](crate::setup!), which knows where the program is.
+    /// Returns the setup of the program at this path. Prefer [`setup!`](crate::setup!), which knows where the program is.
     pub fn of(program: impl Into<PathBuf>) -> Self {
         let setup = Self {
             dir: tempfile::tempdir().unwrap(),
@@ -70,14 +70,14 @@ impl Setup {
         self
     }
 
-    /// Sets an environment variable.
+    /// Sets an environment variable of the program.
     #[must_use]
     pub fn variable(mut self, name: &str, value: &str) -> Self {
         self.variables.insert(name.to_owned(), value.to_owned());
         self
     }
 
-    /// Writes a file below its working directory, such as `config/service.toml`.
+    /// Writes a file below the program's working directory, such as `config/service.toml`.
     #[must_use]
     pub fn file(self, path: &str, content: &str) -> Self {
         let path = self.dir.path().join(path);
@@ -99,14 +99,14 @@ impl Setup {
         self
     }
 
-    /// Sets where its stderr goes. Without this it goes into a file, which [`Service::stderr`] reads.
+    /// Sets where the program's stderr goes. Without this it goes into a file, which [`Service::stderr`] reads.
     #[must_use]
     pub fn stderr(mut self, to: impl Into<Stdio>) -> Self {
         self.stderr = Some(to.into());
         self
     }
 
-    /// Returns the command that starts it, for what the other methods cannot do.
+    /// Returns the command that starts the program, for what the other methods cannot do.
     pub fn command(&self) -> Command {
         let mut command = match self.shell.is_empty() {
             true => Command::new(&self.program),
@@ -124,8 +124,8 @@ impl Setup {
         command
     }
 
-    /// Runs it with arguments such as `check`, and waits for its end. If it serves instead of ending, it is killed, and the test
-    /// fails.
+    /// Runs the program with arguments such as `check`, and waits for its end. If the program serves instead of ending, it is
+    /// killed, and the test fails.
     pub fn run(&self, arguments: &[&str]) -> Output {
         let output = |name| File::create(self.dir.path().join(name)).unwrap();
         let mut command = self.command();
@@ -136,7 +136,7 @@ impl Setup {
         Output { status, stdout: read("stdout"), stderr: read("stderr") }
     }
 
-    /// Starts it, and does not wait: the addresses `public` and `admin` are not known yet, and are `0.0.0.0:0`.
+    /// Starts the program, and does not wait: the addresses `public` and `admin` are not known yet, and are `0.0.0.0:0`.
     pub fn spawn(mut self) -> Service {
         let stderr = self.stderr.take();
         let stderr = stderr.unwrap_or_else(|| File::create(self.dir.path().join("stderr")).unwrap().into());
@@ -152,14 +152,14 @@ impl Setup {
         }
     }
 
-    /// Starts it, and waits only for its admin listener. The address `public` is not known yet, and is `0.0.0.0:0`.
+    /// Starts the program, and waits only for its admin listener. The address `public` is not known yet, and is `0.0.0.0:0`.
     pub fn start_admin(self) -> Service {
         let mut service = self.spawn();
         service.admin = service.address_in("admin listener ready");
         service
     }
 
-    /// Starts it, and waits until it serves.
+    /// Starts the program, and waits until it serves.
     pub fn start(self) -> Service {
         let mut service = self.start_admin();
         service.public = service.address_in("serving");
