@@ -18,6 +18,7 @@
 //! | `cpu` | `/drill/spin/MS` | |
 //! | `response_body` | `/drill/bytes/20000000`, and read slowly | |
 //! | `other` | `/drill/sleep/MS` | |
+//! | `mail`, a name of the owner's | `/drill/named/MS` | |
 
 #[cfg(feature = "_database")]
 mod database;
@@ -33,9 +34,10 @@ use axum::Router;
 use axum::body::Bytes;
 use axum::extract::{Path, Query, Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use axum::response::sse::{Event, Sse};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get, post};
-use futures_util::{FutureExt, stream};
+use futures_util::{FutureExt, StreamExt, stream};
 use hyper_util::rt::TokioIo;
 use metrics::{describe_histogram, histogram};
 use serde::Deserialize;
@@ -49,12 +51,17 @@ use super::finish::finish;
 use super::http::extract::Body;
 use super::http::problem::Problem;
 use super::http::stopping::{Endless, Stopping};
+use super::ledger::Phase;
 use super::links::Links;
-use super::request;
+use super::request::{self, wait};
 
 pub(super) fn routes(links: &Links) -> Router {
     let routes = Router::new()
         .route("/drill/sleep/{ms}", get(async |Path(ms)| sleep(Duration::from_millis(ms)).await))
+        .route(
+            "/drill/named/{ms}",
+            get(async |Path(ms)| wait(Phase::named("mail"), sleep(Duration::from_millis(ms))).await),
+        )
         // unblock: allow(blocks one worker, to show what that looks like)
         .route("/drill/block/{ms}", get(async |Path(ms)| thread::sleep(Duration::from_millis(ms))))
         .route("/drill/block-all/{ms}", get(async |Path(ms)| block_all(ms)))
@@ -62,6 +69,8 @@ pub(super) fn routes(links: &Links) -> Router {
         .route("/drill/bytes/{n}", get(async |Path(n): Path<usize>| vec![b'x'; n]))
         .route("/drill/never", get(std::future::pending::<()>))
         .route("/drill/stream/{ms}", get(async |Path(ms)| (Endless, slow_stream(ms))))
+        .route("/drill/events", get(events))
+        .route("/drill/deaf-events", get(async || (Endless, Sse::new(endless()))))
         .route("/drill/broken-stream", get(async || axum::body::Body::from_stream(broken_stream())))
         .route("/drill/panic", get(panics))
         .route("/drill/log-moody", get(async || log_what_panics()))
@@ -121,6 +130,18 @@ fn slow_stream(ms: u64) -> axum::body::Body {
         tracing::info!(sent, "drill: streaming");
         Some((Ok::<_, Infallible>(Bytes::from_static(b"part\n")), sent + 1))
     }))
+}
+
+/// An event each 50 ms, until the process stops.
+async fn events(stopping: Stopping) -> impl IntoResponse {
+    (Endless, Sse::new(stopping.end(endless())))
+}
+
+fn endless() -> impl futures_util::Stream<Item = Result<Event, Infallible>> {
+    stream::repeat(()).then(async |()| {
+        sleep(Duration::from_millis(50)).await;
+        Ok(Event::default().data("tick"))
+    })
 }
 
 fn broken_stream() -> impl futures_util::Stream<Item = io::Result<Bytes>> {

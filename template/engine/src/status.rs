@@ -3,6 +3,7 @@
 //! `GET /` is one file, `status.html`, which asks for `/metrics` and for `/status.json`: what metrics cannot
 //! say. It keeps its own history, so it costs the service nothing when nobody looks.
 
+use std::borrow::Cow;
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
@@ -57,8 +58,6 @@ struct Facts {
     /// By configuration key: numbers as they are, times in seconds, sizes in bytes.
     limits: BTreeMap<&'static str, f64>,
     alignment: Vec<String>,
-    /// Name, and what it is in words.
-    phases: Vec<(&'static str, &'static str)>,
 }
 
 impl Facts {
@@ -89,7 +88,6 @@ impl Facts {
             started: SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis() as u64,
             limits,
             alignment: loaded.alignment(),
-            phases: Phase::there().map(|(_, name, words)| (*name, *words)).collect(),
         }
     }
 }
@@ -98,6 +96,8 @@ impl Facts {
 struct Status<'a> {
     #[serde(flatten)]
     facts: &'a Facts,
+    /// Name, and what it is in words. The owner's are among them once they have been used.
+    phases: Vec<(&'static str, Cow<'static, str>)>,
     /// Why `/readyz` is 503; empty when it is not.
     unready: Vec<String>,
     /// The last ones, newest first.
@@ -136,6 +136,7 @@ fn oldest(requests: &Requests) -> Vec<Open> {
 pub(super) fn json(overview: &Overview) -> Response {
     let status = Status {
         facts: &overview.facts,
+        phases: Phase::there().map(|phase| (phase.name(), phase.words())).collect(),
         unready: overview.health.unready(),
         stalls: overview.stalls.list(),
         open: overview.requests.get().map(|requests| oldest(requests)).unwrap_or_default(),

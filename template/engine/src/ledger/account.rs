@@ -139,13 +139,13 @@ impl Account {
 
     pub fn enter(&self, phase: Phase) {
         let (_, mut state) = self.booked();
-        state.waits[phase as usize] += 1;
+        state.waits[phase.index()] += 1;
         state.waiting += 1;
     }
 
     pub fn leave(&self, phase: Phase) {
         let (_, mut state) = self.booked();
-        state.waits[phase as usize] -= 1;
+        state.waits[phase.index()] -= 1;
         state.waiting -= 1;
     }
 
@@ -196,7 +196,7 @@ impl State {
             return;
         }
         // A thread of the offload pool needs no event loop to go on.
-        let stall = if self.waits[Phase::OffloadRun as usize] > 0 { 0 } else { stall };
+        let stall = if self.waits[Phase::OffloadRun.index()] > 0 { 0 } else { stall };
         self.shares += (Phase::LoopDelay, stall);
         let rest = elapsed - stall;
         if self.waiting == 0 {
@@ -204,8 +204,8 @@ impl State {
             return;
         }
         let mut left = (rest, u64::from(self.waiting));
-        for (phase, ..) in Phase::ALL {
-            let waits = u64::from(self.waits[phase as usize]);
+        for phase in Phase::all() {
+            let waits = u64::from(self.waits[phase.index()]);
             if waits > 0 {
                 let share = left.0 * waits / left.1;
                 left = (left.0 - share, left.1 - waits);
@@ -216,9 +216,9 @@ impl State {
     }
 
     fn phase(&self) -> Phase {
-        let waits = self.waits.iter().zip(Phase::ALL).max_by_key(|(waits, _)| **waits);
+        let waits = self.waits.iter().zip(Phase::all()).max_by_key(|(waits, _)| **waits);
         match waits {
-            Some((1.., (phase, ..))) => phase,
+            Some((1.., phase)) => phase,
             _ if self.polls > 0 => Phase::Cpu,
             _ => self.unnamed,
         }
@@ -245,7 +245,7 @@ mod tests {
     fn what_waits_side_by_side_shares_the_time_and_keeps_its_own() {
         let mut state = state();
         for (phase, waits) in [(Phase::DbQuery, 2), (Phase::HttpUpstream, 1)] {
-            state.waits[phase as usize] = waits;
+            state.waits[phase.index()] = waits;
             state.waiting += waits;
         }
 
@@ -288,7 +288,7 @@ mod tests {
 
     impl State {
         fn enter_for_test(&mut self, phase: Phase) {
-            self.waits[phase as usize] += 1;
+            self.waits[phase.index()] += 1;
             self.waiting += 1;
         }
     }

@@ -11,6 +11,7 @@
 mod account;
 mod clock;
 mod instruments;
+mod names;
 mod phase;
 mod workers;
 

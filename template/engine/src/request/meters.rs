@@ -59,7 +59,7 @@ impl Meters {
     pub fn record(&self, status: StatusCode, duration: Duration, phases: &Phases) {
         self.duration(status).record(duration);
         for (phase, time) in phases.taken() {
-            self.phases[phase as usize].get_or_init(|| self.phase(phase)).record(time);
+            self.phases[phase.index()].get_or_init(|| self.phase(phase)).record(time);
         }
     }
 
