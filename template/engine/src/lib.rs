@@ -131,7 +131,7 @@ pub use axum;
 pub use sqlx;
 
 pub use self::background::Background;
-pub use self::config::Config;
+pub use self::config::{Config, Secret, SecretUrl};
 pub use self::context::{carry, spawn};
 #[cfg(feature = "_database")]
 pub use self::db::{Connection, Db, Driver, Migrations, Pool, Step, Transaction, Trouble, step};

@@ -12,8 +12,10 @@ mod layers;
 pub(crate) mod load;
 mod proxies;
 mod read;
+mod redaction;
 pub(crate) mod report;
-mod secrets;
+mod secret;
+mod secret_names;
 mod settle;
 
 use std::net::SocketAddr;
@@ -28,6 +30,7 @@ use serde::{Deserialize, Serialize};
 #[cfg(feature = "_database")]
 pub use self::database::DatabaseConfig;
 pub use self::proxies::{ForwardedHeader, Network};
+pub use self::secret::{Secret, SecretUrl};
 
 /// The engine's settings, a field for each section: defaults, then the file, then the environment.
 ///

@@ -23,6 +23,7 @@ use serde::de::{
 
 use self::access::{Entries, Items, Variant};
 use super::layers::{Key, is_variable, layer};
+use super::secret;
 
 type Result<T> = std::result::Result<T, Error>;
 
@@ -57,6 +58,8 @@ pub(super) struct Seen {
     pub last: Key,
     /// The texts that can mean two things.
     pub ambiguous: BTreeSet<Key>,
+    /// The values that are secrets by their type.
+    pub secrets: BTreeSet<Key>,
 }
 
 impl<'a> Reading<'a> {
@@ -310,8 +313,12 @@ impl<'de> Deserializer<'de> for Node<'_> {
         self.deserialize_unit(visitor)
     }
 
-    fn deserialize_newtype_struct<V: Visitor<'de>>(self, _: &'static str, visitor: V) -> Result<V::Value> {
+    fn deserialize_newtype_struct<V: Visitor<'de>>(self, name: &'static str, visitor: V) -> Result<V::Value> {
         let key = self.key.clone();
+        if name == secret::NAME {
+            self.reading.seen.borrow_mut().secrets.insert(key);
+            return self.typed(visitor); // a text, whatever it looks like
+        }
         Self::locate(&key, visitor.visit_newtype_struct(self))
     }
 

@@ -13,6 +13,7 @@ use serde::de::DeserializeOwned;
 use super::faults::{Fault, Known, explain};
 use super::layers::{Key, Setting, Sources, leaves, merged, respell, spelt, to_value};
 use super::read::{Reading, Seen, Set};
+use super::secret;
 use super::{Config, align};
 
 /// So many texts with two meanings are tried in all combinations. Higher: a hopeless start takes seconds to say so.
@@ -26,6 +27,8 @@ pub(super) struct Settled<A> {
     pub read: Option<(Config, A)>,
     /// Each value that is no default.
     pub set: BTreeMap<Key, Set>,
+    /// The values that are secrets by their type.
+    pub secrets: BTreeSet<Key>,
     pub faults: Vec<Fault>,
     pub known: Known,
     /// The fields of structs among them.
@@ -38,8 +41,14 @@ where
     A: Serialize + DeserializeOwned,
 {
     let known = Known(leaves(&defaults).into_keys().collect());
-    let settled =
-        Settled { read: None, set: BTreeMap::new(), faults: Vec::new(), known, fields: BTreeSet::new() };
+    let settled = Settled {
+        read: None,
+        set: BTreeMap::new(),
+        secrets: BTreeSet::new(),
+        faults: Vec::new(),
+        known,
+        fields: BTreeSet::new(),
+    };
     let mut work = Work {
         defaults,
         settings,
@@ -100,7 +109,7 @@ impl<A: Serialize + DeserializeOwned> Work<A> {
 
     /// Looks at what was read. Whether all of the settings are in it.
     fn finish(&mut self, (config, app): (Config, A), seen: Seen) -> bool {
-        self.settled.set = seen.set;
+        (self.settled.set, self.settled.secrets) = (seen.set, seen.secrets);
         let app_values = Value::from(Dict::from([("app".to_owned(), to_value(&app))]));
         let lost = self.lost(&leaves(&app_values).into_keys().collect());
         if !lost.is_empty() {
@@ -154,7 +163,7 @@ impl<A: Serialize + DeserializeOwned> Work<A> {
         if let Some(setting) = self.culprit(error) {
             let key = setting.key.clone();
             // The value in the message may be that of another setting.
-            let reason = explain(&key, None, &error.kind);
+            let reason = explain(&key, None, &error.kind, &seen.secrets);
             self.refuse(&key, Some(reason));
             return false;
         }
@@ -177,7 +186,7 @@ impl<A: Serialize + DeserializeOwned> Work<A> {
             Kind::UnknownField(name, _) => (below(name), below(name), None),
             kind => {
                 let whole = self.settings.iter().rfind(|it| it.key == *place);
-                (place.clone(), place.clone(), Some(explain(place, whole, kind)))
+                (place.clone(), place.clone(), Some(explain(place, whole, kind, &seen.secrets)))
             }
         };
         self.note(self.origins(&self.causes(&cause)), &place, reason);
@@ -274,6 +283,9 @@ fn may_be_of(kind: &Kind, value: &Value) -> bool {
             value.as_str() == Some(&**text)
         }
         Kind::UnknownVariant(name, _) => value.as_str() == Some(&**name),
+        Kind::InvalidType(Actual::Other(what), _) if what == secret::NOT_SHOWN => {
+            value.as_str().is_none() && value.as_dict().is_none()
+        }
         _ => true,
     }
 }

@@ -2,23 +2,21 @@
 
 mod url;
 
-use std::fmt;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 pub(crate) use self::url::Address;
-use super::debug;
 use crate::config::align::{DAY, MILLISECOND, NONE, count, time};
-use crate::config::cores;
+use crate::config::{SecretUrl, cores};
 
 /// The database and its pool.
-#[derive(Clone, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct DatabaseConfig {
     /// `postgres://USER:PASSWORD@HOST:5432/NAME`. Over a network add `?sslmode=verify-full`, and
     /// `&sslrootcert=FILE` for a certificate authority of your own.
-    pub url: String,
+    pub url: SecretUrl,
     /// Connections at once; one more asks whether the database is there. Too high: they fight for the server's
     /// cores, and the replicas together exceed what it accepts. Too low: requests wait in
     /// `db_pool_acquire_seconds` while the server idles.
@@ -65,17 +63,10 @@ pub struct DatabaseConfig {
     pub migrate_on_start: bool,
 }
 
-/// The URL may hold a password.
-impl fmt::Debug for DatabaseConfig {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        debug("DatabaseConfig", self, f)
-    }
-}
-
 impl Default for DatabaseConfig {
     fn default() -> Self {
         Self {
-            url: "postgres://postgres@127.0.0.1:5432/postgres".to_owned(),
+            url: "postgres://postgres@127.0.0.1:5432/postgres".into(),
             max_connections: u32::try_from(4 * cores()).unwrap_or(u32::MAX),
             acquire_timeout: Duration::from_secs(2),
             connect_timeout: Duration::from_secs(10),
@@ -114,7 +105,7 @@ impl DatabaseConfig {
     /// # Errors
     /// It can never work.
     pub(crate) fn address(&self) -> Result<Address, String> {
-        url::read(&self.url)
+        url::read(self.url.expose_secret())
     }
 
     /// What `replicas` copies of this service mean for the database, as far as that is known without it.

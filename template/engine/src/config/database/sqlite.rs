@@ -1,22 +1,20 @@
 //! What is SQLite allowed to cost?
 
-use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use sqlx::sqlite::SqliteConnectOptions;
 
-use super::debug;
 use crate::config::align::{DAY, MILLISECOND, NONE, count, time};
-use crate::config::cores;
+use crate::config::{SecretUrl, cores};
 
 /// The database and its pools.
-#[derive(Clone, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct DatabaseConfig {
     /// A SQLite file, `sqlite:PATH`; created if missing, with its folder.
-    pub url: String,
+    pub url: SecretUrl,
     /// Readers at once (one writer comes on top). Too high: they fight for cores and disk. Too
     /// low: requests wait in `db_pool_acquire_seconds` while the machine idles.
     pub max_connections: u32,
@@ -55,17 +53,10 @@ pub struct DatabaseConfig {
     pub migrate_on_start: bool,
 }
 
-/// The URL may hold a password.
-impl fmt::Debug for DatabaseConfig {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        debug("DatabaseConfig", self, f)
-    }
-}
-
 impl Default for DatabaseConfig {
     fn default() -> Self {
         Self {
-            url: "sqlite:data/service.db".to_owned(),
+            url: "sqlite:data/service.db".into(),
             max_connections: u32::try_from(4 * cores()).unwrap_or(u32::MAX),
             acquire_timeout: Duration::from_secs(2),
             connect_timeout: Duration::from_secs(10),
@@ -103,10 +94,11 @@ impl DatabaseConfig {
     /// It can never work.
     pub(crate) fn options(&self) -> Result<SqliteConnectOptions, String> {
         let wrong = |problem: &str| Err(format!("{problem}: write it like sqlite:data/service.db"));
-        if !self.url.starts_with("sqlite:") {
+        let url = self.url.expose_secret();
+        if !url.starts_with("sqlite:") {
             return wrong("is not a SQLite URL");
         }
-        let (_, parameters) = self.url.split_once('?').unwrap_or_default();
+        let (_, parameters) = url.split_once('?').unwrap_or_default();
         for one in parameters.split('&').filter(|one| !one.is_empty()) {
             match one.split_once('=').unwrap_or((one, "")) {
                 ("mode", "ro" | "rw" | "rwc" | "memory") | ("cache", "private" | "shared") | ("vfs", _) => {}
@@ -122,12 +114,12 @@ impl DatabaseConfig {
                 }
             }
         }
-        let Ok(options) = SqliteConnectOptions::from_str(&self.url) else {
+        let Ok(options) = SqliteConnectOptions::from_str(url) else {
             return wrong("is not valid UTF-8");
         };
         let path = options.get_filename().to_string_lossy().into_owned();
         let is_in_memory = |text: &str| text.contains(":memory:") || text.contains("mode=memory");
-        if path.is_empty() || is_in_memory(&path) || is_in_memory(&self.url) {
+        if path.is_empty() || is_in_memory(&path) || is_in_memory(url) {
             return wrong("names no file, and each connection would see a database of its own");
         }
         if path.ends_with('/') {
