@@ -7,7 +7,7 @@ use std::io;
 #[cfg(feature = "_database")]
 use tokio::runtime::Builder;
 
-use super::config::align::Note;
+use super::config::Note;
 use super::config::load::Loaded;
 #[cfg(feature = "_database")]
 use super::db::{self, Migrations};

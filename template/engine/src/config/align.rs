@@ -5,87 +5,17 @@
 //! with the arithmetic.
 
 use std::collections::BTreeMap;
-use std::fmt::Display;
 use std::time::Duration;
 
 use humantime::format_duration;
-use tracing_subscriber::filter::Targets;
 
-use super::{Config, cores};
+use super::machine::cores;
+use super::note::Note;
+use super::range::NONE;
+use super::sections::{Config, TAIL};
 
 /// Where each value that is no default was set, by the key as it is written.
 pub(super) type Origins = BTreeMap<String, String>;
-
-/// After `shutdown.grace`: cutting off requests, closing pools and writing the log take at most this.
-/// Higher: the platform's own patience must grow with it. Lower: the last log lines are lost.
-pub const TAIL: Duration = Duration::from_secs(1);
-
-pub(super) const NONE: Duration = Duration::ZERO;
-pub(super) const MILLISECOND: Duration = Duration::from_millis(1);
-pub(super) const DAY: Duration = Duration::from_secs(24 * 60 * 60);
-
-/// One line of the alignment report.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Note {
-    /// A default that was changed because a set value left it no room.
-    Clamped { key: &'static str, text: String },
-    /// Nothing was changed; the owner may want to.
-    Advice(String),
-    /// A relation that was checked and holds.
-    Holds(String),
-}
-
-/// Whether the value that `key` has in `config` can work at all, whatever the other values are.
-pub(super) fn in_range(c: &Config, key: &str) -> Result<(), String> {
-    match key {
-        "server.worker_threads" => count(c.server.worker_threads, 1, 1024),
-        "server.request_timeout" => time(c.server.request_timeout, MILLISECOND, DAY),
-        "server.header_timeout" => time(c.server.header_timeout, MILLISECOND, DAY),
-        "server.write_timeout" => time(c.server.write_timeout, MILLISECOND, DAY),
-        "server.body_limit" => count(c.server.body_limit.as_u64(), 1, 1 << 32),
-        "server.max_connections" => count(c.server.max_connections, 1, 1_000_000),
-        "admission.max_in_flight" => count(c.admission.max_in_flight, 1, 1_000_000),
-        "admission.max_queue" => count(c.admission.max_queue, 0, 1_000_000),
-        "admission.max_wait" => time(c.admission.max_wait, NONE, DAY),
-        "http_client.max_in_flight" => count(c.http_client.max_in_flight, 1, 100_000),
-        "http_client.max_per_host" => count(c.http_client.max_per_host, 1, 100_000),
-        "http_client.connect_timeout" => time(c.http_client.connect_timeout, MILLISECOND, DAY),
-        "http_client.read_timeout" => time(c.http_client.read_timeout, MILLISECOND, DAY),
-        "http_client.idle_timeout" => time(c.http_client.idle_timeout, MILLISECOND, DAY),
-        "http_client.body_limit" => count(c.http_client.body_limit.as_u64(), 1, 1 << 32),
-        "http_client.timeout" => time(c.http_client.timeout, MILLISECOND, DAY),
-        "offload.max_queue" => count(c.offload.max_queue, 0, 1_000_000),
-        "shutdown.drain_delay" => time(c.shutdown.drain_delay, NONE, DAY),
-        "platform.termination_grace" => time(c.platform.termination_grace, MILLISECOND, DAY),
-        "watchdog.dead_after" => time(c.watchdog.dead_after, NONE, DAY),
-        "offload.threads" => count(c.offload.threads, 1, 512), // what tokio's blocking pool holds
-        "watchdog.interval" => time(c.watchdog.interval, MILLISECOND, Duration::from_secs(1)),
-        "watchdog.stall_warn" => time(c.watchdog.stall_warn, MILLISECOND, DAY),
-        "shutdown.grace" => time(c.shutdown.grace, MILLISECOND, DAY),
-        "platform.replicas" => count(c.platform.replicas, 1, 10_000),
-        "log.max_files" => count(c.log.max_files, 1, 10_000),
-        "log.queue_size" => count(c.log.queue_size.as_u64(), 64 * 1024, 1 << 40), // at least one batch
-        "log.drain_timeout" => time(c.log.drain_timeout, NONE, TAIL),             // it is a part of the tail
-        "log.level" => c.log.level.parse::<Targets>().map(drop).map_err(|_| {
-            "is not a level: write \"info\", or per module \"info,my_service::app=debug\"".to_owned()
-        }),
-        #[cfg(feature = "_database")]
-        _ => key.strip_prefix("database.").map_or(Ok(()), |key| c.database.in_range(key)),
-        #[cfg(not(feature = "_database"))]
-        _ => Ok(()),
-    }
-}
-
-pub(super) fn count<T: PartialOrd + Display>(value: T, least: T, most: T) -> Result<(), String> {
-    let fits = least <= value && value <= most;
-    fits.then_some(()).ok_or_else(|| format!("must be from {least} to {most}"))
-}
-
-pub(super) fn time(value: Duration, least: Duration, most: Duration) -> Result<(), String> {
-    let fits = least <= value && value <= most;
-    fits.then_some(())
-        .ok_or_else(|| format!("must be from {} to {}", format_duration(least), format_duration(most)))
-}
 
 /// A duration of the configuration.
 #[derive(Clone, Copy)]

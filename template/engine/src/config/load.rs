@@ -13,13 +13,15 @@ use figment::value::Value;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::align::align;
 pub use super::layers::Sources;
 use super::layers::{Key, Layers, Leaves, Setting, leaves, spelt, to_value};
+use super::note::Note;
 use super::read::Set;
 use super::redaction::HIDDEN;
 use super::secret::revealing;
+use super::sections::Config;
 use super::settle::{Settled, settle};
-use super::{Config, align};
 
 /// A configuration that is complete and consistent.
 pub struct Loaded<A = ()> {
@@ -29,7 +31,7 @@ pub struct Loaded<A = ()> {
     pub(super) values: Leaves,
     /// Where each value that is no default was set: a file's path or a variable's name.
     pub(super) origins: BTreeMap<Key, String>,
-    pub(super) notes: Vec<align::Note>,
+    pub(super) notes: Vec<Note>,
 }
 
 /// Reads the layers. `file` is `--config`, which must exist; the file of `sources` may be absent.
@@ -73,7 +75,7 @@ where
     let origins: BTreeMap<_, _> =
         keys.into_iter().filter_map(|key| origin(&key).map(|set| (key, set.origin.clone()))).collect();
     let spelt = origins.iter().map(|(key, origin)| (spelt(key), origin.clone())).collect();
-    let notes = align::align(&mut config, &spelt)?;
+    let notes = align(&mut config, &spelt)?;
     let mut whole = sections(&config, &app);
     as_written(&mut whole, &set, &secrets);
     let values = leaves(&whole);

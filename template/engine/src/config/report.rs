@@ -1,12 +1,12 @@
 //! What does `NAME check` print?
 
-use std::fmt::{self, Write};
+use std::fmt::Write;
 
 use figment::value::Value;
 
-use super::align::Note;
 use super::layers::{Key, spelt};
 use super::load::Loaded;
+use super::note::Note;
 use super::secret_names::redacted;
 
 impl<A> Loaded<A> {
@@ -47,27 +47,6 @@ impl<A> Loaded<A> {
     /// Puts into the log what an operator would not expect: clamped defaults and advice.
     pub fn log(&self) {
         self.notes.iter().for_each(Note::log);
-    }
-}
-
-impl Note {
-    /// Puts it into the log, unless all is well.
-    pub fn log(&self) {
-        match self {
-            Self::Clamped { key, text } => tracing::warn!(key, "configuration: {text}"),
-            Self::Advice(advice) => tracing::warn!("configuration: {advice}"),
-            Self::Holds(_) => {}
-        }
-    }
-}
-
-impl fmt::Display for Note {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Holds(claim) => write!(f, "  ok       {claim}"),
-            Self::Clamped { key, text } => write!(f, "  clamped  {key} {text}"),
-            Self::Advice(advice) => write!(f, "  advice   {advice}"),
-        }
     }
 }
 

@@ -12,9 +12,9 @@ use serde::de::DeserializeOwned;
 
 use super::faults::{Fault, Known, explain};
 use super::layers::{Key, Setting, Sources, leaves, merged, respell, spelt, to_value};
-use super::read::{Reading, Seen, Set};
+use super::read::{Reading, Seen, Set, read};
 use super::secret;
-use super::{Config, align};
+use super::sections::Config;
 
 /// So many texts with two meanings are tried in all combinations. Higher: a hopeless start takes seconds to say so.
 /// Lower: settings below a tagged enum or a flattened struct are refused although one combination is right.
@@ -83,8 +83,8 @@ impl<A: Serialize + DeserializeOwned> Work<A> {
         let reading = Reading::new(&figment, second);
         let mut sections: Dict = figment.extract().unwrap_or_default();
         let app = sections.remove("app").unwrap_or_else(|| Value::from(Dict::new()));
-        let app = reading.read::<A>(vec!["app".to_owned()], app).map_err(Box::new);
-        let engine = || reading.read::<Config>(Key::new(), Value::from(sections)).map_err(Box::new);
+        let app = read::<A>(&reading, vec!["app".to_owned()], app).map_err(Box::new);
+        let engine = || read::<Config>(&reading, Key::new(), Value::from(sections)).map_err(Box::new);
         let read = app.and_then(|app| Ok((engine()?, app)));
         (read, reading.seen())
     }
@@ -126,7 +126,7 @@ impl<A: Serialize + DeserializeOwned> Work<A> {
         }
         for setting in self.settings.clone() {
             let set = self.settled.set.get(&setting.key).filter(|set| set.origin == setting.origin);
-            if let (Some(_), Err(reason)) = (set, align::in_range(&config, &spelt(&setting.key))) {
+            if let (Some(_), Err(reason)) = (set, config.in_range(&spelt(&setting.key))) {
                 self.note(setting.origin, &setting.key, Some(reason));
             }
         }

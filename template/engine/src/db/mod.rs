@@ -32,8 +32,7 @@ pub use self::pool::Pool;
 pub use self::pulse::Pulse;
 pub use self::steps::{Migrations, Step, step};
 pub use self::trouble::Trouble;
-use crate::config::Config;
-use crate::config::align::Note;
+use crate::config::{Config, Note};
 use crate::identity::Identity;
 
 /// While the start waits for the database, it tries this often. Higher: the service is up later than it

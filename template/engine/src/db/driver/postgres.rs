@@ -26,8 +26,7 @@ use super::super::pool::Pool;
 use super::super::session::Session;
 use super::super::steps::Step;
 use super::super::{About, Db, Pulse, Trouble, Unusable};
-use crate::config::align::Note;
-use crate::config::{Config, DatabaseConfig};
+use crate::config::{Config, DatabaseConfig, Note};
 use crate::identity::Identity;
 
 /// sqlx's driver of the database of this build: here [`sqlx::Postgres`]. For what names a driver, such as

@@ -6,50 +6,74 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use sqlx::sqlite::SqliteConnectOptions;
 
-use crate::config::align::{DAY, MILLISECOND, NONE, count, time};
-use crate::config::{SecretUrl, cores};
+use crate::config::machine::cores;
+use crate::config::range::{DAY, MILLISECOND, NONE, Range, Ranges};
+use crate::config::secret::SecretUrl;
 
 /// The database and its pools.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct DatabaseConfig {
-    /// A SQLite file, `sqlite:PATH`; created if missing, with its folder.
+    /// The file of the database, `sqlite:PATH`. It is created if it is missing, with its folder.
     pub url: SecretUrl,
-    /// Readers at once (one writer comes on top). Too high: they fight for cores and disk. Too
-    /// low: requests wait in `db_pool_acquire_seconds` while the machine idles.
+    /// Readers at once. One writer comes on top, and one connection that asks whether the database is there.
+    ///
+    /// Default: four times the number of cores.
+    /// Too high: the readers fight for cores and disk.
+    /// Too low: requests wait in `db_pool_acquire_seconds` while the machine idles.
     pub max_connections: u32,
-    /// Longest wait for a connection; then 503. Too high: a dead database holds every request for
-    /// its whole timeout. Too low: short bursts are refused that would have been served.
+    /// Longest wait for a connection; then 503.
+    ///
+    /// Too high: a dead database holds every request for its whole timeout.
+    /// Too low: short bursts are refused that would have been served.
     #[serde(with = "humantime_serde")]
     pub acquire_timeout: Duration,
-    /// Longest time to open a connection. The attempt goes on when nobody waits for it any more, and the connection
-    /// is kept. Too high: a disk that hangs holds a place of the pool for long. Too low: a slow one is never opened.
+    /// Longest time to open a connection. The attempt goes on when nobody waits for it any more, and the connection is
+    /// kept.
+    ///
+    /// Too high: a disk that hangs holds a place of the pool for long.
+    /// Too low: a slow disk counts as none.
     #[serde(with = "humantime_serde")]
     pub connect_timeout: Duration,
-    /// A connection that nobody has used for so long is closed. Too high: connections of the last peak stay open.
-    /// Too low: each lull is followed by opening them again.
+    /// A connection that nobody has used for so long is closed.
+    ///
+    /// Too high: the connections of the last peak stay open.
+    /// Too low: after each lull the connections have to be opened again.
     #[serde(with = "humantime_serde")]
     pub idle_timeout: Duration,
-    /// A connection is replaced by a new one after this, or up to a tenth earlier. Too high: a file that was
-    /// replaced by another stays in use. Too low: connections are opened all the time.
+    /// A connection is replaced by a new one after this time, or up to a tenth earlier.
+    ///
+    /// Too high: a file that was replaced by another one stays in use.
+    /// Too low: connections are opened all the time.
     #[serde(with = "humantime_serde")]
     pub max_lifetime: Duration,
-    /// Longest wait for a statement's answer; then the statement is interrupted, and the client gets 504. Too high: one
-    /// bad statement holds a connection for long, and all writes if it writes. Too low: good ones are given up.
+    /// Longest wait for the answer to a statement. Then the statement is interrupted, and the client gets 504.
+    ///
+    /// Too high: one bad statement holds a connection for long, and all writes if it writes.
+    /// Too low: good statements become 504.
     #[serde(with = "humantime_serde")]
     pub statement_timeout: Duration,
-    /// Longest wait for SQLite's write lock held by another process; then 503. Too high: writers queue
-    /// up behind it. Too low: a backup makes writes fail.
+    /// Longest wait for the write lock of the file while another process holds it; then 503.
+    ///
+    /// Too high: writers queue behind the other process.
+    /// Too low: a backup makes writes fail with 503.
     #[serde(with = "humantime_serde")]
     pub lock_timeout: Duration,
-    /// Prepared statements kept per connection. Too high: memory. Too low: each query is parsed anew.
+    /// Prepared statements that are kept for each connection.
+    ///
+    /// Too high: the statements fill the memory.
+    /// Too low: each query is parsed anew.
     pub statement_cache: usize,
-    /// How long the start waits while another process has the file locked. Too high: a lock that stays is
-    /// noticed late. Too low: the start fails while a backup ends.
+    /// How long the start waits for a file that another process has locked.
+    ///
+    /// Too high: a lock that stays is noticed late.
+    /// Too low: the start fails while a backup ends.
     #[serde(with = "humantime_serde")]
     pub startup_timeout: Duration,
-    /// Apply pending migrations at start. Off: start-up refuses an older database until
-    /// the command `migrate` was run.
+    /// Whether the start applies pending migrations.
+    ///
+    /// true: the new version changes the schema as soon as it starts.
+    /// false: the start refuses an older database until the command `migrate` was run.
     pub migrate_on_start: bool,
 }
 
@@ -72,21 +96,18 @@ impl Default for DatabaseConfig {
 }
 
 impl DatabaseConfig {
-    pub(crate) fn in_range(&self, key: &str) -> Result<(), String> {
-        match key {
-            "url" => self.options().map(drop),
-            "max_connections" => count(self.max_connections, 1, 10_000),
-            "acquire_timeout" => time(self.acquire_timeout, MILLISECOND, DAY),
-            "connect_timeout" => time(self.connect_timeout, MILLISECOND, DAY),
-            "idle_timeout" => time(self.idle_timeout, MILLISECOND, DAY),
-            "max_lifetime" => time(self.max_lifetime, MILLISECOND, DAY),
-            "statement_timeout" => time(self.statement_timeout, MILLISECOND, DAY),
-            "lock_timeout" => time(self.lock_timeout, NONE, DAY),
-            "statement_cache" => count(self.statement_cache, 1, 100_000),
-            "startup_timeout" => time(self.startup_timeout, NONE, DAY),
-            _ => Ok(()),
-        }
-    }
+    pub(crate) const RANGES: Ranges<Self> = &[
+        ("url", Range::Valid(|s| s.options().map(drop), "a URL of SQLite")),
+        ("max_connections", Range::Count(|s| s.max_connections.into(), 1, 10_000)),
+        ("acquire_timeout", Range::Time(|s| s.acquire_timeout, MILLISECOND, DAY)),
+        ("connect_timeout", Range::Time(|s| s.connect_timeout, MILLISECOND, DAY)),
+        ("idle_timeout", Range::Time(|s| s.idle_timeout, MILLISECOND, DAY)),
+        ("max_lifetime", Range::Time(|s| s.max_lifetime, MILLISECOND, DAY)),
+        ("statement_timeout", Range::Time(|s| s.statement_timeout, MILLISECOND, DAY)),
+        ("lock_timeout", Range::Time(|s| s.lock_timeout, NONE, DAY)),
+        ("statement_cache", Range::Count(|s| s.statement_cache as u64, 1, 100_000)),
+        ("startup_timeout", Range::Time(|s| s.startup_timeout, NONE, DAY)),
+    ];
 
     /// What the URL says.
     ///
