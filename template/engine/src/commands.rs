@@ -7,10 +7,8 @@ use std::io;
 #[cfg(feature = "_database")]
 use tokio::runtime::Builder;
 
-use super::config::align::Note;
+use super::config::Note;
 use super::config::load::Loaded;
-#[cfg(feature = "_database")]
-use super::config::report::without_secrets;
 #[cfg(feature = "_database")]
 use super::db::{self, Migrations};
 use super::identity::Identity;
@@ -56,7 +54,7 @@ pub fn migrate(
         db::open(config, identity, migrations, true).await?.close().await;
         Ok::<_, db::Unusable>(())
     })??;
-    terminal::print(format_args!("{} {outcome}\n", without_secrets(&config.database.url)));
+    terminal::print(format_args!("{} {outcome}\n", config.database.url));
     Ok(Exit::Clean)
 }
 

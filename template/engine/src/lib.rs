@@ -31,7 +31,7 @@
 //!
 //! - **The process**: [`Service`] takes what is yours and runs it. [`identity!`] says who it is ([`Identity`]), [`Start`]
 //!   and [`IntoRoutes`] are what your function may be and may return, [`Exit`] is how it ends. [`Config`] is what whoever
-//!   operates it can set. [`terminal`] prints where a log is not what is wanted.
+//!   operates it can set; [`Secret`] and [`SecretUrl`] are settings that nobody may see. [`terminal`] prints where a log is not what is wanted.
 //! - **What requests wait for**: [`Links`] holds them all. [`HttpClient`] calls other services, and brings a [`Reply`] or a
 //!   [`CallError`]. [`Offload`] has threads for CPU work and blocking calls. [`wait`] names a wait of your own by its
 //!   [`Phase`].
@@ -136,6 +136,7 @@ pub use sqlx;
 
 pub use self::background::Background;
 pub use self::config::Config;
+pub use self::config::secret::{Secret, SecretUrl};
 #[cfg(feature = "_database")]
 pub use self::db::{Connection, Db, Driver, Migrations, Pool, Step, Transaction, Trouble, step};
 pub use self::finish::finish;

@@ -6,7 +6,7 @@ use super::admission::Admission;
 use super::background::Background;
 use super::config::Config;
 #[cfg(feature = "_database")]
-use super::config::align::Note;
+use super::config::Note;
 #[cfg(feature = "_database")]
 use super::db::{self, Db, Migrations};
 use super::http_client::HttpClient;

@@ -13,7 +13,7 @@ use serde::de::DeserializeOwned;
 use tokio::runtime::Handle;
 use tracing_subscriber::{Layer, Registry};
 
-use crate::config::align::TAIL;
+use crate::config::TAIL;
 use crate::config::load::{self, Loaded, Sources};
 use crate::control::{Control, StartStep};
 #[cfg(feature = "_database")]

@@ -10,7 +10,7 @@
 //! | cut off what is left, naming each request | [`ABORT`] |
 //! | background tasks stop | the rest of the grace, at least [`CLEAN_UP`] |
 //! | pools close | the rest of the grace, at least [`CLEAN_UP`] |
-//! | the log drains | `log.drain_timeout`, within [`TAIL`](super::config::align::TAIL) of the grace |
+//! | the log drains | `log.drain_timeout`, within [`TAIL`](super::config::TAIL) of the grace |
 
 use std::process::ExitCode;
 use std::sync::{Arc, mpsc};

@@ -19,6 +19,7 @@ mod engine {
     mod metrics;
     mod owner;
     mod requests;
+    mod secret_types;
     mod secrets;
     mod service;
     mod settings;

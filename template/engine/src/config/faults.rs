@@ -8,15 +8,17 @@ use std::collections::BTreeSet;
 use figment::error::{Actual, Kind};
 
 use super::layers::{Key, Setting, Sources, spelt};
-use super::secrets::is_secret;
+use super::secret;
+use super::secret_names::is_secret;
 
 /// How messages of serde and of this loader begin that have no value in them.
-const OURS: [&str; 5] = [
+const OURS: [&str; 6] = [
     "data did not match any variant",
     "is not valid JSON",
     "is empty, expected",
     "JSON is expected",
     "must be an address or a network",
+    secret::NOT_IT,
 ];
 
 /// A setting that is wrong.
@@ -30,10 +32,15 @@ pub(super) struct Fault {
 }
 
 /// Says what is wrong with a value, without repeating it where it may be a secret, or JSON with one.
-pub(super) fn explain(place: &[String], whole: Option<&Setting>, kind: &Kind) -> String {
+pub(super) fn explain(
+    place: &[String],
+    whole: Option<&Setting>,
+    kind: &Kind,
+    secrets: &BTreeSet<Key>,
+) -> String {
     let is_json =
         whole.and_then(|it| it.value.as_str()).is_none_or(|text| text.trim_start().starts_with(['{', '[']));
-    let hides = is_json || is_secret(place);
+    let hides = is_json || is_secret(place) || secrets.contains(place);
     match kind {
         Kind::InvalidType(_, expected) | Kind::InvalidValue(_, expected) if hides => {
             format!("expected {expected}")

@@ -5,21 +5,23 @@
 //! means ([`read`](super::read)), and a key that none of them asks for is refused, with the nearest one that is.
 //! All mistakes are reported at once ([`settle`](super::settle)), and no message repeats the value of a secret.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::path::Path;
 
-use figment::Figment;
-use figment::providers::Serialized;
-use figment::value::{Dict, Value};
+use figment::value::Value;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::align::align;
 pub use super::layers::Sources;
 use super::layers::{Key, Layers, Leaves, Setting, leaves, spelt, to_value};
+use super::note::Note;
 use super::read::Set;
+use super::redaction::HIDDEN;
+use super::secret::revealing;
+use super::sections::Config;
 use super::settle::{Settled, settle};
-use super::{Config, align};
 
 /// A configuration that is complete and consistent.
 pub struct Loaded<A = ()> {
@@ -29,7 +31,7 @@ pub struct Loaded<A = ()> {
     pub(super) values: Leaves,
     /// Where each value that is no default was set: a file's path or a variable's name.
     pub(super) origins: BTreeMap<Key, String>,
-    pub(super) notes: Vec<align::Note>,
+    pub(super) notes: Vec<Note>,
 }
 
 /// Reads the layers. `file` is `--config`, which must exist; the file of `sources` may be absent.
@@ -48,7 +50,7 @@ where
     layers.read_file(sources, file);
     layers.read_variables(sources, variables);
     let Layers { settings, mut faults, others } = layers;
-    let defaults = sections(&Config::default(), &A::default());
+    let defaults = revealing(|| sections(&Config::default(), &A::default()));
 
     let settled = settle::<A>(defaults.clone(), settings.clone());
     faults.extend(settled.texts(sources));
@@ -62,22 +64,21 @@ where
         Some(format!("{name}: is not read; did you mean {}?", settled.known.misspelt(sources, name)?))
     };
     faults.extend(others.iter().filter_map(misspelt));
-    let Settled { read: Some((config, app)), set, .. } = settled else { return Err(faults) };
+    let Settled { read: Some((mut config, app)), set, secrets, .. } = settled else { return Err(faults) };
     if !faults.is_empty() {
         return Err(faults);
     }
 
-    let mut whole = sections(&config, &app);
-    let keys: Vec<Key> = leaves(&whole).into_keys().collect();
-    as_written(&mut whole, &set);
+    let keys: Vec<Key> = leaves(&sections(&config, &app)).into_keys().collect();
     // A value may be a part of what was set.
     let origin = |key: &Key| (1..=key.len()).rev().find_map(|length| set.get(&key[..length]));
     let origins: BTreeMap<_, _> =
         keys.into_iter().filter_map(|key| origin(&key).map(|set| (key, set.origin.clone()))).collect();
     let spelt = origins.iter().map(|(key, origin)| (spelt(key), origin.clone())).collect();
-    let (figment, notes) = align::align(Figment::from(Serialized::defaults(whole)), &spelt)?;
-    let config = figment.extract().map_err(|error| vec![error.to_string()])?;
-    let values = leaves(&Value::from(figment.extract::<Dict>().unwrap_or_default()));
+    let notes = align(&mut config, &spelt)?;
+    let mut whole = sections(&config, &app);
+    as_written(&mut whole, &set, &secrets);
+    let values = leaves(&whole);
     Ok(Loaded { config, app, values, origins, notes })
 }
 
@@ -89,19 +90,32 @@ impl<A> Loaded<A> {
     }
 }
 
-/// Puts what was set in the place of what the types make of it: `1MiB` rather than `1.0 MiB`, which is less exact.
-fn as_written(whole: &mut Value, set: &BTreeMap<Key, Set>) {
+/// Puts what was set in the place of what the types make of it: `1MiB` rather than `1.0 MiB`, which is less exact. A
+/// secret stays hidden.
+fn as_written(whole: &mut Value, set: &BTreeMap<Key, Set>, secrets: &BTreeSet<Key>) {
     for (key, Set { value, is_text, .. }) in set {
         let Some(written) = value else { continue };
         let place = key.iter().try_fold(&mut *whole, |value, name| match value {
             Value::Dict(_, dict) => dict.get_mut(name),
             _ => None,
         });
-        if let Some(place) =
-            place.filter(|place| place.as_dict().is_none() && (place.as_str().is_some() || !is_text))
-        {
+        let is_secret = secrets.iter().any(|secret| secret.starts_with(key));
+        let is_replaced = |place: &Value| {
+            place.as_dict().is_none() && !is_hidden(place) && (place.as_str().is_some() || !is_text)
+        };
+        if let Some(place) = place.filter(|place| !is_secret && is_replaced(place)) {
             *place = written.clone();
         }
+    }
+}
+
+/// Whether there is a secret in it that is not shown.
+fn is_hidden(value: &Value) -> bool {
+    match value {
+        Value::String(_, text) => text.contains(HIDDEN),
+        Value::Array(_, items) => items.iter().any(is_hidden),
+        Value::Dict(_, dict) => dict.values().any(is_hidden),
+        _ => false,
     }
 }
 

@@ -1,13 +1,13 @@
 //! What does `NAME check` print?
 
-use std::fmt::{self, Write};
+use std::fmt::Write;
 
 use figment::value::Value;
 
-use super::align::Note;
 use super::layers::{Key, spelt};
 use super::load::Loaded;
-use super::secrets::redacted;
+use super::note::Note;
+use super::secret_names::redacted;
 
 impl<A> Loaded<A> {
     /// Every effective value with where it came from (secrets redacted), then the alignment report.
@@ -50,46 +50,6 @@ impl<A> Loaded<A> {
     }
 }
 
-impl Note {
-    /// Puts it into the log, unless all is well.
-    pub fn log(&self) {
-        match self {
-            Self::Clamped { key, text } => tracing::warn!(key, "configuration: {text}"),
-            Self::Advice(advice) => tracing::warn!("configuration: {advice}"),
-            Self::Holds(_) => {}
-        }
-    }
-}
-
-impl fmt::Display for Note {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Holds(claim) => write!(f, "  ok       {claim}"),
-            Self::Clamped { key, text } => write!(f, "  clamped  {key} {text}"),
-            Self::Advice(advice) => write!(f, "  advice   {advice}"),
-        }
-    }
-}
-
 fn show(key: &Key, value: &Value) -> String {
     toml::Value::try_from(redacted(key, value)).map_or_else(|_| "none".to_owned(), |value| value.to_string())
-}
-
-/// A URL with its host and path, but without user, password and parameters.
-#[must_use]
-pub fn without_secrets(url: &str) -> String {
-    // An `@` behind a `?`: a password with a `?`, or a parameter with an `@`. Nobody can tell, so neither is shown.
-    if let (Some(at), Some(query)) = (url.rfind('@'), url.find('?'))
-        && query < at
-    {
-        return "***".to_owned();
-    }
-    let address = match (url.split_once("://"), url.rfind('@')) {
-        (Some((scheme, _)), Some(at)) => format!("{scheme}://***{}", &url[at..]),
-        // No URL at all: it may be `user=… password=…`, or have a slash too few.
-        (None, _) if url.contains(['@', '=', ' ']) => return "***".to_owned(),
-        _ => url.to_owned(),
-    };
-    // Parameters may hold a password too.
-    address.split_once('?').map_or(address.clone(), |(address, _)| format!("{address}?***"))
 }

@@ -12,8 +12,9 @@ use serde::de::DeserializeOwned;
 
 use super::faults::{Fault, Known, explain};
 use super::layers::{Key, Setting, Sources, leaves, merged, respell, spelt, to_value};
-use super::read::{Reading, Seen, Set};
-use super::{Config, align};
+use super::read::{Reading, Seen, Set, read};
+use super::secret;
+use super::sections::Config;
 
 /// So many texts with two meanings are tried in all combinations. Higher: a hopeless start takes seconds to say so.
 /// Lower: settings below a tagged enum or a flattened struct are refused although one combination is right.
@@ -26,6 +27,8 @@ pub(super) struct Settled<A> {
     pub read: Option<(Config, A)>,
     /// Each value that is no default.
     pub set: BTreeMap<Key, Set>,
+    /// The values that are secrets by their type.
+    pub secrets: BTreeSet<Key>,
     pub faults: Vec<Fault>,
     pub known: Known,
     /// The fields of structs among them.
@@ -38,8 +41,14 @@ where
     A: Serialize + DeserializeOwned,
 {
     let known = Known(leaves(&defaults).into_keys().collect());
-    let settled =
-        Settled { read: None, set: BTreeMap::new(), faults: Vec::new(), known, fields: BTreeSet::new() };
+    let settled = Settled {
+        read: None,
+        set: BTreeMap::new(),
+        secrets: BTreeSet::new(),
+        faults: Vec::new(),
+        known,
+        fields: BTreeSet::new(),
+    };
     let mut work = Work {
         defaults,
         settings,
@@ -74,8 +83,8 @@ impl<A: Serialize + DeserializeOwned> Work<A> {
         let reading = Reading::new(&figment, second);
         let mut sections: Dict = figment.extract().unwrap_or_default();
         let app = sections.remove("app").unwrap_or_else(|| Value::from(Dict::new()));
-        let app = reading.read::<A>(vec!["app".to_owned()], app).map_err(Box::new);
-        let engine = || reading.read::<Config>(Key::new(), Value::from(sections)).map_err(Box::new);
+        let app = read::<A>(&reading, vec!["app".to_owned()], app).map_err(Box::new);
+        let engine = || read::<Config>(&reading, Key::new(), Value::from(sections)).map_err(Box::new);
         let read = app.and_then(|app| Ok((engine()?, app)));
         (read, reading.seen())
     }
@@ -100,7 +109,7 @@ impl<A: Serialize + DeserializeOwned> Work<A> {
 
     /// Looks at what was read. Whether all of the settings are in it.
     fn finish(&mut self, (config, app): (Config, A), seen: Seen) -> bool {
-        self.settled.set = seen.set;
+        (self.settled.set, self.settled.secrets) = (seen.set, seen.secrets);
         let app_values = Value::from(Dict::from([("app".to_owned(), to_value(&app))]));
         let lost = self.lost(&leaves(&app_values).into_keys().collect());
         if !lost.is_empty() {
@@ -117,7 +126,7 @@ impl<A: Serialize + DeserializeOwned> Work<A> {
         }
         for setting in self.settings.clone() {
             let set = self.settled.set.get(&setting.key).filter(|set| set.origin == setting.origin);
-            if let (Some(_), Err(reason)) = (set, align::in_range(&config, &spelt(&setting.key))) {
+            if let (Some(_), Err(reason)) = (set, config.in_range(&spelt(&setting.key))) {
                 self.note(setting.origin, &setting.key, Some(reason));
             }
         }
@@ -154,7 +163,7 @@ impl<A: Serialize + DeserializeOwned> Work<A> {
         if let Some(setting) = self.culprit(error) {
             let key = setting.key.clone();
             // The value in the message may be that of another setting.
-            let reason = explain(&key, None, &error.kind);
+            let reason = explain(&key, None, &error.kind, &seen.secrets);
             self.refuse(&key, Some(reason));
             return false;
         }
@@ -177,7 +186,7 @@ impl<A: Serialize + DeserializeOwned> Work<A> {
             Kind::UnknownField(name, _) => (below(name), below(name), None),
             kind => {
                 let whole = self.settings.iter().rfind(|it| it.key == *place);
-                (place.clone(), place.clone(), Some(explain(place, whole, kind)))
+                (place.clone(), place.clone(), Some(explain(place, whole, kind, &seen.secrets)))
             }
         };
         self.note(self.origins(&self.causes(&cause)), &place, reason);
@@ -274,6 +283,9 @@ fn may_be_of(kind: &Kind, value: &Value) -> bool {
             value.as_str() == Some(&**text)
         }
         Kind::UnknownVariant(name, _) => value.as_str() == Some(&**name),
+        Kind::InvalidType(Actual::Other(what), _) if what == secret::NOT_SHOWN => {
+            value.as_str().is_none() && value.as_dict().is_none()
+        }
         _ => true,
     }
 }

@@ -32,9 +32,7 @@ pub use self::pool::Pool;
 pub use self::pulse::Pulse;
 pub use self::steps::{Migrations, Step, step};
 pub use self::trouble::Trouble;
-use crate::config::Config;
-use crate::config::align::Note;
-use crate::config::report::without_secrets;
+use crate::config::{Config, Note};
 use crate::identity::Identity;
 
 /// While the start waits for the database, it tries this often. Higher: the service is up later than it
@@ -89,8 +87,9 @@ pub struct Unusable {
 }
 
 impl Unusable {
+    /// `url` is shown: it has no secret in it.
     fn new(url: &str, error: &dyn fmt::Display, advice: &str) -> Self {
-        let text = format!("database.url {}: {error}. {advice}", without_secrets(url));
+        let text = format!("database.url {url}: {error}. {advice}");
         Self { text, passing: false }
     }
 
@@ -122,10 +121,14 @@ pub async fn open(
     let migrations = migrations.into();
     if let Some(version) = migrations.as_ref().and_then(Migrations::twice) {
         let problem = format!("two migrations have the version {version}");
-        return Err(Unusable::new(&config.database.url, &problem, "Give each a version of its own"));
+        return Err(Unusable::new(
+            &config.database.url.to_string(),
+            &problem,
+            "Give each a version of its own",
+        ));
     }
     let give_up = Instant::now() + config.database.startup_timeout;
-    let mut last = driver::silent(&config.database.url);
+    let mut last = driver::silent(&config.database.url.to_string());
     loop {
         let opened = async {
             // A host that swallows packets must not hold the start for longer than it may take. An attempt

@@ -29,8 +29,7 @@ use tracing_subscriber::{Layer, Registry};
 pub use self::fields::with_sources;
 pub use self::queue::{Counts, Queue};
 pub use self::request::{Summary, log_request};
-use super::config::align::TAIL;
-use super::config::{LogConfig, LogFormat};
+use super::config::{LogConfig, LogFormat, TAIL};
 use super::identity::Identity;
 use super::terminal;
 

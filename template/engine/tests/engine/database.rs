@@ -19,7 +19,7 @@ pub async fn open() -> (Db, Database) {
 pub async fn open_with(change: impl FnOnce(&mut Config)) -> (Db, Database) {
     let database = Database::new();
     let mut config = Config::default();
-    config.database.url = database.url();
+    config.database.url = database.url().into();
     config.database.acquire_timeout = Duration::from_secs(20);
     change(&mut config);
     let db = open_database(&config, IDENTITY, Migrations::default(), true).await.unwrap();

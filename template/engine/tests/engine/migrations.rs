@@ -19,7 +19,7 @@ pub async fn migrate_with(
     change: impl FnOnce(&mut Config),
 ) -> Result<Db, Unusable> {
     let mut config = Config::default();
-    config.database.url = database.url();
+    config.database.url = database.url().into();
     config.database.max_connections = 2;
     change(&mut config);
     open_database(&config, IDENTITY, Migrations::new(steps), true).await

@@ -46,7 +46,7 @@ pub async fn owner_with(routes: Router, change: impl FnOnce(&mut Config)) -> Own
     let mut config = Config::default();
     #[cfg(feature = "_database")]
     {
-        config.database.url = database.url();
+        config.database.url = database.url().into();
     }
     config.server.addr = SocketAddr::from(([127, 0, 0, 1], 0));
     config.log.client_addr = true;

@@ -226,7 +226,7 @@ async fn a_full_server_is_waited_for_and_an_idle_connection_of_ours_is_taken_fir
     let database = Database::new();
     let (role, url) = database.role().await;
     let (db, _other) = open_with(|config| {
-        config.database.url = url;
+        config.database.url = url.into();
         config.database.max_connections = 2;
         config.database.acquire_timeout = Duration::from_secs(1);
     })
@@ -246,7 +246,7 @@ async fn a_query_is_one_round_trip_and_one_more_after_a_pause() {
     let database = Database::new();
     let proxy = Proxy::to(database.addr());
     let (db, _other) = open_with(|config| {
-        config.database.url = database.url_by(proxy.addr);
+        config.database.url = database.url_by(proxy.addr).into();
         config.database.max_connections = 1;
     })
     .await;
@@ -333,7 +333,8 @@ async fn what_libpq_knows_and_hosted_databases_hand_out_is_honoured() {
     let more = "connect_timeout=3&channel_binding=prefer&sslnegotiation=postgres&gssencmode=disable&keepalives=0&\
                 target_session_attrs=read-write&options=-c%20work_mem%3D5MB&fallback_application_name=fallback&";
     let (db, _other) =
-        open_with(|config| config.database.url = database.url().replace('?', &format!("?{more}"))).await;
+        open_with(|config| config.database.url = database.url().replace('?', &format!("?{more}")).into())
+            .await;
     let setting = async |name: &str| {
         let value = query_scalar("SELECT current_setting($1)").bind(name.to_owned()).fetch_one(&db.read);
         let value: String = value.await.unwrap();
@@ -425,7 +426,7 @@ async fn what_lasts_for_a_transaction_alone_costs_no_round_trip() {
     let proxy = Proxy::to(database.addr());
     let (db, _database) = open_with(|config| {
         config.database.max_connections = 1;
-        config.database.url = database.url_by(proxy.addr);
+        config.database.url = database.url_by(proxy.addr).into();
     })
     .await;
     let run = async || {

@@ -181,10 +181,12 @@ fn a_secret_is_in_no_fault_and_in_no_debug_output() {
     #[cfg(feature = "_database")]
     {
         let mut config = longpole::Config::default();
-        config.database.url = format!("db://app:{SECRET}@db.example/app?password={SECRET}");
+        config.database.url = format!("db://app:{SECRET}@db.example/app?password={SECRET}").into();
         let debug = format!("{config:?} {config:#?} {:?} {:?}", config.database, config.http_client);
         assert!(!debug.contains(SECRET), "{debug}");
-        for shown in ["Database {", "db.example/app", "max_connections", "HttpClient {", "Server {"] {
+        for shown in
+            ["DatabaseConfig {", "db.example/app", "max_connections", "HttpClientConfig {", "ServerConfig {"]
+        {
             assert!(debug.contains(shown), "{shown} is not in {debug}");
         }
     }

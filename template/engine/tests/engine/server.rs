@@ -101,7 +101,7 @@ async fn replicas_that_start_at_once_migrate_once() {
     };
     let replica = async || {
         let mut config = Config::default();
-        config.database.url = database.url();
+        config.database.url = database.url().into();
         config.database.max_connections = 2;
         // Shorter than the migration: a replica that loses the race tries again.
         config.database.lock_timeout = Duration::from_millis(100);

@@ -19,17 +19,20 @@ use axum::Router;
 use axum::extract::State;
 use axum::routing::get;
 use bytes::Bytes;
-use longpole::{Identity, Links, Problem, Service};
+use longpole::{Identity, Links, Problem, Secret, SecretUrl, Service};
 use serde::{Deserialize, Serialize};
 use tokio::runtime::{EnterGuard, Runtime};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::layer::Context;
 
-#[derive(Clone, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 struct Settings {
     /// What `/upstream` asks.
     upstream_url: String,
+    /// Secrets whose names do not say so.
+    partner: Secret,
+    mirror: SecretUrl,
 }
 
 fn main() -> ExitCode {
@@ -120,6 +123,7 @@ fn schema() -> longpole::Migrations {
 }
 
 fn routes(links: &Links, settings: &Settings, told: Told) -> Router {
+    tracing::debug!(partner = ?settings.partner, mirror = ?settings.mirror, "drill: set up");
     links.background.start("waits for the end", CancellationToken::cancelled_owned);
     Router::new()
         .route("/upstream", get(upstream))

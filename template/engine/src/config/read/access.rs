@@ -1,58 +1,75 @@
-//! The tables, lists and enums of a [`Node`], as serde walks through them.
-
-use std::vec;
+//! How does serde walk through tables, lists and enums?
+//!
+//! Each of them hands out its parts one by one. A part is a deserializer that knows its place.
 
 use figment::error::Error;
-use figment::value::Value;
 use serde::de::value::StringDeserializer;
 use serde::de::{
-    Deserialize, DeserializeSeed, Deserializer, EnumAccess, Error as _, IntoDeserializer, MapAccess,
-    SeqAccess, VariantAccess, Visitor,
+    DeserializeSeed, Deserializer, EnumAccess, Error as _, IntoDeserializer, MapAccess, SeqAccess,
+    VariantAccess,
 };
 
-use super::{Node, Result};
+type Result<T> = std::result::Result<T, Error>;
 
-pub(super) struct Entries<'a> {
-    node: Node<'a>,
-    rest: vec::IntoIter<(String, Value)>,
-    next: Option<Node<'a>>,
-}
+/// What is read knows which setting it is.
+pub trait Place {
+    fn key(&self) -> &[String];
 
-impl<'a> Entries<'a> {
-    pub fn new(node: Node<'a>, entries: Vec<(String, Value)>) -> Self {
-        Self { node, rest: entries.into_iter(), next: None }
+    /// Reads it. Where no deeper place is known, a mistake is here.
+    fn locate<T>(self, read: impl FnOnce(Self) -> Result<T>) -> Result<T>
+    where
+        Self: Sized,
+    {
+        let key = self.key().to_vec();
+        read(self).map_err(|mut error| {
+            if error.path.is_empty() {
+                error.path = key;
+            }
+            error
+        })
     }
 }
 
-impl<'de> MapAccess<'de> for Entries<'_> {
+/// The entries of a table: names and values.
+pub struct Entries<I, N> {
+    rest: I,
+    next: Option<N>,
+}
+
+impl<I, N> Entries<I, N> {
+    pub fn new(rest: I) -> Self {
+        Self { rest, next: None }
+    }
+}
+
+impl<'de, I, N> MapAccess<'de> for Entries<I, N>
+where
+    I: Iterator<Item = (N, N)>,
+    N: Deserializer<'de, Error = Error> + Place,
+{
     type Error = Error;
 
     fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>> {
         let Some((name, value)) = self.rest.next() else { return Ok(None) };
-        let node = self.node.child(name.clone(), value);
-        self.node.reading.seen.borrow_mut().last = node.key.clone();
-        let name = Node { value: name.into(), is_text: true, parsed: true, ..node.clone() };
-        self.next = Some(node);
-        let key = name.key.clone();
-        Node::locate(&key, seed.deserialize(name)).map(Some)
+        self.next = Some(value);
+        name.locate(|name| seed.deserialize(name)).map(Some)
     }
 
     fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value> {
-        let node = self.next.take().ok_or_else(|| Error::custom("a value without a key"))?;
-        let key = node.key.clone();
-        Node::locate(&key, seed.deserialize(node))
+        let value = self.next.take().ok_or_else(|| Error::custom("a value without a key"))?;
+        value.locate(|value| seed.deserialize(value))
     }
 }
 
-pub(super) struct Items<'a> {
-    node: Node<'a>,
-    rest: vec::IntoIter<Value>,
-    index: usize,
+/// The items of a list.
+pub struct Items<I> {
+    rest: I,
+    taken: usize,
 }
 
-impl<'a> Items<'a> {
-    pub fn new(node: Node<'a>, items: Vec<Value>) -> Self {
-        Self { node, rest: items.into_iter(), index: 0 }
+impl<I: ExactSizeIterator> Items<I> {
+    pub fn new(rest: I) -> Self {
+        Self { rest, taken: 0 }
     }
 
     pub fn has_more(&self) -> bool {
@@ -60,55 +77,33 @@ impl<'a> Items<'a> {
     }
 
     pub fn count(&self) -> usize {
-        self.index + self.rest.len()
+        self.taken + self.rest.len()
     }
 }
 
-impl<'de> SeqAccess<'de> for Items<'_> {
+impl<'de, I> SeqAccess<'de> for Items<I>
+where
+    I: Iterator,
+    I::Item: Deserializer<'de, Error = Error> + Place,
+{
     type Error = Error;
 
     fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>> {
-        let Some(value) = self.rest.next() else { return Ok(None) };
-        let node = self.node.child(self.index.to_string(), value);
-        self.index += 1;
-        let key = node.key.clone();
-        Node::locate(&key, seed.deserialize(node)).map(Some)
+        let Some(item) = self.rest.next() else { return Ok(None) };
+        self.taken += 1;
+        item.locate(|item| seed.deserialize(item)).map(Some)
     }
 }
 
 /// The one entry of an enum's table: the variant and its content.
-pub(super) struct Variant<'a>(pub String, pub Node<'a>);
+pub struct Variant<N>(pub String, pub N);
 
-impl<'de, 'a> EnumAccess<'de> for Variant<'a> {
+impl<'de, N: VariantAccess<'de, Error = Error>> EnumAccess<'de> for Variant<N> {
     type Error = Error;
-    type Variant = Node<'a>;
+    type Variant = N;
 
-    fn variant_seed<V: DeserializeSeed<'de>>(self, seed: V) -> Result<(V::Value, Node<'a>)> {
+    fn variant_seed<V: DeserializeSeed<'de>>(self, seed: V) -> Result<(V::Value, N)> {
         let name: StringDeserializer<Error> = self.0.into_deserializer();
         Ok((seed.deserialize(name)?, self.1))
-    }
-}
-
-impl<'de> VariantAccess<'de> for Node<'_> {
-    type Error = Error;
-
-    fn unit_variant(self) -> Result<()> {
-        <()>::deserialize(self)
-    }
-
-    fn newtype_variant_seed<T: DeserializeSeed<'de>>(self, seed: T) -> Result<T::Value> {
-        let key = self.key.clone();
-        Self::locate(&key, seed.deserialize(self))
-    }
-
-    fn tuple_variant<V: Visitor<'de>>(self, _: usize, visitor: V) -> Result<V::Value> {
-        self.deserialize_seq(visitor)
-    }
-
-    fn struct_variant<V>(self, fields: &'static [&'static str], visitor: V) -> Result<V::Value>
-    where
-        V: Visitor<'de>,
-    {
-        self.deserialize_struct("", fields, visitor)
     }
 }

@@ -26,9 +26,7 @@ use super::super::pool::Pool;
 use super::super::session::Session;
 use super::super::steps::Step;
 use super::super::{About, Db, Pulse, Trouble, Unusable};
-use crate::config::align::Note;
-use crate::config::report::without_secrets;
-use crate::config::{Config, DatabaseConfig};
+use crate::config::{Config, DatabaseConfig, Note};
 use crate::identity::Identity;
 
 /// sqlx's driver of the database of this build: here [`sqlx::Postgres`]. For what names a driver, such as
@@ -130,7 +128,8 @@ impl Connector {
     fn new(config: &DatabaseConfig, identity: Identity) -> Result<Self, Unusable> {
         // Whoever loaded the configuration has seen that already.
         let address = config.address();
-        let address = address.map_err(|problem| Unusable::new(&config.url, &problem, "Correct it"))?;
+        let address =
+            address.map_err(|problem| Unusable::new(&config.url.to_string(), &problem, "Correct it"))?;
         let connect_timeout = address.connect_timeout.unwrap_or(config.connect_timeout);
         let (options, question) = (address.options, address.session.question());
         let name = options.get_application_name().unwrap_or(identity.package).to_owned();
@@ -227,7 +226,7 @@ impl Migrator {
 /// The URL is none, the server cannot be reached or refuses us, or a pooler loses prepared statements.
 pub async fn open(config: &Config, identity: Identity) -> Result<(Db, Migrator), Unusable> {
     let config = &config.database;
-    let url = config.url.as_str();
+    let url = &*config.url.to_string();
     let plain = Connector::new(config, identity)?;
     let begun = Instant::now();
     let opened = pooler::open_two(&plain).await;
@@ -264,7 +263,7 @@ pub async fn open(config: &Config, identity: Identity) -> Result<(Db, Migrator),
     let first = connector.session(first);
     let main = Pool::new("main", config.max_connections, "BEGIN", config, connector.clone(), pulse.clone());
     main.adopt(first, opening);
-    let about = About { url: without_secrets(url), reader: connector, can_migrate, pulse };
+    let about = About { url: url.to_owned(), reader: connector, can_migrate, pulse };
     // One pool: the server has no single writer. The two names keep the queries the same for every database.
     let migrator = Migrator { raw: migrator, connector: migrating };
     Ok((Db { read: main.clone(), write: main, about: Arc::new(about) }, migrator))
@@ -431,7 +430,7 @@ pub async fn discard(connection: PgConnection) {
 /// # Errors
 /// It does not answer, or could not be used.
 pub async fn look(config: &Config, identity: Identity) -> Result<Vec<Note>, Unusable> {
-    let url = config.database.url.as_str();
+    let url = &*config.database.url.to_string();
     let plain = Connector::new(&config.database, identity)?;
     let looked = async {
         let (mut one, mut other) = pooler::open_two(&plain).await?;
@@ -459,7 +458,7 @@ pub async fn limits(
     if !is_straight {
         return Ok(vec![behind_a_pooler()]);
     }
-    let url = config.database.url.as_str();
+    let url = &*config.database.url.to_string();
     let asked = async { facts(connector.connect().await?.raw).await };
     let facts = timeout(LOOK, asked).await.map_err(|_| silent(url))?;
     Ok(facts.map_err(|error| unusable(url, &error))?.notes(config))

@@ -20,9 +20,7 @@ use super::super::pool::Pool;
 use super::super::session::Session;
 use super::super::steps::Step;
 use super::super::{About, Db, Pulse, Trouble, Unusable};
-use crate::config::align::Note;
-use crate::config::report::without_secrets;
-use crate::config::{Config, DatabaseConfig};
+use crate::config::{Config, DatabaseConfig, Note};
 use crate::identity::Identity;
 
 mod brake;
@@ -83,8 +81,9 @@ pub struct Connector {
 impl Connector {
     fn new(config: &DatabaseConfig) -> Result<Self, Unusable> {
         // Whoever loaded the configuration has seen that already.
-        let options =
-            config.options().map_err(|problem| Unusable::new(&config.url, &problem, "Correct it"))?;
+        let options = config
+            .options()
+            .map_err(|problem| Unusable::new(&config.url.to_string(), &problem, "Correct it"))?;
         let options = options
             .create_if_missing(true)
             .journal_mode(SqliteJournalMode::Wal)
@@ -132,7 +131,7 @@ impl Connector {
 /// The URL is not one of a file, or the file cannot be opened.
 pub async fn open(config: &Config, _: Identity) -> Result<(Db, Migrator), Unusable> {
     let config = &config.database;
-    let url = config.url.as_str();
+    let url = &*config.url.to_string();
     let writer = Connector::new(config)?;
     if let Some(folder) =
         writer.options.get_filename().parent().filter(|folder| !folder.as_os_str().is_empty())
@@ -154,7 +153,7 @@ pub async fn open(config: &Config, _: Identity) -> Result<(Db, Migrator), Unusab
         pool.adopt(first, begun.elapsed());
     }
     let migrator = writer.connect_to_migrate().await.map_err(|error| unusable(url, &error))?;
-    let about = About { url: without_secrets(url), reader, can_migrate: true, pulse };
+    let about = About { url: url.to_owned(), reader, can_migrate: true, pulse };
     Ok((Db { read, write, about: Arc::new(about) }, Migrator { raw: migrator }))
 }
 
@@ -292,7 +291,7 @@ pub async fn look(config: &Config, _: Identity) -> Result<Vec<Note>, Unusable> {
     let connector = Connector::new(&config.database)?.read_only();
     let asked = async { ask(&mut connector.connect().await?.raw).await };
     let advice = "If it does not exist yet, the start will make it";
-    asked.await.map_err(|error| Unusable::new(&config.database.url, &error, advice))?;
+    asked.await.map_err(|error| Unusable::new(&config.database.url.to_string(), &error, advice))?;
     Ok(Vec::new())
 }
 

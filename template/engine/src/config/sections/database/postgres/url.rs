@@ -11,7 +11,7 @@ use reqwest::Url; // the same type that sqlx reads
 use sqlx::ConnectOptions;
 use sqlx::postgres::PgConnectOptions;
 
-use crate::config::align::DAY;
+use crate::config::range::DAY;
 
 /// Where the database is, and what the URL asks for beyond what sqlx does.
 #[derive(Clone)]

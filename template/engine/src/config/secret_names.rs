@@ -1,11 +1,12 @@
-//! Which values must not be shown, and what is shown in their place?
+//! Which values look like secrets although their type does not say so?
 //!
-//! A setting is known to be a secret by its name: it, or a table that it is in, has one of [`SECRET`] among its
-//! words. A name that ends in one of [`HARMLESS`] says something about a secret, not the secret.
+//! This is a net for secrets whose type is not [`Secret`](super::secret::Secret). A key counts as a secret by its name: the key,
+//! or a table that the key is in, has one of [`SECRET`] among its words. A name that ends in one of [`HARMLESS`] says
+//! something about a secret, and its value may be shown.
 
 use figment::value::Value;
 
-use super::report::without_secrets;
+use super::redaction::{HIDDEN, without_secrets};
 
 /// Words, without the `s` of a plural.
 const SECRET: &str = "auth authorization bearer cookie credential cred hmac jwt key pass passcode passphrase passwd \
@@ -103,10 +104,10 @@ pub(super) fn redacted(key: &[String], value: &Value) -> Value {
             // Whatever its name, `scheme://user:password@host` has a password.
             Secrecy::Open if !(text.contains("://") && text.contains('@')) => value.clone(),
             Secrecy::Open | Secrecy::Address => Value::from(without_secrets(text)),
-            Secrecy::Secret => Value::from("***"),
+            Secrecy::Secret => Value::from(HIDDEN),
         },
         Value::Bool(..) | Value::Empty(..) => value.clone(),
-        _ if secrecy(key) == Secrecy::Secret => Value::from("***"),
+        _ if secrecy(key) == Secrecy::Secret => Value::from(HIDDEN),
         _ => value.clone(),
     }
 }

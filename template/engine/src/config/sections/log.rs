@@ -1,0 +1,102 @@
+//! What is logged, where to, and what may that cost?
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use bytesize::ByteSize;
+use serde::{Deserialize, Serialize};
+use tracing_subscriber::filter::Targets;
+
+use super::shutdown::TAIL;
+use crate::config::range::{NONE, Range, Ranges};
+
+/// The log file.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct LogConfig {
+    /// The folder of the log. Give it a folder of its own: files in it that begin like the log's are deleted by `max_files`.
+    pub dir: PathBuf,
+    /// The lowest level that is logged, also for single modules: `info,my_service::app=debug,sqlx=warn`. `h2` stays at `info`
+    /// or above unless it is named, since below `info` it quotes what clients send.
+    pub level: String,
+    /// How a line is written: as JSON for programs, or as text for people.
+    pub format: LogFormat,
+    /// When a new file is begun, in UTC.
+    pub rotation: Rotation,
+    /// Files that are kept, the current one included.
+    ///
+    /// Too high: old files fill the disk.
+    /// Too low: there is no history.
+    pub max_files: usize,
+    /// Bytes of lines that may wait for the disk. More lines are dropped and counted.
+    ///
+    /// Too high: a slow disk fills the memory.
+    /// Too low: a slow disk costs lines.
+    pub queue_size: ByteSize,
+    /// Longest wait for the disk at the end of the process.
+    ///
+    /// Too high: the end of the process waits for a disk that hangs.
+    /// Too low: the last lines are missing, which are the ones that you will look for.
+    #[serde(with = "humantime_serde")]
+    pub drain_timeout: Duration,
+    /// Whether the line of a request has the client's address.
+    ///
+    /// true: the log holds data about people, which laws want to be protected and deleted.
+    /// false: only the proxy knows who floods the service.
+    pub client_addr: bool,
+}
+
+/// How a line of the log is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// An object for each line, for programs.
+    Json,
+    /// For people.
+    Text,
+}
+
+/// When a new log file is begun, in UTC.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Rotation {
+    /// At each full hour.
+    Hourly,
+    /// At midnight.
+    Daily,
+    /// One file for ever, which grows without a bound.
+    Never,
+}
+
+impl LogConfig {
+    pub(super) const RANGES: Ranges<Self> = &[
+        ("dir", Range::Any("a path")),
+        ("level", Range::Valid(Self::has_levels, "`off`, `error`, `warn`, `info`, `debug`, `trace`")),
+        ("max_files", Range::Count(|s| s.max_files as u64, 1, 10_000)),
+        // At least one batch of lines.
+        ("queue_size", Range::Size(|s| s.queue_size, ByteSize::kib(64), ByteSize::tib(1))),
+        // It is a part of the tail.
+        ("drain_timeout", Range::Time(|s| s.drain_timeout, NONE, TAIL)),
+    ];
+
+    fn has_levels(&self) -> Result<(), String> {
+        self.level.parse::<Targets>().map(drop).map_err(|_| {
+            "is not a level: write \"info\", or per module \"info,my_service::app=debug\"".to_owned()
+        })
+    }
+}
+
+impl Default for LogConfig {
+    fn default() -> Self {
+        Self {
+            dir: PathBuf::from("logs"),
+            level: "info".to_owned(),
+            format: LogFormat::Json,
+            rotation: Rotation::Daily,
+            max_files: 7,
+            queue_size: ByteSize::mib(8),
+            drain_timeout: Duration::from_secs(1),
+            client_addr: false,
+        }
+    }
+}
