@@ -1,11 +1,8 @@
-//! What does an error of the database mean to a request, and to its client?
-
-use std::io::ErrorKind::TimedOut;
+//! What can an error of the database mean to a request, and to its client?
 
 use axum::http::StatusCode;
 use sqlx::error::ErrorKind;
 
-use super::driver;
 use crate::http::problem::Problem;
 
 /// What an error of the database means to a request: whether to try again, for one.
@@ -30,31 +27,6 @@ pub enum Trouble {
     Slow,
     /// The database cannot be reached, or cannot use its files.
     Away,
-}
-
-impl Trouble {
-    /// Which of these an error is.
-    #[must_use]
-    pub fn of(error: &sqlx::Error) -> Self {
-        match error {
-            _ if driver::is_stale(error) => Self::Conflict,
-            sqlx::Error::Database(error) => driver::trouble(error.code().as_deref().unwrap_or_default()),
-            // Our own. The system's timeouts say that a connection is lost.
-            sqlx::Error::Io(error) if error.kind() == TimedOut && error.raw_os_error().is_none() => {
-                Self::Slow
-            }
-            sqlx::Error::Io(_)
-            | sqlx::Error::Tls(_)
-            | sqlx::Error::Protocol(_)
-            | sqlx::Error::WorkerCrashed => Self::Away,
-            _ => Self::Refused,
-        }
-    }
-
-    /// Whether the connection that says so is of no use any more.
-    pub(super) fn is_of_connection(error: &sqlx::Error) -> bool {
-        Self::of(error) == Self::Away || matches!(error, sqlx::Error::Io(_))
-    }
 }
 
 impl From<sqlx::Error> for Problem {
