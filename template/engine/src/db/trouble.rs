@@ -1,8 +1,4 @@
-//! What does an error of the database mean to a request?
-
-use std::io::ErrorKind::TimedOut;
-
-use super::driver;
+//! What can an error of the database mean to a request?
 
 /// What an error of the database means to a request: whether to try again, for one.
 ///
@@ -26,29 +22,4 @@ pub enum Trouble {
     Slow,
     /// The database cannot be reached, or cannot use its files.
     Away,
-}
-
-impl Trouble {
-    /// Which of these an error is.
-    #[must_use]
-    pub fn of(error: &sqlx::Error) -> Self {
-        match error {
-            _ if driver::is_stale(error) => Self::Conflict,
-            sqlx::Error::Database(error) => driver::trouble(error.code().as_deref().unwrap_or_default()),
-            // Our own. The system's timeouts say that a connection is lost.
-            sqlx::Error::Io(error) if error.kind() == TimedOut && error.raw_os_error().is_none() => {
-                Self::Slow
-            }
-            sqlx::Error::Io(_)
-            | sqlx::Error::Tls(_)
-            | sqlx::Error::Protocol(_)
-            | sqlx::Error::WorkerCrashed => Self::Away,
-            _ => Self::Refused,
-        }
-    }
-
-    /// Whether the connection that says so is of no use any more.
-    pub(super) fn is_of_connection(error: &sqlx::Error) -> bool {
-        Self::of(error) == Self::Away || matches!(error, sqlx::Error::Io(_))
-    }
 }
