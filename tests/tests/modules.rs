@@ -28,7 +28,6 @@ fn no_files_of_the_engine_import_each_other_in_a_circle() {
 }
 
 #[test]
-#[ignore = "its circles are being taken apart"]
 fn no_files_of_cargo_unblock_import_each_other_in_a_circle() {
     has_no_circle(&Crate::read(&repo().join("ci/cargo-unblock/src")));
 }

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
-use crate::Failure;
+use crate::failure::Failure;
 use crate::findings::Finding;
 
 const HEAD: &str = "# Findings of `cargo unblock` that may pass: how many, file, async function, function that blocks, API.\n";

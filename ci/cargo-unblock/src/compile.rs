@@ -12,8 +12,9 @@ use std::process::{Command, Stdio};
 use serde::Deserialize;
 
 use crate::facts::Unit;
+use crate::failure::Failure;
 use crate::options::CargoOptions;
-use crate::{Failure, wrapper};
+use crate::wrapper;
 
 /// What `cargo metadata` says.
 #[derive(Deserialize)]

@@ -11,7 +11,8 @@ use std::rc::Rc;
 use annotate_snippets::renderer::DecorStyle;
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 
-use crate::findings::{Finding, Kind, Place, group};
+use crate::findings::{Finding, Kind, group};
+use crate::place::Place;
 use crate::report::{cure, message};
 
 /// More places than this are counted, not listed.

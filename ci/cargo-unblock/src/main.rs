@@ -5,18 +5,20 @@
 //! for ways from async code to what list.rs says blocks. types.rs reads the compiler's notation, sources.rs
 //! what only the source text says, and probe.rs checks that this compiler is understood.
 
-mod allow;
 mod analysis;
 mod baseline;
 mod compile;
 mod config;
 mod facts;
+mod failure;
 mod findings;
 mod graph;
 mod human;
 mod list;
 mod mir;
+mod notation;
 mod options;
+mod place;
 mod probe;
 mod program;
 mod report;
@@ -24,7 +26,6 @@ mod sources;
 mod types;
 mod wrapper;
 
-use std::fmt;
 use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 
@@ -33,25 +34,10 @@ use clap::Parser;
 use crate::baseline::Baseline;
 use crate::compile::{Compiled, Outside};
 use crate::config::Config;
+use crate::failure::Failure;
 use crate::findings::Finding;
 use crate::list::{List, Tier};
 use crate::options::{Also, Cargo, CargoOptions, Color, Command, Format, Options};
-
-/// Why the check could not be done: exit code 2.
-#[derive(Debug)]
-pub struct Failure(String);
-
-impl Failure {
-    pub fn new(message: impl Into<String>) -> Failure {
-        Failure(message.into())
-    }
-}
-
-impl fmt::Display for Failure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
 
 fn main() -> ExitCode {
     if std::env::var_os(wrapper::VARIABLE).is_some() {

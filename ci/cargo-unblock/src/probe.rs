@@ -10,8 +10,9 @@ use std::path::Path;
 use std::process::Command;
 
 use crate::facts::{self, Unit};
+use crate::failure::Failure;
 use crate::list::{self, List};
-use crate::{Failure, analysis, graph, wrapper};
+use crate::{analysis, graph, wrapper};
 
 const SAMPLE: &str = include_str!("probe/sample.rs");
 
@@ -19,25 +20,48 @@ const SAMPLE: &str = include_str!("probe/sample.rs");
 const TOOL: u64 = facts::fingerprint(&[
     SAMPLE,
     include_str!("blocking.tsv"),
-    include_str!("allow.rs"),
+    include_str!("analysis.rs"),
+    include_str!("facts.rs"),
+    include_str!("findings/allow.rs"),
+    include_str!("findings/finding.rs"),
     include_str!("findings/guards.rs"),
     include_str!("findings/mod.rs"),
+    include_str!("findings/reach.rs"),
     include_str!("findings/search.rs"),
     include_str!("findings/starts.rs"),
     include_str!("graph/callees.rs"),
     include_str!("graph/external.rs"),
     include_str!("graph/mod.rs"),
     include_str!("graph/values.rs"),
+    include_str!("list.rs"),
     include_str!("mir/flow.rs"),
     include_str!("mir/mod.rs"),
     include_str!("mir/text.rs"),
+    include_str!("notation.rs"),
+    include_str!("place.rs"),
+    include_str!("program/add.rs"),
+    include_str!("program/build.rs"),
+    include_str!("program/impls.rs"),
     include_str!("program/mod.rs"),
+    include_str!("program/model.rs"),
     include_str!("program/names.rs"),
     include_str!("program/places.rs"),
+    include_str!("sources/blank.rs"),
+    include_str!("sources/declarations.rs"),
+    include_str!("sources/exports.rs"),
+    include_str!("sources/header.rs"),
+    include_str!("sources/macros.rs"),
+    include_str!("sources/mod.rs"),
+    include_str!("sources/source.rs"),
+    include_str!("sources/workspace.rs"),
+    include_str!("types/cursor.rs"),
     include_str!("types/mod.rs"),
-    include_str!("types/notation.rs"),
-    include_str!("list.rs"),
-    include_str!("sources.rs"),
+    include_str!("types/parser.rs"),
+    include_str!("types/path.rs"),
+    include_str!("types/scope.rs"),
+    include_str!("types/show.rs"),
+    include_str!("types/substitute.rs"),
+    include_str!("types/tree.rs"),
     include_str!("wrapper.rs"),
 ]);
 

@@ -5,7 +5,8 @@
 
 use super::{Dispatch, Found, Graph};
 use crate::list::Tier;
-use crate::program::{BodyId, What, plain};
+use crate::notation::plain;
+use crate::program::{BodyId, What};
 use crate::types::{Callee, Name, Subst, Ty, TyId};
 
 /// The tiers of what may block itself, or takes a closure off the event loop.

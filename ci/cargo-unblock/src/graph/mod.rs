@@ -16,7 +16,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::facts::Span;
 use crate::list::{List, Tier};
-use crate::program::{BodyId, Program, Source, What};
+use crate::program::{Body, BodyId, HiddenType, Program, What};
 use crate::types::{Name, Subst, Ty, TyId};
 
 pub type NodeId = usize;
@@ -163,7 +163,7 @@ impl<'a> Graph<'a> {
         self.entries.contains(&format!("{interface}::{name}"))
     }
 
-    pub fn body(&self, node: NodeId) -> &crate::program::Body {
+    pub fn body(&self, node: NodeId) -> &Body {
         &self.program.bodies[self.nodes[node].body]
     }
 
@@ -244,11 +244,11 @@ impl<'a> Graph<'a> {
     }
 
     /// What hidden types are, if all of it is known.
-    fn known(&mut self, origins: Vec<Source>, subst: &Subst) -> Option<Vec<TyId>> {
+    fn known(&mut self, origins: Vec<HiddenType>, subst: &Subst) -> Option<Vec<TyId>> {
         let mut known = Vec::new();
         for origin in origins {
             match origin {
-                Source::Type(ty) => match *self.program.types.ty(ty) {
+                HiddenType::Type(ty) => match *self.program.types.ty(ty) {
                     // A static holds what its own text puts there.
                     Ty::Other(name) => {
                         let unit = self.program.bodies[self.nodes[self.current].body].unit;
@@ -263,7 +263,7 @@ impl<'a> Graph<'a> {
                     }
                     _ => known.push(self.program.types.substitute(ty, subst)),
                 },
-                Source::Parameter(number) => {
+                HiddenType::Parameter(number) => {
                     let name = self.program.types.name(&format!("_{number}"));
                     let &(_, ty) = subst.iter().find(|(parameter, _)| *parameter == name)?;
                     let Ty::Tuple(parts) = self.program.types.ty(ty) else { return None };

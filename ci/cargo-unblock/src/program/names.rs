@@ -1,6 +1,7 @@
 //! What does a name stand for?
 
-use super::{BodyId, Program, plain};
+use super::{BodyId, Program};
+use crate::notation::plain;
 use crate::types::{Name, Subst, TyId};
 
 const PRIMITIVES: [&str; 19] = [

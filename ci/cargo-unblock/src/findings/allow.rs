@@ -6,7 +6,8 @@
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 
-use crate::findings::{Finding, Kind, Place};
+use super::{Finding, Kind};
+use crate::place::Place;
 use crate::sources::Source;
 
 #[derive(Default)]
