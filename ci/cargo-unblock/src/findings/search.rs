@@ -72,14 +72,7 @@ impl<'g, 'a> Search<'g, 'a> {
     }
 
     /// All functions with blocking calls that one call reaches, each on the shortest way.
-    pub(super) fn follow(
-        &mut self,
-        start: NodeId,
-        node: NodeId,
-        first: &Edge,
-        to: NodeId,
-        region: &mut Vec<NodeId>,
-    ) {
+    fn follow(&mut self, start: NodeId, node: NodeId, first: &Edge, to: NodeId, region: &mut Vec<NodeId>) {
         let mut before: FxHashMap<NodeId, (NodeId, usize)> = FxHashMap::default();
         let mut queue = VecDeque::from([to]);
         let mut seen = FxHashSet::from_iter([to]);
@@ -122,7 +115,7 @@ impl<'g, 'a> Search<'g, 'a> {
         }
     }
 
-    pub(super) fn stands_in(&self, closure: NodeId, node: NodeId, edge: &Edge) -> bool {
+    fn stands_in(&self, closure: NodeId, node: NodeId, edge: &Edge) -> bool {
         let program = &self.graph.program;
         let body = self.graph.nodes[closure].body;
         let mut around = program.bodies[body].within;
@@ -138,7 +131,7 @@ impl<'g, 'a> Search<'g, 'a> {
 
     /// Whether the closure stands in a call that keeps it for later, as `map` of an iterator does: where
     /// the iterator is used says less than the closure's own text.
-    pub(super) fn is_lazy_argument(&self, body: BodyId, closure: Span) -> bool {
+    fn is_lazy_argument(&self, body: BodyId, closure: Span) -> bool {
         let program = &self.graph.program;
         program.bodies[body].calls.iter().any(|call| {
             let What::Function(callee, _) = &call.what else { return false };
@@ -156,7 +149,7 @@ impl<'g, 'a> Search<'g, 'a> {
     }
 
     #[expect(clippy::too_many_arguments, reason = "a finding has so many parts")]
-    pub(super) fn report(
+    fn report(
         &mut self,
         start: NodeId,
         node: NodeId,
