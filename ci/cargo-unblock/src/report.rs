@@ -216,15 +216,11 @@ mod tests {
             calls: "g\n::set-output name=x::y".to_owned(),
         };
         Finding {
-            kind: Kind::Blocking,
             place,
-            within: "f".to_owned(),
             path: "std::fs::read\r\n::warning::".to_owned(),
-            category: "fs".to_owned(),
-            instead: "tokio::fs::read".to_owned(),
             steps: vec![step.clone(), step],
             cause: "g".to_owned(),
-            calls_in_cause: 1,
+            ..Finding::example()
         }
     }
 

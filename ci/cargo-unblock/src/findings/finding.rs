@@ -43,3 +43,23 @@ pub struct Finding {
     /// How many blocking calls that function makes.
     pub calls_in_cause: usize,
 }
+
+#[cfg(test)]
+impl Finding {
+    /// A blocking call in `f` of a.rs, which calls it itself: tests change what they ask about.
+    pub fn example() -> Finding {
+        let place = Place { file: "a.rs".into(), line: 2, column: 3, end_line: 2, end_column: 6 };
+        let step = Step { place: place.clone(), within: "f".to_owned(), calls: "std::fs::read".to_owned() };
+        Finding {
+            kind: Kind::Blocking,
+            place,
+            within: "f".to_owned(),
+            path: "std::fs::read".to_owned(),
+            category: "fs".to_owned(),
+            instead: "tokio::fs::read".to_owned(),
+            steps: vec![step],
+            cause: "f".to_owned(),
+            calls_in_cause: 1,
+        }
+    }
+}

@@ -42,3 +42,28 @@ pub fn group(findings: &[Finding]) -> Vec<(String, Vec<&Finding>)> {
     groups.sort_by_key(|(_, findings)| std::cmp::Reverse(findings.len()));
     groups
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn finding(cause: &str, category: &str, steps: usize) -> Finding {
+        let finding = Finding::example();
+        let steps = vec![finding.steps[0].clone(); steps];
+        Finding { cause: cause.to_owned(), category: category.to_owned(), steps, ..finding }
+    }
+
+    #[test]
+    fn chains_to_one_function_are_a_group_and_direct_calls_are_a_group_for_each_kind() {
+        let findings = [
+            finding("g", "fs", 2),
+            finding("f", "fs", 1),
+            finding("g", "net", 3),
+            finding("f", "net", 1),
+            finding("g", "fs", 2),
+        ];
+        let groups: Vec<(String, usize)> =
+            group(&findings).into_iter().map(|(cause, findings)| (cause, findings.len())).collect();
+        assert_eq!(groups, [("g".to_owned(), 3), ("f".to_owned(), 1), ("f".to_owned(), 1)]);
+    }
+}
