@@ -16,7 +16,8 @@ use std::path::Path;
 
 use syn::{Item, Visibility};
 
-use self::source::{Cfgs, Name, Sources, attributes, conditions, ident_of, is_called, is_hidden};
+use self::source::{Cfgs, Name, Sources, conditions, is_called, is_hidden};
+pub(crate) use self::source::{attributes, ident_of, is_test};
 use self::text::text;
 
 /// What each name of the API is, in the order of the names.

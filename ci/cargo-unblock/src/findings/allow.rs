@@ -6,7 +6,8 @@
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 
-use crate::findings::{Finding, Kind, Place};
+use super::{Finding, Kind};
+use crate::place::Place;
 use crate::sources::Source;
 
 #[derive(Default)]
@@ -107,4 +108,49 @@ impl Allows {
 fn is_passed(line: &str) -> bool {
     let line = line.trim_start();
     line.starts_with("//") || (line.starts_with("#[") && line.trim_end().ends_with(']'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FILE: &str = "src/a.rs";
+
+    fn allows(text: &str, compiled: bool) -> Allows {
+        let mut allows = Allows::default();
+        allows.read(Path::new(FILE), &Source::new(text), true, |_| compiled);
+        allows
+    }
+
+    /// Where an exception stands, and for which lines.
+    fn lines(text: &str) -> Vec<u32> {
+        let allows = allows(text, true);
+        (1..20).filter(|&line| allows.at(Path::new(FILE), line).is_some()).collect()
+    }
+
+    #[test]
+    fn an_exception_is_for_its_own_line_or_for_the_next_line_of_code() {
+        assert_eq!(lines("read(); // unblock: allow(once)"), [1]);
+        assert_eq!(lines("// unblock: allow(once)\nread();"), [2]);
+        assert_eq!(lines("// unblock: allow(once)\n// why\n#[cfg(unix)]\nread();"), [4]);
+        assert_eq!(lines("//unblock:allow (once)\nread();"), [2]);
+        assert_eq!(lines("// unblock: allowed\nread();"), [0; 0]);
+        assert_eq!(lines("let text = \"// unblock: allow(once)\";"), [0; 0]);
+    }
+
+    #[test]
+    fn an_exception_without_a_reason_or_a_use_is_a_finding() {
+        let kinds = |allows: &Allows| allows.findings().into_iter().map(|it| it.kind).collect::<Vec<_>>();
+        let mut used = allows("read(); // unblock: allow(once)", true);
+        assert_eq!(kinds(&used), [Kind::UnusedAllow]);
+        used.used(0);
+        assert_eq!(kinds(&used), []);
+        for text in ["read(); // unblock: allow", "read(); // unblock: allow( )"] {
+            let mut without_reason = allows(text, true);
+            without_reason.used(0);
+            assert_eq!(kinds(&without_reason), [Kind::AllowWithoutReason], "{text}");
+        }
+        // A feature that is off may be why nothing was compiled there.
+        assert_eq!(kinds(&allows("read(); // unblock: allow(once)", false)), []);
+    }
 }
