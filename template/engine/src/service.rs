@@ -46,7 +46,7 @@ use crate::{commands, metrics, release};
 pub struct Service {
     identity: Identity,
     sources: Sources,
-    layers: log::Layers,
+    layers: log::OwnersLayers,
     #[cfg(feature = "_database")]
     migrations: Option<Migrations>,
 }
@@ -87,7 +87,7 @@ impl Service {
         Self {
             identity,
             sources: Sources::default(),
-            layers: log::Layers::new(),
+            layers: log::OwnersLayers::new(),
             #[cfg(feature = "_database")]
             migrations: None,
         }

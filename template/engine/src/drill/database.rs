@@ -9,7 +9,7 @@ use futures_util::FutureExt;
 use futures_util::future::join;
 use tokio::time::{sleep, timeout};
 
-use super::call;
+use super::calls::call;
 use crate::finish::finish;
 use crate::http::extract::Body;
 use crate::http::problem::Problem;

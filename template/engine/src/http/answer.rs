@@ -35,7 +35,7 @@ impl<F: Future<Output: Send> + Send + 'static> Executor<F> for Streams {
 /// The answers of one connection of which pieces are not sent yet.
 pub(super) struct Unsent {
     accepted: Instant,
-    waiting: Mutex<Slab<Waiting>>,
+    waiting: Mutex<Slab<UnsentAnswer>>,
     /// When the last piece of an answer was taken.
     rests_since: AtomicU64,
 }
@@ -45,7 +45,7 @@ pub(super) fn millis_since(accepted: Instant) -> u64 {
     1 + accepted.elapsed().as_millis() as u64
 }
 
-struct Waiting {
+struct UnsentAnswer {
     /// When the last piece was sent.
     moved: u64,
     /// None once hyper has all of the answer: then nobody can reset it.
@@ -96,7 +96,7 @@ impl Unsent {
         found
     }
 
-    fn lock(&self) -> MutexGuard<'_, Slab<Waiting>> {
+    fn lock(&self) -> MutexGuard<'_, Slab<UnsentAnswer>> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -170,7 +170,7 @@ impl Pieces {
         let now = millis_since(self.of_connection.accepted);
         let mut unsent = self.of_connection.lock();
         match (before, state.unsent) {
-            (0, _) => state.place = unsent.insert(Waiting { moved: now, stream: state.stream.clone() }),
+            (0, _) => state.place = unsent.insert(UnsentAnswer { moved: now, stream: state.stream.clone() }),
             (_, 0) => {
                 self.of_connection.rests_since.store(now, Release);
                 unsent.remove(state.place);

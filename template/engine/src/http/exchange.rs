@@ -14,7 +14,7 @@ use metrics::Gauge;
 use super::activity::Activity;
 use super::answer::SentPieces;
 use super::limit::TooLarge;
-use crate::admission::Place;
+use crate::admission::Admitted;
 use crate::ledger::Phases;
 use crate::life::Stage;
 use crate::log::{Summary, log_request};
@@ -28,7 +28,7 @@ pub(super) struct Exchange {
     /// Where it is in the list of open requests.
     slot: usize,
     /// Its place among those that were let in.
-    place: Option<Place>,
+    place: Option<Admitted>,
     /// `log.client_addr`.
     tells_client: bool,
     status: Option<(StatusCode, &'static str)>,
@@ -71,7 +71,7 @@ impl Exchange {
     }
 
     /// Holds its place until the last byte.
-    pub(super) fn admitted(&mut self, place: Place) {
+    pub(super) fn admitted(&mut self, place: Admitted) {
         self.place = Some(place);
     }
 

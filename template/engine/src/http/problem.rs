@@ -123,7 +123,8 @@ impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let status = self.status;
         let pending = Pending(Arc::new(Draft { problem: self, of_request: OnceLock::new() }));
-        let mut response = (status, axum::body::Body::new(Text::Whole(pending.clone()))).into_response();
+        let mut response =
+            (status, axum::body::Body::new(ProblemBody::Whole(pending.clone()))).into_response();
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         if status == StatusCode::SERVICE_UNAVAILABLE {
@@ -171,12 +172,12 @@ impl Pending {
 }
 
 /// The body of a problem, which is written when it is asked for.
-enum Text {
+enum ProblemBody {
     Whole(Pending),
     Sent,
 }
 
-impl http_body::Body for Text {
+impl http_body::Body for ProblemBody {
     type Data = Bytes;
     type Error = Infallible;
 

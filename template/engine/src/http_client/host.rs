@@ -8,12 +8,12 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
-use ::metrics::{Counter, Histogram, counter, histogram};
+use ::metrics::{Counter, Gauge, Histogram, counter, histogram};
 use axum::http::StatusCode;
 use reqwest::Url;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::measure::Handles;
+use crate::measure::{Counted, Handles};
 
 /// Hosts with bounds and series of their own; further hosts share [`OTHER`]. Higher: series for ever. Lower:
 /// hosts that you want to tell apart share a bound.
@@ -46,6 +46,19 @@ pub(super) enum End {
     Error,
     /// Nobody waited for it any more.
     Cancelled,
+}
+
+/// The right to one call: the place at its host, and the place among all calls.
+pub(super) struct Places {
+    _of_host_and_all: Vec<OwnedSemaphorePermit>,
+    _counted: Counted,
+}
+
+impl Places {
+    /// `in_flight` is raised until the call is over.
+    pub(super) fn new(of_host_and_all: Vec<OwnedSemaphorePermit>, in_flight: &Gauge) -> Self {
+        Self { _of_host_and_all: of_host_and_all, _counted: Counted::enter(in_flight) }
+    }
 }
 
 /// Measures a call until it ends, however it does.

@@ -19,11 +19,11 @@ use std::time::Duration;
 use ::metrics::{Gauge, gauge};
 use reqwest::redirect::Policy;
 use reqwest::{IntoUrl, Method, Request, RequestBuilder, Response};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::Semaphore;
 use tower::util::MapResponseLayer;
 
-use self::host::{End, Host, Hosts, TimedCall};
-use self::repeat::Failure;
+use self::host::{End, Host, Hosts, Places, TimedCall};
+use self::repeat::FailedAttempt;
 pub use self::reply::{CallError, Reply};
 use super::config;
 use super::identity::Identity;
@@ -140,14 +140,14 @@ impl HttpClient {
         let execute = |client: &reqwest::Client, call| client.execute(call);
         match (repeat::attempt(execute(&self.0.reqwest, call)).await, copy) {
             (Ok(response), _) => Ok(response),
-            (Err(Failure::Closed(_)), Some(mut copy)) => {
+            (Err(FailedAttempt::Closed(_)), Some(mut copy)) => {
                 timed.host.retries.increment(1);
                 let left = copy.timeout().map(|timeout| timeout.saturating_sub(timed.since.elapsed()));
                 *copy.timeout_mut() = left;
                 execute(&self.0.unpooled, copy).await.map_err(CallError::of)
             }
-            (Err(Failure::Closed(error)), None) => Err(CallError::Closed(error.without_url())),
-            (Err(Failure::Other(error)), _) => Err(CallError::of(error)),
+            (Err(FailedAttempt::Closed(error)), None) => Err(CallError::Closed(error.without_url())),
+            (Err(FailedAttempt::Other(error)), _) => Err(CallError::of(error)),
         }
     }
 
@@ -167,14 +167,8 @@ impl HttpClient {
         if waiting.is_none() {
             host.wait.record(0.0);
         }
-        Places { _of_host_and_all: places, _counted: Counted::enter(&self.0.in_flight) }
+        Places::new(places, &self.0.in_flight)
     }
-}
-
-/// The right to one call.
-struct Places {
-    _of_host_and_all: Vec<OwnedSemaphorePermit>,
-    _counted: Counted,
 }
 
 /// `pooled`: connections to each host that are kept for the next call.

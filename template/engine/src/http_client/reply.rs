@@ -5,8 +5,7 @@ use bytes::{Bytes, BytesMut};
 use reqwest::Response;
 use serde::de::DeserializeOwned;
 
-use super::Places;
-use super::host::{End, TimedCall};
+use super::host::{End, Places, TimedCall};
 use crate::ledger::Phase;
 use crate::request;
 

@@ -20,9 +20,9 @@ use crate::request;
 /// Keys of the line itself; a field of the same name gets `field_` in front.
 const OWN_KEYS: [&str; 6] = ["timestamp", "level", "target", "request_id", "trace_id", "spans"];
 
-pub(super) struct Json;
+pub(super) struct JsonLine;
 
-impl<S, N> FormatEvent<S, N> for Json
+impl<S, N> FormatEvent<S, N> for JsonLine
 where
     S: Subscriber + for<'span> LookupSpan<'span>,
     N: for<'writer> FormatFields<'writer> + 'static,
@@ -91,9 +91,9 @@ where
 }
 
 /// For people: `2026-01-31T12:00:00.000000Z  INFO my_service::app: message key=value request_id=…`
-pub(super) struct Text;
+pub(super) struct TextLine;
 
-impl<S, N> FormatEvent<S, N> for Text
+impl<S, N> FormatEvent<S, N> for TextLine
 where
     S: Subscriber + for<'span> LookupSpan<'span>,
     N: for<'writer> FormatFields<'writer> + 'static,
