@@ -18,7 +18,7 @@ fn a_panic_is_a_500_with_its_id_and_the_service_goes_on() {
         service.log().into_iter().filter(|line| line["message"] == "panic: drill: panic").collect();
     assert_eq!(panics.len(), 1);
     assert_eq!(panics[0]["request_id"], "oops");
-    assert!(panics[0]["location"].as_str().unwrap().contains("drill.rs"));
+    assert!(panics[0]["location"].as_str().unwrap().contains("drill/event_loop.rs"));
     assert_eq!(service.get("/drill/sleep/0").status, 200);
     service.await_metric("http_requests_in_flight", &[], |open| open == 0.0);
 }

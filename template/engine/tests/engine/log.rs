@@ -59,7 +59,7 @@ fn records_of_crates_that_use_log_are_lines_as_any() {
     let odd = service.await_line("the last", |line| line["message"] == "drill: a record\nof two lines");
     assert_eq!((&odd["level"], &odd["target"]), (&"ERROR".into(), &"drill::\"odd\"\n".into()));
     let own = found("drill: a record").unwrap();
-    assert_eq!((&own["level"], &own["target"]), (&"WARN".into(), &"longpole::drill".into()));
+    assert_eq!((&own["level"], &own["target"]), (&"WARN".into(), &"longpole::drill::lines".into()));
     let other = found("drill: a record of another target").unwrap();
     assert_eq!((&other["level"], &other["target"]), (&"INFO".into(), &"drill::other".into()));
     assert_eq!(found("drill: a fine record"), None, "the level is info");

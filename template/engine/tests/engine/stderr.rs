@@ -134,7 +134,7 @@ fn what_is_said_is_there() {
 
     assert_eq!(service.wait(), 143);
     let stderr = service.stderr();
-    assert!(stderr.contains("drill.rs") && stderr.contains("drill: panic"), "{stderr}");
+    assert!(stderr.contains("drill/event_loop.rs") && stderr.contains("drill: panic"), "{stderr}");
     assert!(stderr.ends_with("second signal: exiting at once\n"), "{stderr}");
 }
 

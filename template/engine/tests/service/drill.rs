@@ -141,7 +141,7 @@ struct Told(Arc<AtomicU64>);
 
 impl<S: tracing::Subscriber> tracing_subscriber::Layer<S> for Told {
     fn on_event(&self, event: &tracing::Event<'_>, _: Context<'_, S>) {
-        let is_of_drill = event.metadata().target() == "longpole::drill";
+        let is_of_drill = event.metadata().target() == "longpole::drill::lines";
         self.0.fetch_add(is_of_drill.into(), Relaxed);
     }
 }
