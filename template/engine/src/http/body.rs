@@ -43,7 +43,7 @@ impl Incoming {
         inner: Body,
         request: &Arc<Request>,
         limit: Arc<Limit>,
-        http2: bool,
+        is_http1: bool,
         waits: bool,
     ) -> Body {
         Body::new(Self {
@@ -53,8 +53,8 @@ impl Incoming {
             limit,
             received: 0,
             refused: false,
-            drains: !http2 && !waits,
-            is_http1: !http2,
+            drains: is_http1 && !waits,
+            is_http1,
         })
     }
 

@@ -21,4 +21,5 @@ mod refusal;
 pub mod server;
 mod socket;
 pub mod stopping;
+mod timing;
 mod upgrade;

@@ -4,15 +4,14 @@
 //! reading it costs 2 ns, and every log line of the task has the request's id. A task-local does not cross `tokio::spawn`
 //! by itself: [`spawn`] and [`Offload::run`](crate::Offload::run) carry it along, and clippy bans the raw calls.
 //!
-//! [`id`] and [`trace`] read what the client says of itself, [`meters`] counts by route, [`follow`] books what the request
+//! [`ids`] reads by which names the request is known elsewhere, [`meters`] counts by route, [`follow`] books what the request
 //! waits for, [`tasks`] and [`finishing`] are about work beside the answer.
 
 mod finishing;
 mod follow;
-mod id;
+mod ids;
 mod meters;
 mod tasks;
-mod trace;
 
 use std::fmt;
 use std::net::IpAddr;
@@ -27,10 +26,9 @@ use tokio_util::task::TaskTracker;
 
 pub use self::finishing::{Afterwards, Finishing};
 pub use self::follow::{Entered, Followed, Polling, follow, wait};
-pub use self::id::{REQUEST_ID, RequestId};
+pub use self::ids::{REQUEST_ID, RequestId, TRACEPARENT, Trace};
 pub use self::meters::{Meters, Routes};
 pub use self::tasks::{carry, spawn};
-pub use self::trace::{TRACEPARENT, Trace};
 use crate::config::Config;
 use crate::ledger::{Account, Instruments};
 use crate::life::Life;
