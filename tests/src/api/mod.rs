@@ -17,7 +17,7 @@ use std::path::Path;
 use syn::{Item, Visibility};
 
 use self::source::{Cfgs, Name, Sources, attributes, conditions, ident_of, is_called, is_hidden};
-use self::text::text;
+pub use self::text::text;
 
 /// What each name of the API is, in the order of the names.
 type Paragraphs = BTreeMap<String, Vec<String>>;

@@ -14,10 +14,10 @@ use crate::config::range::{NONE, Range, Ranges};
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct LogConfig {
-    /// The folder of the log. Give it a folder of its own: files in it that begin like the log's are deleted by `max_files`.
+    /// The folder of the log. Give the log a folder of its own: `max_files` deletes files in it that begin like the log's.
     pub dir: PathBuf,
-    /// The lowest level that is logged, also for single modules: `info,my_service::app=debug,sqlx=warn`. `h2` stays at `info`
-    /// or above unless it is named, since below `info` it quotes what clients send.
+    /// The lowest level that is logged, also for single modules: `info,my_service::app=debug,sqlx=warn`. `h2` stays at
+    /// `info` or above unless it is named, since below `info` it quotes what clients send.
     pub level: String,
     /// How a line is written: as JSON for programs, or as text for people.
     pub format: LogFormat,
