@@ -1,10 +1,10 @@
 #!/bin/sh
-# Prints the path of a cargo-generate that works here; builds one first if there is none.
+# Prints the path of a cargo-generate that works here. If there is none, the script builds one first.
 #
-#   sh ci/cargo-generate.sh            any version from 0.23.14 on: the installed one, else NEWEST
+#   sh ci/cargo-generate.sh            any version from 0.23.14 on: the installed one, otherwise NEWEST
 #   sh ci/cargo-generate.sh 0.23.14    exactly this version, built into target/tools
 #
-# Progress goes to stderr, the path alone to stdout. Nothing is installed into the user's cargo home.
+# Progress goes to stderr, and only the path goes to stdout. Nothing is installed into the user's cargo home.
 set -eu
 
 NEWEST=0.26.0 # the newest release these scripts were tested with
@@ -31,15 +31,15 @@ if [ -x "$root/bin/cargo-generate" ]; then
     exit 0
 fi
 
-echo "Building cargo-generate $wanted once, into target/tools (some two minutes) ..." >&2
+echo "Building cargo-generate $wanted once, into target/tools (about two minutes) ..." >&2
 mkdir -p "$root"
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 trap 'exit 130' INT TERM
 
-# The lock file that cargo-generate 0.24 and later ship wants a newer compiler than the oldest one
-# supported here, and `cargo install` takes no hint about that; `cargo generate-lockfile` does. So:
-# fetch the published sources through an empty crate, lock them anew for this compiler, install.
+# From version 0.24 on, cargo-generate's own lock file needs a newer compiler than the oldest one that is supported here.
+# `cargo install` cannot be told to choose older crates, but `cargo generate-lockfile` can. So this script fetches the
+# published sources through an empty crate, writes a new lock file for this compiler, and installs from there.
 mkdir -p "$work/fetch/src"
 : >"$work/fetch/src/lib.rs"
 cat >"$work/fetch/Cargo.toml" <<END
@@ -59,9 +59,9 @@ fi
 cp -R "$(dirname "$manifest")" "$work/src"
 cd "$work/src"
 case $wanted in
-0.23.*) features= ;; # its lock file is old enough, and it needs libgit2 (bundled) and OpenSSL (system)
+0.23.*) features= ;; # its lock file is old enough; it needs libgit2 (bundled) and OpenSSL (of the system)
 *)
-    # Without `git` it is pure Rust: no OpenSSL, no C library. --path needs no git.
+    # Without the feature `git` it is pure Rust and needs no OpenSSL and no C library. `--path` works without git.
     features=--no-default-features
     rm Cargo.lock
     CARGO_RESOLVER_INCOMPATIBLE_RUST_VERSIONS=fallback cargo generate-lockfile >&2

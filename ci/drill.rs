@@ -44,6 +44,7 @@ const DRILLS: [(&str, Client, usize, Option<&str>); 13] = [
     ("cpu", Get("/drill/spin/200"), 1, None),
     ("response_body", ReadsSlowly("/drill/bytes/20000000"), 4, None),
     ("other", Get("/drill/sleep/300"), 4, None),
+    ("mail", Get("/drill/named/300"), 4, None), // a name of the owner's
 ];
 
 fn main() -> ExitCode {

@@ -1,6 +1,6 @@
-//! Is what was acknowledged still there when the disk is full?
+//! If the disk is full, is everything still there that the service has acknowledged?
 //!
-//! Yours, and about SQLite: throw it away with either.
+//! This test is yours. Delete it when you delete the example or change to another database than SQLite.
 
 use longpole_testing::setup;
 

@@ -1,6 +1,6 @@
-//! `/items` as a client sees it: create, read, list, update, delete, and what bad input gets.
+//! `/items` as a client sees it: create, read, list, update, delete, and the answers to bad input.
 //!
-//! Yours: throw it away with the example, and keep it as a pattern for your own routes.
+//! These tests are yours, and a pattern for the tests of your own routes. Delete them when you delete the example.
 
 use std::fs;
 use std::io::Read;

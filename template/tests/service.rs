@@ -5,7 +5,7 @@ use longpole_testing::setup;
 #[test]
 fn it_starts_and_stops() {
     let mut service = setup!().start();
-    assert_eq!(service.ask("/readyz").status, 200); // `ask` asks the admin listener, `get` the public one
+    assert_eq!(service.ask("/readyz").status, 200); // `ask` sends to the admin listener, `get` to the public listener
 
     service.signal("TERM");
 

@@ -8,6 +8,7 @@ pub mod api;
 pub mod browser;
 pub mod generate;
 pub mod git;
+pub mod modules;
 pub mod nginx;
 pub mod pgbouncer;
 pub mod postgres;

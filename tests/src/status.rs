@@ -25,7 +25,7 @@ pub const SMALL: [(&str, &str); 6] = [
 pub const EVERY: u32 = 400;
 
 /// Phase, and what the page says that its requests are doing.
-pub const PHASES: [(&str, &str); 13] = [
+pub const PHASES: [(&str, &str); 14] = [
     ("admission", "waiting to be let in"),
     ("request_body", "waiting for the client to send"),
     ("db_wait", "waiting for a database connection"),
@@ -39,6 +39,7 @@ pub const PHASES: [(&str, &str); 13] = [
     ("cpu", "computing on the event loop"),
     ("response_body", "waiting for the client to read"),
     ("other", "waiting for something that has no name"),
+    ("mail", "waiting for mail"), // a name of the owner's
 ];
 
 /// `ci/drill.rs`, compiled.

@@ -3,10 +3,9 @@
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
-use crate::Failure;
-use crate::allow::Allows;
 use crate::facts::Unit;
-use crate::findings::{self, Finding};
+use crate::failure::Failure;
+use crate::findings::{self, Allows, Finding};
 use crate::graph::{Dispatch, Graph};
 use crate::list::List;
 use crate::program::Program;

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
-use crate::Failure;
+use crate::failure::Failure;
 use crate::findings::Finding;
 
 const HEAD: &str = "# Findings of `cargo unblock` that may pass: how many, file, async function, function that blocks, API.\n";
@@ -111,4 +111,48 @@ fn key(finding: &Finding) -> Key {
         clean(&finding.cause),
         clean(&finding.path),
     ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn finding(file: &str, within: &str) -> Finding {
+        let mut finding = Finding::example();
+        finding.place.file = file.into();
+        Finding { within: within.to_owned(), cause: within.to_owned(), ..finding }
+    }
+
+    #[test]
+    fn what_is_written_is_read_again() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let findings = [finding("a.rs", "f"), finding("a.rs", "f"), finding("b.rs", "g\th")];
+        Baseline::of(&findings).write(file.path()).unwrap();
+        let mut read = Baseline::read(file.path()).unwrap();
+        assert_eq!(read.len(), 3);
+        let compiled = HashSet::from(["a.rs".into(), "b.rs".into()]);
+        assert_eq!(read.sift(findings.to_vec(), &compiled, Path::new("/nowhere")), []);
+        std::fs::write(file.path(), "# head\n\nx\ta.rs\tf\tf\tstd::fs::read\n").unwrap();
+        let failure = Baseline::read(file.path()).err().unwrap().to_string();
+        assert!(failure.contains(":3: not a line of a baseline"), "{failure}");
+    }
+
+    #[test]
+    fn one_finding_more_than_known_is_new_and_what_is_gone_is_forgotten() {
+        let mut known = Baseline::of(&[finding("a.rs", "f"), finding("a.rs", "g"), finding("gone.rs", "h")]);
+        let compiled = HashSet::from([PathBuf::from("a.rs")]);
+        let new =
+            known.sift(vec![finding("a.rs", "f"), finding("a.rs", "f")], &compiled, Path::new("/nowhere"));
+        assert_eq!(new.len(), 1);
+        assert_eq!(known.len(), 1);
+    }
+
+    #[test]
+    fn a_file_that_was_not_compiled_keeps_its_findings_while_it_exists() {
+        let root = tempfile::tempdir().unwrap();
+        std::fs::write(root.path().join("other.rs"), "").unwrap();
+        let mut known = Baseline::of(&[finding("other.rs", "f")]);
+        assert_eq!(known.sift(Vec::new(), &HashSet::new(), root.path()), []);
+        assert_eq!(known.len(), 1);
+    }
 }

@@ -7,28 +7,15 @@
 use std::collections::HashSet;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 use serde::Deserialize;
 
 use crate::facts::Unit;
+use crate::failure::Failure;
 use crate::options::CargoOptions;
-use crate::{Failure, wrapper};
-
-/// What `cargo metadata` says.
-#[derive(Deserialize)]
-pub struct Workspace {
-    pub workspace_root: PathBuf,
-    pub target_directory: PathBuf,
-    workspace_members: HashSet<String>,
-    packages: Vec<Package>,
-}
-
-#[derive(Deserialize)]
-struct Package {
-    id: String,
-    name: String,
-}
+use crate::packages::{Workspace, asked, cargo, name_in};
+use crate::wrapper;
 
 /// What was compiled.
 #[derive(Default)]
@@ -73,87 +60,6 @@ struct Artifact {
     /// The package's folder.
     folder: PathBuf,
     for_others: bool,
-}
-
-fn cargo() -> Command {
-    Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
-}
-
-/// Where the workspace is.
-pub fn workspace(options: &CargoOptions) -> Result<Workspace, Failure> {
-    let output = cargo()
-        .args(["metadata", "--no-deps", "--format-version=1"])
-        .args(options.common())
-        .stderr(Stdio::inherit())
-        .output()
-        .map_err(|error| Failure::new(format!("cannot run cargo: {error}")))?;
-    if !output.status.success() {
-        return Err(Failure::new("cargo cannot read the workspace; what it said stands above"));
-    }
-    let mut workspace: Workspace = serde_json::from_slice(&output.stdout).map_err(|error| {
-        Failure::new(format!("`cargo metadata` answered something else than expected: {error}"))
-    })?;
-    // Compilers run there, and name the folder without symbolic links.
-    if let Ok(whole) = workspace.workspace_root.canonicalize() {
-        workspace.workspace_root = whole;
-    }
-    Ok(workspace)
-}
-
-/// The members of the workspace that the user asks about: all, without `--package` and `--exclude`.
-fn asked<'a>(workspace: &'a Workspace, options: &CargoOptions) -> Result<HashSet<&'a str>, Failure> {
-    let names = |spec: &str, package: &Package| spec == package.id || matches(name_in(spec), &package.name);
-    for spec in &options.packages {
-        if !workspace.packages.iter().any(|package| names(spec, package)) {
-            let mut members: Vec<&str> = workspace.packages.iter().map(|package| &*package.name).collect();
-            members.sort_unstable();
-            return Err(Failure::new(format!(
-                "`--package {spec}` names no member of the workspace, and only members are analysed; these are: {}",
-                members.join(", ")
-            )));
-        }
-    }
-    let named = |specs: &[String], package: &Package| specs.iter().any(|spec| names(spec, package));
-    let asked = workspace.packages.iter().filter(|package| match options.packages.is_empty() {
-        true => !named(&options.exclude, package),
-        false => named(&options.packages, package),
-    });
-    Ok(asked.map(|package| package.id.as_str()).collect())
-}
-
-/// The name in a package's specification: `name`, `name@1.0.0`, `URL#name@1.0.0` or, when the folder is
-/// called as the package is, `URL#1.0.0`.
-fn name_in(spec: &str) -> &str {
-    let (url, rest) = spec.rsplit_once('#').unwrap_or(("", spec));
-    if !url.is_empty() && rest.starts_with(|c: char| c.is_ascii_digit()) {
-        return url.rsplit('/').next().unwrap_or(url);
-    }
-    rest.split(['@', ':']).next().unwrap_or(rest)
-}
-
-/// Whether a name fits a pattern of cargo's: `*` is any text, `?` any letter, `[ab]` and `[!ab]` one of some.
-fn matches(pattern: &str, name: &str) -> bool {
-    let mut signs = pattern.chars();
-    match signs.next() {
-        None => name.is_empty(),
-        Some('*') => {
-            let ends = name.char_indices().map(|(at, _)| at).chain([name.len()]);
-            ends.into_iter().any(|end| matches(signs.as_str(), &name[end..]))
-        }
-        Some(sign) => {
-            let mut letters = name.chars();
-            let Some(letter) = letters.next() else { return false };
-            let (fits, rest) = match (sign, signs.as_str().split_once(']')) {
-                ('?', _) => (true, signs.as_str()),
-                ('[', Some((set, rest))) => match set.strip_prefix('!') {
-                    Some(set) => (!set.contains(letter), rest),
-                    None => (set.contains(letter), rest),
-                },
-                _ => (sign == letter, signs.as_str()),
-            };
-            fits && matches(rest, letters.as_str())
-        }
-    }
 }
 
 /// Compiles what has changed, and reads the facts of all crates.
@@ -215,7 +121,7 @@ fn check(
             continue;
         }
         let folder = message.manifest_path.parent().unwrap_or(Path::new("")).to_owned();
-        if workspace.workspace_members.contains(&message.package_id) {
+        if workspace.members.contains(&message.package_id) {
             let for_others = !asked.contains(message.package_id.as_str());
             artifacts.extend(message.filenames.into_iter().map(|metadata| Artifact {
                 metadata,

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use toml::Spanned;
 
-use crate::Failure;
+use crate::failure::Failure;
 use crate::graph::Dispatch;
 use crate::list::{self, Entry, Tier};
 use crate::options::Also;

@@ -11,7 +11,8 @@ use std::rc::Rc;
 use annotate_snippets::renderer::DecorStyle;
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 
-use crate::findings::{Finding, Kind, Place, group};
+use crate::findings::{Finding, Kind, group};
+use crate::place::Place;
 use crate::report::{cure, message};
 
 /// More places than this are counted, not listed.
@@ -221,5 +222,49 @@ impl Texts<'_> {
             Some(span) => snippet.annotation(kind.span(span).label(label)),
             None => snippet,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn finding(calls: &[&str]) -> Finding {
+        let mut finding = Finding::example();
+        let step = finding.steps.remove(0);
+        finding.steps = calls
+            .iter()
+            .map(|calls| crate::findings::Step { calls: calls.to_string(), ..step.clone() })
+            .collect();
+        finding
+    }
+
+    #[test]
+    fn advice_counts_each_finding_once_and_leaves_out_what_clears_only_one() {
+        let findings = [
+            finding(&["load", "parse", "std::fs::read"]),
+            finding(&["load", "std::fs::read"]),
+            finding(&["load", "parse", "std::fs::read"]),
+            finding(&["parse", "std::fs::read"]),
+            finding(&["std::fs::read"]),
+        ];
+        let advice = advice(&findings);
+        assert_eq!(advice.len(), 1, "{advice:?}");
+        assert_eq!(advice[0].1, 3);
+    }
+
+    #[test]
+    fn a_span_counts_characters_and_ends_with_its_line() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("a.rs"), "fn f() {\n  é.read()\n}\n").unwrap();
+        let mut texts = Texts { root: folder.path(), files: HashMap::new() };
+        let mut span = |end_line, end_column| {
+            let place = Place { file: "a.rs".into(), line: 2, column: 3, end_line, end_column };
+            let span = texts.span(&place)?;
+            Some(texts.text(&place)[span].to_owned())
+        };
+        assert_eq!(span(2, 4).as_deref(), Some("é"));
+        assert_eq!(span(3, 2).as_deref(), Some("é.read()"));
+        assert_eq!(span(9, 1), None);
     }
 }

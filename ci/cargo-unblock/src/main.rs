@@ -5,18 +5,23 @@
 //! for ways from async code to what list.rs says blocks. types.rs reads the compiler's notation, sources.rs
 //! what only the source text says, and probe.rs checks that this compiler is understood.
 
-mod allow;
 mod analysis;
+mod arguments;
 mod baseline;
 mod compile;
 mod config;
+mod explain;
 mod facts;
+mod failure;
 mod findings;
 mod graph;
 mod human;
 mod list;
 mod mir;
+mod notation;
 mod options;
+mod packages;
+mod place;
 mod probe;
 mod program;
 mod report;
@@ -24,7 +29,6 @@ mod sources;
 mod types;
 mod wrapper;
 
-use std::fmt;
 use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 
@@ -33,25 +37,10 @@ use clap::Parser;
 use crate::baseline::Baseline;
 use crate::compile::{Compiled, Outside};
 use crate::config::Config;
+use crate::failure::Failure;
 use crate::findings::Finding;
 use crate::list::{List, Tier};
-use crate::options::{Also, Cargo, CargoOptions, Color, Command, Format, Options};
-
-/// Why the check could not be done: exit code 2.
-#[derive(Debug)]
-pub struct Failure(String);
-
-impl Failure {
-    pub fn new(message: impl Into<String>) -> Failure {
-        Failure(message.into())
-    }
-}
-
-impl fmt::Display for Failure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
+use crate::options::{Also, Cargo, Color, Command, Format, Options};
 
 fn main() -> ExitCode {
     if std::env::var_os(wrapper::VARIABLE).is_some() {
@@ -64,8 +53,8 @@ fn main() -> ExitCode {
     }
     let Cargo::Unblock(options) = Cargo::parse_from(arguments);
     let result = match (&options.command, &options.explain) {
-        (Some(Command::List(list)), _) => print_list(list),
-        (None, Some(path)) => explain(path, &options),
+        (Some(Command::List(list)), _) => explain::print_list(list),
+        (None, Some(path)) => explain::explain(path, &options),
         (None, None) => check(&options),
     };
     result.unwrap_or_else(|failure| {
@@ -75,7 +64,7 @@ fn main() -> ExitCode {
 }
 
 fn check(options: &Options) -> Result<ExitCode, Failure> {
-    let workspace = compile::workspace(&options.cargo)?;
+    let workspace = packages::workspace(&options.cargo)?;
     let root = &workspace.workspace_root;
     let config = Config::read(root)?;
     let Compiled { units, outside } = compile::units(&workspace, &options.cargo)?;
@@ -190,63 +179,4 @@ fn from_repository(findings: &[Finding], root: &std::path::Path) -> Vec<Finding>
         }
     }
     findings
-}
-
-/// The list in force, of the workspace that the command runs in if there is one.
-fn entries(manifest_path: Option<&std::path::PathBuf>) -> Result<Vec<list::Entry>, Failure> {
-    let options = CargoOptions { manifest_path: manifest_path.cloned(), ..CargoOptions::default() };
-    let in_workspace = manifest_path.is_some()
-        || std::env::current_dir()
-            .is_ok_and(|folder| folder.ancestors().any(|f| f.join("Cargo.toml").exists()));
-    if !in_workspace {
-        return Ok(list::built_in());
-    }
-    Ok(Config::read(&compile::workspace(&options)?.workspace_root)?.entries)
-}
-
-fn print_list(options: &options::ListOptions) -> Result<ExitCode, Failure> {
-    let mut text = String::new();
-    for entry in entries(options.manifest_path.as_ref())? {
-        text.push_str(&format!("{}\t{}\t{}\t{}\n", entry.path, entry.tier, entry.category, entry.instead()));
-    }
-    let _ = std::io::stdout().write_all(text.as_bytes());
-    Ok(ExitCode::SUCCESS)
-}
-
-fn explain(path: &str, options: &Options) -> Result<ExitCode, Failure> {
-    let entries = entries(options.cargo.manifest_path.as_ref())?;
-    let list = List::new(entries, Vec::new());
-    // As a finding prints it: `<std::fs::File as std::io::Read>::read`.
-    let plain = match path.strip_prefix('<').and_then(|rest| rest.split_once(" as ")) {
-        Some((_, rest)) => rest.replacen('>', "", 1),
-        None => path.to_owned(),
-    };
-    let found: Vec<&list::Entry> = list.find(&plain).map(|index| &list.entries[index]).collect();
-    if found.is_empty() {
-        let last = plain.rsplit("::").next().unwrap_or(&plain);
-        let near: Vec<&str> = list
-            .entries
-            .iter()
-            .filter(|entry| entry.path.rsplit("::").next() == Some(last))
-            .map(|entry| entry.path.as_str())
-            .take(8)
-            .collect();
-        let hint = if near.is_empty() { String::new() } else { format!("; these are: {}", near.join(", ")) };
-        return Err(Failure::new(format!("`{path}` is not on the list{hint}")));
-    }
-    for entry in found {
-        println!("{}\n", entry.path);
-        println!("  {}", list::reason(&entry.category));
-        println!("  {}", list::meaning(entry.tier));
-        if !entry.instead.is_empty() {
-            println!("  Instead: {}", entry.instead());
-        }
-        println!(
-            "  Category {}, tier {}{}.",
-            entry.category,
-            entry.tier,
-            if entry.own { ", from the project's configuration" } else { "" }
-        );
-    }
-    Ok(ExitCode::SUCCESS)
 }

@@ -10,34 +10,69 @@ use std::path::Path;
 use std::process::Command;
 
 use crate::facts::{self, Unit};
+use crate::failure::Failure;
 use crate::list::{self, List};
-use crate::{Failure, analysis, graph, wrapper};
+use crate::{analysis, graph, wrapper};
 
 const SAMPLE: &str = include_str!("probe/sample.rs");
 
-/// What a verdict about a compiler rests on: it is asked again when any of it has changed.
+/// What a verdict about a compiler rests on. A compiler is probed again when any of these files has changed.
 const TOOL: u64 = facts::fingerprint(&[
     SAMPLE,
     include_str!("blocking.tsv"),
-    include_str!("allow.rs"),
+    include_str!("analysis.rs"),
+    include_str!("facts.rs"),
+    include_str!("findings/allow.rs"),
+    include_str!("findings/finding.rs"),
     include_str!("findings/guards.rs"),
     include_str!("findings/mod.rs"),
+    include_str!("findings/reach.rs"),
     include_str!("findings/search.rs"),
     include_str!("findings/starts.rs"),
-    include_str!("graph/callees.rs"),
+    include_str!("graph/dispatch.rs"),
+    include_str!("graph/expand.rs"),
     include_str!("graph/external.rs"),
+    include_str!("graph/functions.rs"),
+    include_str!("graph/hidden.rs"),
+    include_str!("graph/impls.rs"),
+    include_str!("graph/listed.rs"),
+    include_str!("graph/methods.rs"),
     include_str!("graph/mod.rs"),
+    include_str!("graph/nodes.rs"),
     include_str!("graph/values.rs"),
+    include_str!("list.rs"),
+    include_str!("mir/comment.rs"),
     include_str!("mir/flow.rs"),
+    include_str!("mir/lines.rs"),
     include_str!("mir/mod.rs"),
+    include_str!("mir/open.rs"),
+    include_str!("mir/statement.rs"),
     include_str!("mir/text.rs"),
+    include_str!("notation.rs"),
+    include_str!("place.rs"),
+    include_str!("program/add.rs"),
+    include_str!("program/build.rs"),
+    include_str!("program/impls.rs"),
     include_str!("program/mod.rs"),
+    include_str!("program/model.rs"),
     include_str!("program/names.rs"),
     include_str!("program/places.rs"),
+    include_str!("sources/blank.rs"),
+    include_str!("sources/declarations.rs"),
+    include_str!("sources/exports.rs"),
+    include_str!("sources/header.rs"),
+    include_str!("sources/macros.rs"),
+    include_str!("sources/mod.rs"),
+    include_str!("sources/source.rs"),
+    include_str!("sources/workspace.rs"),
+    include_str!("types/cursor.rs"),
     include_str!("types/mod.rs"),
-    include_str!("types/notation.rs"),
-    include_str!("list.rs"),
-    include_str!("sources.rs"),
+    include_str!("types/parser.rs"),
+    include_str!("types/path.rs"),
+    include_str!("types/scope.rs"),
+    include_str!("types/show.rs"),
+    include_str!("types/substitute.rs"),
+    include_str!("types/tree.rs"),
     include_str!("wrapper.rs"),
 ]);
 
@@ -108,5 +143,63 @@ fn compare(rustc: &str, folder: &Path) -> Result<(), String> {
         (true, true) => Ok(()),
         (false, _) => Err(format!("of its probe it does not see {}", lines(missing))),
         (true, false) => Err(format!("in its probe it sees too much: {}", lines(too_much))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    use std::path::PathBuf;
+
+    /// What has no part in a verdict: how the user asks, how crates are compiled, and how findings are told.
+    const WITHOUT_PART: [&str; 13] = [
+        "arguments.rs",
+        "baseline.rs",
+        "compile.rs",
+        "config.rs",
+        "explain.rs",
+        "failure.rs",
+        "human.rs",
+        "main.rs",
+        "options.rs",
+        "packages.rs",
+        "probe.rs",
+        "probe/sample.rs",
+        "report.rs",
+    ];
+
+    /// The files below `folder`, from `src` on.
+    fn files(src: &Path, folder: &Path, found: &mut BTreeSet<String>) {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path: PathBuf = entry.unwrap().path();
+            if path.is_dir() {
+                files(src, &path, found);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                found.insert(path.strip_prefix(src).unwrap().to_str().unwrap().to_owned());
+            }
+        }
+    }
+
+    /// Otherwise a compiler that passed with the old code, or facts that the old code read, would be trusted.
+    #[test]
+    fn verdicts_and_facts_are_made_anew_when_the_code_behind_them_changes() {
+        let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+        let mut all = BTreeSet::new();
+        files(&src, &src, &mut all);
+        let included = |text: &str| -> BTreeSet<String> {
+            let names = text.split("include_str!(\"").skip(1).filter_map(|rest| rest.split('"').next());
+            names.filter(|name| name.ends_with(".rs")).map(str::to_owned).collect()
+        };
+        let of_verdict = included(include_str!("probe.rs").split("#[cfg(test)]").next().unwrap());
+        let without: BTreeSet<String> = WITHOUT_PART.map(str::to_owned).into();
+        let expected: BTreeSet<String> = all.difference(&without).cloned().collect();
+        let sample = "probe/sample.rs".to_owned();
+        let of_verdict: BTreeSet<String> = of_verdict.into_iter().filter(|name| *name != sample).collect();
+        assert_eq!(of_verdict, expected, "the list of files for a verdict, in probe.rs");
+        let reads =
+            |name: &&String| name.starts_with("mir/") || ["facts.rs", "notation.rs"].contains(&name.as_str());
+        let expected: BTreeSet<String> = all.iter().filter(reads).cloned().collect();
+        assert_eq!(included(include_str!("facts.rs")), expected, "the list of files for facts, in facts.rs");
     }
 }

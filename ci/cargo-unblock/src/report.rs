@@ -5,6 +5,7 @@
 use std::fmt::Write;
 
 use crate::findings::{Finding, Kind};
+use crate::place::Place;
 
 /// What is wrong, in one sentence without an end.
 pub fn message(finding: &Finding) -> String {
@@ -123,7 +124,7 @@ pub fn rule(kind: &Kind) -> &'static str {
 /// A SARIF 2.1.0 log:
 /// <https://docs.oasis-open.org/sarif/sarif/v2.1.0/os/sarif-v2.1.0-os.html>.
 pub fn sarif(findings: &[Finding], offload: &str) -> String {
-    let location = |place: &crate::findings::Place, text: Option<String>| {
+    let location = |place: &Place, text: Option<String>| {
         let mut location = serde_json::json!({
             "physicalLocation": {
                 "artifactLocation": { "uri": uri(&place.file.to_string_lossy()), "uriBaseId": "%SRCROOT%" },
@@ -204,7 +205,7 @@ fn uri(path: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::findings::{Place, Step};
+    use crate::findings::Step;
 
     fn hostile() -> Finding {
         let place =
@@ -215,15 +216,11 @@ mod tests {
             calls: "g\n::set-output name=x::y".to_owned(),
         };
         Finding {
-            kind: Kind::Blocking,
             place,
-            within: "f".to_owned(),
             path: "std::fs::read\r\n::warning::".to_owned(),
-            category: "fs".to_owned(),
-            instead: "tokio::fs::read".to_owned(),
             steps: vec![step.clone(), step],
             cause: "g".to_owned(),
-            calls_in_cause: 1,
+            ..Finding::example()
         }
     }
 

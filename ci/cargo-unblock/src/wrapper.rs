@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 
 use crate::facts::Unit;
-use crate::mir;
+use crate::{arguments, mir};
 
 /// Set for cargo's run: this program is then a wrapper.
 pub const VARIABLE: &str = "CARGO_UNBLOCK_WRAPPER";
@@ -33,13 +33,13 @@ pub fn run(arguments: Vec<OsString>) -> ExitCode {
         eprintln!("cargo-unblock: {VARIABLE} is set, but no compiler was named");
         return ExitCode::from(2);
     };
-    let expanded = arguments_of_files(arguments);
+    let expanded = arguments::of_files(arguments);
     let arguments = expanded.as_slice();
     let compilation = Compilation::of(arguments);
     let mut cargo_asked = Command::new(rustc);
     // Its lints are `cargo check`'s concern.
     match &compilation {
-        Some(_) => cargo_asked.args(without(arguments, &["--cap-lints"])).arg("--cap-lints=allow"),
+        Some(_) => cargo_asked.args(arguments::without(arguments, &["--cap-lints"])).arg("--cap-lints=allow"),
         None => cargo_asked.args(arguments),
     };
     let printed = compilation.map(|compilation| {
@@ -72,18 +72,6 @@ pub fn run(arguments: Vec<OsString>) -> ExitCode {
     }
 }
 
-/// Cargo puts arguments that are too long for a command line into a file, one on each line: `@file`.
-fn arguments_of_files(arguments: &[OsString]) -> Vec<OsString> {
-    let mut expanded = Vec::with_capacity(arguments.len());
-    for argument in arguments {
-        match argument.to_str().and_then(|text| text.strip_prefix('@')).map(fs::read_to_string) {
-            Some(Ok(lines)) => expanded.extend(lines.lines().map(OsString::from)),
-            _ => expanded.push(argument.clone()),
-        }
-    }
-    expanded
-}
-
 /// A crate that is analysed.
 struct Compilation {
     crate_name: String,
@@ -97,15 +85,15 @@ impl Compilation {
     /// Nothing for what cargo only asks the compiler, and for what is linked: build scripts, procedural
     /// macros and crates that these need run while the project is built.
     fn of(arguments: &[OsString]) -> Option<Compilation> {
-        let crate_name = option(arguments, "--crate-name")?.to_str()?.to_owned();
-        let out = PathBuf::from(option(arguments, "--out-dir")?);
-        let kind = option(arguments, "--crate-type")?.to_str()?.to_owned();
-        let emitted = option(arguments, "--emit")?.to_str()?.to_owned();
+        let crate_name = arguments::option(arguments, "--crate-name")?.to_str()?.to_owned();
+        let out = PathBuf::from(arguments::option(arguments, "--out-dir")?);
+        let kind = arguments::option(arguments, "--crate-type")?.to_str()?.to_owned();
+        let emitted = arguments::option(arguments, "--emit")?.to_str()?.to_owned();
         let only_checked = emitted.contains("metadata") && !emitted.contains("link");
         if !only_checked {
             return None;
         }
-        let extra = codegen_option(arguments, "extra-filename").unwrap_or_default();
+        let extra = arguments::codegen_option(arguments, "extra-filename").unwrap_or_default();
         let facts = facts_path(&out.join(format!("lib{crate_name}{extra}.rmeta")))?;
         let dependencies = out.join(format!("{crate_name}{extra}.d"));
         Some(Compilation { crate_name, is_library: kind.contains("lib"), facts, dependencies })
@@ -123,7 +111,10 @@ impl Compilation {
         };
         let mut command = Command::new(rustc);
         command
-            .args(without(arguments, &["--emit", "--out-dir", "--error-format", "--json", "--cap-lints"]))
+            .args(arguments::without(
+                arguments,
+                &["--emit", "--out-dir", "--error-format", "--json", "--cap-lints"],
+            ))
             .args(PRINT)
             .arg("--cap-lints=allow");
         print(command, &mut unit).map_err(|error| {
@@ -174,46 +165,4 @@ fn read_files(path: &Path) -> Vec<String> {
         .filter(|file| file.ends_with(".rs"))
         .map(|file| file.replace("\\ ", " "))
         .collect()
-}
-
-/// The value of `--name value` or `--name=value`.
-fn option<'a>(arguments: &'a [OsString], name: &str) -> Option<&'a OsStr> {
-    arguments.iter().enumerate().find_map(|(index, argument)| {
-        if argument == name {
-            return arguments.get(index + 1).map(OsString::as_os_str);
-        }
-        argument.to_str()?.strip_prefix(name)?.strip_prefix('=').map(OsStr::new)
-    })
-}
-
-/// The value of `-C name=value`.
-fn codegen_option(arguments: &[OsString], name: &str) -> Option<String> {
-    arguments.iter().find_map(|argument| {
-        let argument = argument.to_str()?;
-        let argument = argument.strip_prefix("-C").unwrap_or(argument);
-        argument.strip_prefix(name)?.strip_prefix('=').map(str::to_owned)
-    })
-}
-
-/// The arguments without some options, and without incremental compilation: a print run stores nothing.
-fn without(arguments: &[OsString], names: &[&str]) -> Vec<OsString> {
-    let mut kept = Vec::with_capacity(arguments.len());
-    let mut rest = arguments.iter().peekable();
-    while let Some(argument) = rest.next() {
-        let text = argument.to_str().unwrap_or("");
-        let is_option = names.contains(&text);
-        let is_incremental =
-            names.contains(&"--emit") && text == "-C" && rest.peek().is_some_and(|next| incremental(next));
-        if is_option || is_incremental {
-            rest.next();
-        } else if !names.iter().any(|name| text.strip_prefix(name).is_some_and(|rest| rest.starts_with('=')))
-        {
-            kept.push(argument.clone());
-        }
-    }
-    kept
-}
-
-fn incremental(argument: &OsStr) -> bool {
-    argument.to_str().is_some_and(|text| text.starts_with("incremental="))
 }

@@ -1,8 +1,8 @@
-//! What is the least that a service needs? Here it is one file: a route, the call of another service, settings.
+//! What is the smallest service? This example is one file with two routes, a call of another service, and settings.
 //!
-//! `cargo run -p longpole --example gateway` serves; with `-- check` behind it, it prints every setting. Then
-//! `curl http://127.0.0.1:8080/quote` asks this service, which asks itself for `/hello`. Where the time went is on the
-//! page `http://127.0.0.1:8081`.
+//! `cargo run -p longpole --example gateway` starts the service; with `-- check` at the end, the same command prints every
+//! setting instead. `curl http://127.0.0.1:8080/quote` asks the service, which then asks itself for `/hello`. The page
+//! `http://127.0.0.1:8081` shows where the time went.
 
 use std::process::ExitCode;
 
@@ -13,10 +13,10 @@ use axum::routing::get;
 use longpole::{HttpClient, Json, Links, Problem, Service};
 use serde::{Deserialize, Serialize};
 
-/// The section `app`: `[app]` in the file, `APP__APP__QUOTE_URL` in the environment.
+/// The settings are the section `app`: `[app]` in the file, `APP__APP__QUOTE_URL` in the environment.
 #[derive(Clone, Serialize, Deserialize)]
 struct Settings {
-    /// What `/quote` asks.
+    /// The URL that `/quote` asks.
     quote_url: String,
 }
 
@@ -26,7 +26,7 @@ impl Default for Settings {
     }
 }
 
-/// What the handlers can reach.
+/// Every handler can reach this as `State<App>`.
 #[derive(Clone)]
 struct App {
     http: HttpClient,

@@ -18,36 +18,28 @@ use tokio::runtime::Handle;
 use tracing::warn;
 
 use super::config::load::Loaded;
-use super::health::Health;
 use super::identity::Identity;
-use super::ledger::Ledger;
+use super::life::Life;
 use super::metrics::Metrics;
-use super::status::{self, Facts};
-use super::watchdog::Stalls;
+use super::status::{self, Overview};
 
 /// What its handlers can reach.
 #[derive(Clone)]
 pub(super) struct Admin {
-    pub health: Health,
+    pub overview: Overview,
     /// The runtime to report on, once there is one.
     pub main: Arc<OnceLock<Handle>>,
-    pub ledger: Arc<OnceLock<Ledger>>,
-    pub stalls: Stalls,
-    pub facts: Arc<Facts>,
     metrics: Metrics,
     allowed_hosts: Arc<[String]>,
     dead_after: Duration,
 }
 
 impl Admin {
-    pub(super) fn new(identity: Identity, loaded: &Loaded, metrics: Metrics) -> Self {
+    pub(super) fn new(identity: Identity, loaded: &Loaded, metrics: Metrics, life: &Life) -> Self {
         let config = &loaded.config;
         Self {
-            health: Health::default(),
+            overview: Overview::new(identity, loaded, life),
             main: Arc::default(),
-            ledger: Arc::default(),
-            stalls: Stalls::default(),
-            facts: Arc::new(Facts::new(identity, loaded)),
             metrics,
             allowed_hosts: config.admin.allowed_hosts.clone().into(),
             dead_after: config.watchdog.dead_after,
@@ -58,7 +50,7 @@ impl Admin {
 pub(super) async fn serve(listener: TcpListener, admin: Admin) {
     let routes = Router::new()
         .route("/", get(status::page))
-        .route("/status.json", get(status::json))
+        .route("/status.json", get(async |State(admin): State<Admin>| status::json(&admin.overview)))
         .route("/livez", get(livez))
         .route("/readyz", get(readyz))
         .route("/metrics", get(render_metrics))
@@ -70,17 +62,17 @@ pub(super) async fn serve(listener: TcpListener, admin: Admin) {
 }
 
 async fn livez(State(admin): State<Admin>) -> (StatusCode, String) {
-    let stall = admin.health.stall();
+    let stall = admin.overview.health.stall();
     let dead = !admin.dead_after.is_zero() && stall >= admin.dead_after;
     let reason = || {
-        let culprits = admin.stalls.culprits().join(", ");
+        let culprits = admin.overview.stalls.culprits().join(", ");
         format!("event loop stalled for {} ms by {culprits}", stall.as_millis())
     };
     answer(dead.then(reason).into_iter().collect())
 }
 
 async fn readyz(State(admin): State<Admin>) -> (StatusCode, String) {
-    answer(admin.health.unready())
+    answer(admin.overview.health.unready())
 }
 
 fn answer(reasons: Vec<String>) -> (StatusCode, String) {

@@ -10,8 +10,9 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
 
-use super::ledger::{self, Ledger};
-use super::metrics::Counted;
+use super::ledger::{self, Instruments};
+use super::life::Life;
+use super::measure::Counted;
 
 /// Starts tasks that live as long as the process, and tells them to stop at shutdown. Clones share one list of tasks.
 ///
@@ -32,15 +33,15 @@ use super::metrics::Counted;
 /// ```
 #[derive(Clone)]
 pub struct Background {
-    ledger: Ledger,
+    instruments: Instruments,
     tasks: TaskTracker,
-    stop: CancellationToken,
+    life: Life,
 }
 
 impl Background {
     #[must_use]
-    pub(crate) fn new(ledger: &Ledger) -> Self {
-        Self { ledger: ledger.clone(), tasks: TaskTracker::default(), stop: CancellationToken::default() }
+    pub(crate) fn new(instruments: &Instruments, life: &Life) -> Self {
+        Self { instruments: instruments.clone(), tasks: TaskTracker::default(), life: life.clone() }
     }
 
     /// Runs `task` until it ends by itself, which is logged as a warning, or its token is cancelled. Then it should clean
@@ -50,8 +51,8 @@ impl Background {
     where
         F: Future<Output = ()> + Send + 'static,
     {
-        let task = ledger::named(self.ledger.clone(), name, task(self.stop.clone()));
-        let stop = self.stop.clone();
+        let stop = self.life.closing(); // not the task's own, which the task may cancel
+        let task = ledger::named(self.instruments.clone(), name, task(self.life.closing()));
         let running = Counted::enter(&gauge!("background_tasks"));
         self.tasks.spawn(async move {
             let _running = running;
@@ -70,8 +71,8 @@ impl Background {
     where
         F: Future<Output = ()> + Send + 'static,
     {
-        let task = ledger::named(self.ledger.clone(), name, task);
-        let stop = self.stop.clone();
+        let task = ledger::named(self.instruments.clone(), name, task);
+        let stop = self.life.closing();
         let running = Counted::enter(&gauge!("background_tasks"));
         self.tasks.spawn(async move {
             let _running = running;
@@ -88,9 +89,8 @@ impl Background {
         self.tasks.len()
     }
 
-    /// Tells every task to stop, and waits until all have.
-    pub(super) async fn stop(self) {
-        self.stop.cancel();
+    /// Waits until every task has ended. For the shutdown: each is told so at [`Stage::Closing`](super::life::Stage).
+    pub(super) async fn finish(self) {
         self.tasks.close();
         self.tasks.wait().await;
     }

@@ -6,7 +6,7 @@
 
 use std::future::pending;
 use std::net::SocketAddr;
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 use std::{io, process, thread};
 
@@ -21,12 +21,12 @@ use tracing::info;
 use super::admin::{self, Admin};
 use super::config;
 use super::config::load::Loaded;
-use super::health::Health;
 use super::identity::Identity;
-use super::ledger::Ledger;
+use super::life::{Life, Stage};
 use super::links::Links;
 use super::metrics::Metrics;
-use super::shutdown::Main;
+use super::request::Requests;
+use super::runtime::Main;
 use super::start::Failure;
 use super::terminal;
 use super::watchdog::Watchdog;
@@ -44,17 +44,17 @@ pub struct Control {
     thread: Handle,
     admin: Admin,
     watchdog: config::WatchdogConfig,
-    stop: CancellationToken,
+    life: Life,
     signals: mpsc::Receiver<Signal>,
 }
 
-/// What a step of start-up waits with.
-pub struct Step {
+/// What a step of the start waits with.
+pub struct StartStep {
     main: Handle,
     given_up: CancellationToken,
 }
 
-impl Step {
+impl StartStep {
     /// Waits for `work`, which runs on the step's own thread.
     ///
     /// # Errors
@@ -78,7 +78,7 @@ impl Control {
     /// # Errors
     /// The address is in use, or the system refuses a thread.
     #[expect(clippy::disallowed_methods, reason = "these tasks live as long as the process")]
-    pub fn start(identity: Identity, loaded: &Loaded, metrics: Metrics) -> Result<Self, String> {
+    pub fn start(identity: Identity, loaded: &Loaded, metrics: Metrics, life: &Life) -> Result<Self, String> {
         let config = &loaded.config;
         let failed = |error: io::Error| format!("control thread: {error}");
         let runtime = Builder::new_current_thread()
@@ -92,15 +92,13 @@ impl Control {
         let addr = listener.local_addr().map_err(failed)?;
 
         let thread = runtime.handle().clone();
-        let admin = Admin::new(identity, loaded, metrics.clone());
-        let stop = CancellationToken::new();
+        let admin = Admin::new(identity, loaded, metrics.clone(), life);
         let (signalled, signals) = mpsc::channel();
         {
             let _context = runtime.enter();
             let terminate = signal(SignalKind::terminate()).map_err(failed)?;
             let interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
-            let health = admin.health.clone();
-            thread.spawn(receive_signals(terminate, interrupt, health, stop.clone(), signalled));
+            thread.spawn(receive_signals(terminate, interrupt, life.clone(), signalled));
         }
         thread.spawn(admin::serve(listener, admin.clone()));
         thread.spawn(upkeep(metrics));
@@ -109,19 +107,20 @@ impl Control {
             .spawn(move || runtime.block_on(pending::<()>()))
             .map_err(failed)?;
         info!(%addr, "admin listener ready");
-        Ok(Self { identity, thread, admin, watchdog: config.watchdog.clone(), stop, signals })
+        Ok(Self { identity, thread, admin, watchdog: config.watchdog.clone(), life: life.clone(), signals })
     }
 
     /// Begins to watch the main runtime.
     #[expect(clippy::disallowed_methods, reason = "watches as long as the runtime lives")]
-    pub fn watch(&self, main: &Handle, ledger: &Ledger) {
+    pub fn watch(&self, main: &Handle, requests: &Arc<Requests>) {
+        let overview = &self.admin.overview;
         let _ = self.admin.main.set(main.clone());
-        let _ = self.admin.ledger.set(ledger.clone());
-        self.admin.health.watched(ledger.clock().clone());
+        let _ = overview.requests.set(Arc::clone(requests));
+        overview.health.watched(requests.instruments.clock().clone());
         let watchdog = Watchdog {
             main: main.clone(),
-            ledger: ledger.clone(),
-            stalls: self.admin.stalls.clone(),
+            requests: Arc::clone(requests),
+            stalls: overview.stalls.clone(),
             config: self.watchdog.clone(),
         };
         self.thread.spawn(watchdog.watch());
@@ -136,11 +135,11 @@ impl Control {
         &self,
         main: &mut Main,
         patience: Duration,
-        step: impl FnOnce(&Step) -> Result<T, Failure> + Send + 'static,
+        step: impl FnOnce(&StartStep) -> Result<T, Failure> + Send + 'static,
     ) -> Result<Option<T>, Failure> {
         let (tell, mut told) = oneshot::channel();
         let given_up = CancellationToken::new();
-        let of_step = Step { main: main.handle.clone(), given_up: given_up.clone() };
+        let of_step = StartStep { main: main.handle.clone(), given_up: given_up.clone() };
         let work = move || {
             let _context = of_step.main.enter(); // what the step spawns belongs to the main runtime
             let _ = tell.send(step(&of_step));
@@ -149,7 +148,7 @@ impl Control {
         let outcome = self.thread.block_on(async {
             let ended = tokio::select! {
                 outcome = &mut told => return Some(outcome),
-                () = self.stop.cancelled() => timeout(patience, &mut told).await,
+                () = self.life.reached(Stage::Draining) => timeout(patience, &mut told).await,
             };
             if let Ok(outcome) = ended {
                 return Some(outcome);
@@ -168,8 +167,11 @@ impl Control {
     }
 
     /// From now on `/readyz` is 200.
+    #[cfg_attr(not(feature = "_database"), expect(unused_variables, reason = "no other link can be away"))]
     pub fn serving(&self, addr: SocketAddr, links: &Links) {
-        self.admin.health.serving(links);
+        #[cfg(feature = "_database")]
+        self.admin.overview.health.links_are_open(links);
+        self.life.advance(Stage::Serving);
         info!(%addr, version = self.identity.version, "serving");
     }
 
@@ -184,8 +186,7 @@ impl Control {
 async fn receive_signals(
     mut terminate: Signals,
     mut interrupt: Signals,
-    health: Health,
-    stop: CancellationToken,
+    life: Life,
     signalled: mpsc::Sender<Signal>,
 ) {
     loop {
@@ -193,13 +194,12 @@ async fn receive_signals(
             _ = terminate.recv() => ("SIGTERM", 15),
             _ = interrupt.recv() => ("SIGINT", 2),
         };
-        if stop.is_cancelled() {
+        if life.stage() >= Stage::Draining {
             terminal::say("second signal: exiting at once");
             terminal::finish(); // unblock: allow(the process ends here)
             process::exit(128 + number);
         }
-        health.draining();
-        stop.cancel();
+        life.advance(Stage::Draining);
         let _ = signalled.send(Signal { at: Instant::now(), name });
     }
 }

@@ -5,12 +5,14 @@
 //! it starts or drains, while its event loop is stalled, or while its database does not answer. A
 //! saturated pool is ready: taking a busy replica away makes the others busier.
 
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 #[cfg(feature = "_database")]
 use super::db::Pulse;
 use super::ledger::Clock;
+use super::life::{Life, Stage};
+#[cfg(feature = "_database")]
 use super::links::Links;
 
 /// A stall of this length makes the replica unready. Higher: users wait longer in a stuck one. Lower: one
@@ -18,37 +20,28 @@ use super::links::Links;
 pub const UNREADY_STALL: Duration = Duration::from_secs(1);
 
 /// What the probes know. Clones share it.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub struct Health {
-    phase: Arc<Mutex<Phase>>,
+    life: Life,
     #[cfg(feature = "_database")]
     database: Arc<OnceLock<Pulse>>,
     clock: Arc<OnceLock<Clock>>,
 }
 
-#[derive(Clone, Copy, Default, PartialEq, Eq)]
-enum Phase {
-    #[default]
-    Starting,
-    Serving,
-    Draining,
-}
-
 impl Health {
-    #[cfg_attr(not(feature = "_database"), expect(unused_variables, reason = "no other link can be away"))]
-    pub(super) fn serving(&self, links: &Links) {
-        #[cfg(feature = "_database")]
-        let _ = self.database.set(links.db.pulse());
-        self.update(|phase| {
-            // A signal may have come first.
-            if *phase == Phase::Starting {
-                *phase = Phase::Serving;
-            }
-        });
+    pub(super) fn new(life: &Life) -> Self {
+        Self {
+            life: life.clone(),
+            #[cfg(feature = "_database")]
+            database: Arc::default(),
+            clock: Arc::default(),
+        }
     }
 
-    pub(super) fn draining(&self) {
-        self.update(|phase| *phase = Phase::Draining);
+    /// From now on the links are watched, too.
+    #[cfg(feature = "_database")]
+    pub(super) fn links_are_open(&self, links: &Links) {
+        let _ = self.database.set(links.db.pulse());
     }
 
     pub(super) fn watched(&self, clock: Clock) {
@@ -69,10 +62,10 @@ impl Health {
     #[must_use]
     pub fn unready(&self) -> Vec<String> {
         let mut reasons = Vec::new();
-        match self.update(|phase| *phase) {
-            Phase::Starting => reasons.push("starting".to_owned()),
-            Phase::Draining => reasons.push("draining".to_owned()),
-            Phase::Serving => {}
+        match self.life.stage() {
+            Stage::Starting => reasons.push("starting".to_owned()),
+            Stage::Serving => {}
+            _ => reasons.push("draining".to_owned()),
         }
         let stall = self.stall();
         if stall > UNREADY_STALL {
@@ -90,9 +83,5 @@ impl Health {
             });
         }
         reasons
-    }
-
-    fn update<T>(&self, change: impl FnOnce(&mut Phase) -> T) -> T {
-        change(&mut self.phase.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }

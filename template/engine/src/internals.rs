@@ -8,6 +8,7 @@ pub use crate::config::load::{Loaded, Sources, load};
 pub use crate::db::{Unusable, open as open_database};
 pub use crate::http::edge::Edge;
 pub use crate::http::server::{Server, bind};
+pub use crate::life::Life;
 pub use crate::log::{Logs, layer};
 pub use crate::metrics::{COUNTERS, GAUGES, HISTOGRAMS};
 use crate::{Config, HttpClient, Identity, Links, log};
@@ -37,6 +38,7 @@ pub async fn open_links(
     Links::open(
         config,
         IDENTITY,
+        &Life::default(),
         #[cfg(feature = "_database")]
         Some(migrations),
     )

@@ -46,7 +46,7 @@
     doc = "- **The database**: this build has none. The features `sqlite` and `postgres` bring one."
 )]
 //! - **Handlers** are axum's. They read a request with [`Json`], [`Path`], [`Query`], [`Body`] and [`ClientAddr`], and fail
-//!   with a [`Problem`]. [`BodyLimit`] is a route's own bound. [`Stream`] and [`Stopping`] are for answers that last.
+//!   with a [`Problem`]. [`BodyLimit`] is a route's own bound. [`Endless`] and [`Stopping`] are for answers that last.
 //! - **Work beside the answer** keeps the request's id, is measured, and is waited for at shutdown: [`finish()`] for what
 //!   the answer needs and a client that leaves must not break off, [`spawn`] for what the answer does not need, [`carry`]
 //!   for callbacks, [`Background`] for what lives as long as the process.
@@ -99,7 +99,6 @@ mod admission;
 mod background;
 mod commands;
 pub mod config;
-mod context;
 mod control;
 #[cfg(feature = "_database")]
 mod db;
@@ -114,16 +113,21 @@ mod identity;
 #[doc(hidden)]
 pub mod internals;
 mod ledger;
+mod life;
 mod links;
 mod log;
+mod measure;
 mod metrics;
 mod offload;
 mod release;
+mod request;
+mod runtime;
 mod service;
 mod shutdown;
 mod start;
 mod status;
 pub mod terminal;
+mod units;
 mod watchdog;
 
 pub use axum;
@@ -132,21 +136,20 @@ pub use sqlx;
 
 pub use self::background::Background;
 pub use self::config::Config;
-pub use self::config::secret::{Secret, SecretUrl};
-pub use self::context::{carry, spawn};
+pub use self::config::{Secret, SecretUrl};
 #[cfg(feature = "_database")]
 pub use self::db::{Connection, Db, Driver, Migrations, Pool, Step, Transaction, Trouble, step};
 pub use self::finish::finish;
-pub use self::http::body::Stream;
 pub use self::http::extract::{Body, ClientAddr, Json, Path, Query};
 pub use self::http::limit::BodyLimit;
 pub use self::http::problem::Problem;
-pub use self::http::upgrade::Stopping;
+pub use self::http::stopping::{Endless, Stopping};
 pub use self::http_client::{CallError, HttpClient, Reply};
 pub use self::identity::Identity;
-pub use self::ledger::{Phase, wait};
+pub use self::ledger::Phase;
 pub use self::links::Links;
-pub use self::offload::Offload;
+pub use self::offload::{Offload, OffloadError};
+pub use self::request::{carry, spawn, wait};
 pub use self::service::Service;
 pub use self::shutdown::Exit;
 pub use self::start::{IntoRoutes, Start};

@@ -11,7 +11,8 @@ use super::config::Note;
 use super::db::{self, Db, Migrations};
 use super::http_client::HttpClient;
 use super::identity::Identity;
-use super::ledger::Ledger;
+use super::ledger::Instruments;
+use super::life::Life;
 use super::offload::Offload;
 
 /// What requests can wait for, each bounded and measured: the database, other services, threads. Cheap to clone.
@@ -52,8 +53,8 @@ pub struct Links {
     pub offload: Offload,
     /// Work that lives as long as the process.
     pub background: Background,
-    /// Where the time of each request goes.
-    pub(crate) ledger: Ledger,
+    /// What is measured for all requests.
+    pub(crate) instruments: Instruments,
 }
 
 impl Links {
@@ -65,12 +66,13 @@ impl Links {
     pub(crate) async fn open(
         config: &Config,
         identity: Identity,
+        life: &Life,
         #[cfg(feature = "_database")] migrations: Option<Migrations>,
     ) -> Result<Self, Box<dyn Error + Send + Sync>> {
         #[cfg(feature = "_database")]
         let db = db::open(config, identity, migrations, config.database.migrate_on_start).await?;
-        let ledger = Ledger::new(config);
-        let background = Background::new(&ledger);
+        let instruments = Instruments::new(config);
+        let background = Background::new(&instruments, life);
         #[cfg(feature = "_database")]
         watch(&db, config, &background);
         let links = Self {
@@ -80,7 +82,7 @@ impl Links {
             http: HttpClient::new(&config.http_client, identity)?,
             offload: Offload::new(&config.offload),
             background,
-            ledger,
+            instruments,
         };
         Ok(links)
     }

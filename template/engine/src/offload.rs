@@ -10,10 +10,9 @@ use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::config;
-use super::context::{self, REQUEST};
-use super::http::problem::Problem;
-use super::ledger::{Entered, Phase};
-use super::metrics::{Counted, Timed};
+use super::ledger::Phase;
+use super::measure::{Counted, Timed};
+use super::request::{self, Entered, REQUEST};
 
 /// Runs CPU work and blocking calls on threads of their own, away from the event loop. Clones share the threads.
 ///
@@ -30,6 +29,19 @@ struct Inner {
     queue_length: Gauge,
     running: Gauge,
     rejected: Counter,
+}
+
+/// Why work on a thread of [`Offload`] brought no result. `?` in a handler makes it a [`Problem`](crate::Problem) with 503
+/// or 500.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum OffloadError {
+    /// 503: as much work as `offload.max_queue` allows is waiting for a thread already.
+    #[error("as much work as offload.max_queue allows is waiting for a thread already")]
+    QueueFull,
+    /// 500: the work has panicked. The log has the panic.
+    #[error("the work has panicked")]
+    Panicked,
 }
 
 impl Offload {
@@ -54,19 +66,19 @@ impl Offload {
     ///
     /// # fn slow_hash(password: &str) -> String { password.to_owned() }
     /// async fn hash(offload: &Offload, password: String) -> Result<String, Problem> {
-    ///     offload.run(move || slow_hash(&password)).await
+    ///     Ok(offload.run(move || slow_hash(&password)).await?)
     /// }
     /// ```
     ///
     /// # Errors
-    /// 503 when the queue is full, 500 when the work panics.
-    pub async fn run<T, W>(&self, work: W) -> Result<T, Problem>
+    /// The queue is full, or the work panics. `?` in a handler makes it 503 or 500.
+    pub async fn run<T, W>(&self, work: W) -> Result<T, OffloadError>
     where
         T: Send + 'static,
         W: FnOnce() -> T + Send + 'static,
     {
         let pool = &*self.0;
-        let (request, span) = (context::current(), tracing::Span::current());
+        let (request, span) = (request::current(), tracing::Span::current());
         let enter = |phase| request.clone().map(|request| Entered::new(request, phase));
         let waiting = (Timed::into(&pool.wait), enter(Phase::OffloadWait));
         let thread = self.thread().await?;
@@ -86,21 +98,20 @@ impl Offload {
         };
         #[expect(clippy::disallowed_methods, reason = "this is the pool that the ban points to")]
         let outcome = tokio::task::spawn_blocking(work).await;
-        // The panic hook has logged it.
-        outcome.map(|(result, _ready)| result).map_err(|_| Problem::internal())
+        outcome.map(|(result, _ready)| result).map_err(|_| OffloadError::Panicked)
     }
 
-    async fn thread(&self) -> Result<OwnedSemaphorePermit, Problem> {
+    async fn thread(&self) -> Result<OwnedSemaphorePermit, OffloadError> {
         let pool = &*self.0;
         if let Ok(thread) = Arc::clone(&pool.threads).try_acquire_owned() {
             return Ok(thread);
         }
         let Ok(_place) = pool.queue.try_acquire() else {
             pool.rejected.increment(1);
-            return Err(Problem::overloaded("Too much work is waiting for a thread."));
+            return Err(OffloadError::QueueFull);
         };
         let _counted = Counted::enter(&pool.queue_length);
         // Never closed.
-        Arc::clone(&pool.threads).acquire_owned().await.map_err(|_| Problem::internal())
+        Arc::clone(&pool.threads).acquire_owned().await.map_err(|_| OffloadError::QueueFull)
     }
 }

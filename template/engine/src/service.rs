@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use std::{env, panic};
 
@@ -14,15 +15,17 @@ use tracing_subscriber::{Layer, Registry};
 
 use crate::config::TAIL;
 use crate::config::load::{self, Loaded, Sources};
-use crate::control::{Control, Step};
+use crate::control::{Control, StartStep};
 #[cfg(feature = "_database")]
 use crate::db::Migrations;
 use crate::http::edge::Edge;
 use crate::http::server::{self, Server};
 use crate::identity::Identity;
+use crate::life::Life;
 use crate::links::Links;
 use crate::log::{self, Logs};
-use crate::shutdown::{self, Exit, Main};
+use crate::runtime::Main;
+use crate::shutdown::{self, Exit};
 use crate::start::{Failure, Start};
 use crate::terminal::{self, LAST_WORDS};
 use crate::{commands, metrics, release};
@@ -43,7 +46,7 @@ use crate::{commands, metrics, release};
 pub struct Service {
     identity: Identity,
     sources: Sources,
-    layers: log::Layers,
+    layers: log::OwnersLayers,
     #[cfg(feature = "_database")]
     migrations: Option<Migrations>,
 }
@@ -74,7 +77,7 @@ enum Command {
 const BEGUN: Duration = Duration::from_millis(500);
 
 /// The owner's `start`, with the owner's settings.
-type Begin = Box<dyn FnOnce(&Step, &Links) -> Result<Router, Failure> + Send>;
+type Begin = Box<dyn FnOnce(&StartStep, &Links) -> Result<Router, Failure> + Send>;
 
 impl Service {
     /// A service with nothing in it yet. `identity` is [`identity!()`](crate::identity!), written in the program's own
@@ -84,7 +87,7 @@ impl Service {
         Self {
             identity,
             sources: Sources::default(),
-            layers: log::Layers::new(),
+            layers: log::OwnersLayers::new(),
             #[cfg(feature = "_database")]
             migrations: None,
         }
@@ -224,14 +227,16 @@ impl Service {
         let (config, identity) = (&loaded.config, self.identity);
         loaded.log();
         let metrics = metrics::install(identity, logs.counts())?;
-        let control = Control::start(identity, loaded, metrics)?;
+        let life = Life::default();
+        let control = Control::start(identity, loaded, metrics, &life)?;
         let mut main = Main::start(config.server.worker_threads)?;
 
-        let settings = config.clone();
-        let open = move |step: &Step| {
+        let (settings, of_links) = (config.clone(), life.clone());
+        let open = move |step: &StartStep| {
             step.wait(Links::open(
                 &settings,
                 identity,
+                &of_links,
                 #[cfg(feature = "_database")]
                 self.migrations,
             ))?
@@ -239,19 +244,22 @@ impl Service {
         let Some(links) = control.unless_stopped(&mut main, Duration::ZERO, open)? else {
             return Ok(Exit::Clean);
         };
-        let edge = Edge::new(config, &links);
-        control.watch(&main.handle, &links.ledger);
-        let (public, wrap, waits_for) = (config.server.clone(), edge.clone(), links.clone());
-        let listen = move |step: &Step| {
+        let edge = Edge::new(config, &links, &life);
+        let requests = Arc::clone(&edge.requests);
+        control.watch(&main.handle, &requests);
+        let (public, of_server, waits_for) = (config.server.clone(), life.clone(), links.clone());
+        let listen = move |step: &StartStep| {
             // First: without its port the service does not start, and nothing of the owner's work may have begun.
             let listener = step.wait(server::bind(&public))??;
-            let routes = wrap.wrap(begin(step, &waits_for)?);
-            Ok(Server::start(listener, &public, routes)?)
+            let routes = begin(step, &waits_for)?;
+            #[cfg(feature = "drill")]
+            let routes = routes.merge(crate::drill::routes(&waits_for));
+            Ok(Server::start(listener, &public, edge.wrap(routes), &of_server)?)
         };
         let server = match control.unless_stopped(&mut main, BEGUN, listen) {
             Ok(Some(server)) => server,
             other => {
-                shutdown::close(&main.handle, Instant::now(), &links); // background work may have begun
+                shutdown::close(&main.handle, Instant::now(), &links, &life); // background work may have begun
                 return other.map(|_| Exit::Clean);
             }
         };
@@ -259,7 +267,7 @@ impl Service {
 
         let signal = control.wait_for_signal();
         logs.drain_before(shutdown::deadline(&signal, config) + TAIL - LAST_WORDS);
-        Ok(shutdown::run(&signal, config, &main.handle, &server, &edge, &links))
+        Ok(shutdown::run(&signal, config, &main.handle, &server, &requests, &links, &life))
     }
 }
 

@@ -14,20 +14,19 @@
 
 use std::process::ExitCode;
 use std::sync::{Arc, mpsc};
+use std::thread;
 use std::time::{Duration, Instant};
-use std::{io, thread};
 
-use tokio::runtime::{Builder, Handle, Runtime};
+use tokio::runtime::Handle;
 use tracing::{error, info};
 
 use super::config::Config;
-use super::context::REQUEST;
 use super::control::Signal;
-use super::http::edge::Edge;
 use super::http::server::Server;
-use super::ledger::Ledger;
+use super::life::{Life, Stage};
 use super::links::Links;
-use super::log::millis;
+use super::request::{REQUEST, Requests};
+use super::units::millis;
 
 /// For cut-off requests to write their log lines. Higher: eats the tail. Lower: lines are missing.
 const ABORT: Duration = Duration::from_millis(100);
@@ -61,42 +60,6 @@ impl From<Exit> for ExitCode {
     }
 }
 
-/// The main runtime. What is still blocked on it when this is dropped dies with the process: tokio's own drop
-/// would wait for it without a bound.
-pub struct Main {
-    pub handle: Handle,
-    runtime: Option<Runtime>,
-}
-
-impl Main {
-    /// # Errors
-    /// The system refuses threads.
-    pub fn start(worker_threads: usize) -> io::Result<Self> {
-        Builder::new_multi_thread().worker_threads(worker_threads).enable_all().build().map(Self::from)
-    }
-}
-
-impl Main {
-    /// Lets the runtime go on until the process ends: somebody is still using it.
-    pub fn leave(&mut self) {
-        std::mem::forget(self.runtime.take());
-    }
-}
-
-impl From<Runtime> for Main {
-    fn from(runtime: Runtime) -> Self {
-        Self { handle: runtime.handle().clone(), runtime: Some(runtime) }
-    }
-}
-
-impl Drop for Main {
-    fn drop(&mut self) {
-        if let Some(runtime) = self.runtime.take() {
-            runtime.shutdown_background();
-        }
-    }
-}
-
 /// Ends everything but the log and the runtime.
 #[must_use]
 pub fn run(
@@ -104,34 +67,28 @@ pub fn run(
     config: &Config,
     main: &Handle,
     server: &Server,
-    edge: &Edge,
+    requests: &Arc<Requests>,
     links: &Links,
+    life: &Life,
 ) -> Exit {
     let deadline = deadline(signal, config);
     info!(signal = signal.name, grace_ms = millis(config.shutdown.grace), "shutdown: draining");
-    edge.drain();
-    server.drain();
     thread::sleep(config.shutdown.drain_delay.min(left(deadline)));
 
-    let requests = links.ledger.open_requests();
-    let upgraded = server.upgraded();
-    info!(requests, upgraded, "shutdown: no new connections");
-    server.stop();
-    let connections = server.connections();
-    let exchanges = Arc::clone(&edge.exchanges);
-    let drained = within(main, deadline, async move {
-        connections.wait().await;
-        exchanges.finish().await;
-    });
+    let (open, upgraded) = (requests.count(), server.upgraded());
+    info!(requests = open, upgraded, "shutdown: no new connections");
+    life.advance(Stage::Stopping);
     let mut exit = Exit::Clean;
-    if drained {
-        info!(requests, upgraded, "shutdown: requests finished");
+    if within(main, deadline, finish(server, requests)) {
+        info!(requests = open, upgraded, "shutdown: requests finished");
     } else {
         exit = Exit::Aborted;
-        cut_off(main, server, edge, &links.ledger);
+        log_stuck(requests);
+        life.advance(Stage::Aborting);
+        within(main, Instant::now() + ABORT, finish(server, requests));
     }
 
-    if close(main, deadline, links) == Exit::Aborted {
+    if close(main, deadline, links, life) == Exit::Aborted {
         exit = Exit::Aborted;
     }
     info!(exit = ?exit, took_ms = millis(signal.at.elapsed()), "shutdown: done");
@@ -139,11 +96,12 @@ pub fn run(
 }
 
 /// Ends what works besides the requests, and the database. Each has until the deadline, and at least [`CLEAN_UP`].
-pub fn close(main: &Handle, deadline: Instant, links: &Links) -> Exit {
+pub fn close(main: &Handle, deadline: Instant, links: &Links, life: &Life) -> Exit {
+    life.advance(Stage::Closing);
     let mut exit = Exit::Clean;
     let tasks = links.background.running();
     let background = links.background.clone();
-    if within(main, at_least(deadline), background.stop()) {
+    if within(main, at_least(deadline), background.finish()) {
         info!(tasks, "shutdown: background tasks stopped");
     } else {
         exit = Exit::Aborted;
@@ -162,8 +120,18 @@ pub fn close(main: &Handle, deadline: Instant, links: &Links) -> Exit {
     exit
 }
 
-fn cut_off(main: &Handle, server: &Server, edge: &Edge, ledger: &Ledger) {
-    for request in ledger.list() {
+/// Waits for the requests, those too that go on without their clients.
+fn finish(server: &Server, requests: &Arc<Requests>) -> impl Future<Output = ()> + Send + 'static {
+    let (connections, requests) = (server.finish(), Arc::clone(requests));
+    async move {
+        connections.await;
+        requests.finish().await;
+    }
+}
+
+/// Names each request that is about to be cut off.
+fn log_stuck(requests: &Requests) {
+    for request in requests.list() {
         REQUEST.sync_scope(Arc::clone(&request), || {
             error!(
                 method = request.meters.method,
@@ -174,14 +142,6 @@ fn cut_off(main: &Handle, server: &Server, edge: &Edge, ledger: &Ledger) {
             );
         });
     }
-    edge.exchanges.abort();
-    server.abort();
-    let connections = server.connections();
-    let exchanges = Arc::clone(&edge.exchanges);
-    within(main, Instant::now() + ABORT, async move {
-        connections.wait().await;
-        exchanges.finish().await;
-    });
 }
 
 /// When unfinished requests are cut off.

@@ -3,28 +3,52 @@
 //! `GET /` is one file, `status.html`, which asks for `/metrics` and for `/status.json`: what metrics cannot
 //! say. It keeps its own history, so it costs the service nothing when nobody looks.
 
+use std::borrow::Cow;
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
+use std::sync::{Arc, OnceLock};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use axum::Json;
-use axum::extract::State;
 use axum::http::header;
-use axum::response::{Html, IntoResponse};
+use axum::response::{Html, IntoResponse, Response};
 use serde::Serialize;
 
-use super::admin::Admin;
 use super::config::load::Loaded;
+use super::health::Health;
 use super::identity::Identity;
-use super::ledger::{Ledger, Phase};
-use super::log::millis;
-use super::watchdog::Stall;
+use super::ledger::Phase;
+use super::life::Life;
+use super::request::Requests;
+use super::units::millis;
+use super::watchdog::{Stall, Stalls};
 
 const PAGE: &str = include_str!("status.html");
 
+/// What the page shows. Clones share it.
+#[derive(Clone)]
+pub(super) struct Overview {
+    pub health: Health,
+    pub stalls: Stalls,
+    /// Once there are any.
+    pub requests: Arc<OnceLock<Arc<Requests>>>,
+    facts: Arc<Facts>,
+}
+
+impl Overview {
+    pub(super) fn new(identity: Identity, loaded: &Loaded, life: &Life) -> Self {
+        Self {
+            health: Health::new(life),
+            stalls: Stalls::default(),
+            requests: Arc::default(),
+            facts: Arc::new(Facts::new(identity, loaded)),
+        }
+    }
+}
+
 /// What does not change while the process lives.
 #[derive(Debug, Serialize)]
-pub(super) struct Facts {
+struct Facts {
     name: &'static str,
     version: &'static str,
     /// Where Longpole's docs are: a URL, or a path that nobody can click.
@@ -34,12 +58,10 @@ pub(super) struct Facts {
     /// By configuration key: numbers as they are, times in seconds, sizes in bytes.
     limits: BTreeMap<&'static str, f64>,
     alignment: Vec<String>,
-    /// Name, and what it is in words.
-    phases: Vec<(&'static str, &'static str)>,
 }
 
 impl Facts {
-    pub(super) fn new(identity: Identity, loaded: &Loaded) -> Self {
+    fn new(identity: Identity, loaded: &Loaded) -> Self {
         let c = &loaded.config;
         let limits = BTreeMap::from([
             ("server.worker_threads", c.server.worker_threads as f64),
@@ -66,7 +88,6 @@ impl Facts {
             started: SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis() as u64,
             limits,
             alignment: loaded.alignment(),
-            phases: Phase::there().map(|(_, name, words)| (*name, *words)).collect(),
         }
     }
 }
@@ -75,6 +96,8 @@ impl Facts {
 struct Status<'a> {
     #[serde(flatten)]
     facts: &'a Facts,
+    /// Name, and what it is in words. The owner's are among them once they have been used.
+    phases: Vec<(&'static str, Cow<'static, str>)>,
     /// Why `/readyz` is 503; empty when it is not.
     unready: Vec<String>,
     /// The last ones, newest first.
@@ -96,9 +119,9 @@ struct Open {
 /// So many open requests are shown. Higher: a long page. Lower: less to see when everything hangs.
 const OPEN: usize = 10;
 
-fn oldest(ledger: &Ledger) -> Vec<Open> {
+fn oldest(requests: &Requests) -> Vec<Open> {
     let mut open: Vec<_> =
-        ledger.list().into_iter().map(|request| (request.account.age(), request)).collect();
+        requests.list().into_iter().map(|request| (request.account.age(), request)).collect();
     open.sort_by_key(|(age, _)| Reverse(*age));
     let oldest = open.into_iter().take(OPEN).map(|(age, request)| Open {
         method: request.meters.method,
@@ -110,12 +133,13 @@ fn oldest(ledger: &Ledger) -> Vec<Open> {
     oldest.collect()
 }
 
-pub(super) async fn json(State(admin): State<Admin>) -> impl IntoResponse {
+pub(super) fn json(overview: &Overview) -> Response {
     let status = Status {
-        facts: &admin.facts,
-        unready: admin.health.unready(),
-        stalls: admin.stalls.list(),
-        open: admin.ledger.get().map(oldest).unwrap_or_default(),
+        facts: &overview.facts,
+        phases: Phase::there().map(|phase| (phase.name(), phase.words())).collect(),
+        unready: overview.health.unready(),
+        stalls: overview.stalls.list(),
+        open: overview.requests.get().map(|requests| oldest(requests)).unwrap_or_default(),
     };
     ([(header::CACHE_CONTROL, "no-store")], Json(&status)).into_response()
 }

@@ -18,9 +18,9 @@ use tokio::time::{sleep_until, timeout};
 use tracing::{info, warn};
 
 use super::config;
-use super::context::REQUEST;
-use super::ledger::{Holder, Ledger, Stuck};
-use super::log::millis;
+use super::ledger::{Occupant, Stuck};
+use super::request::{REQUEST, Request, Requests};
+use super::units::millis;
 
 /// While no request is in flight, beats are this much rarer. Higher: stalls of background work are seen
 /// later. Lower: an idle service wakes up for nothing.
@@ -71,7 +71,7 @@ impl Stalls {
 /// Watches one runtime.
 pub(super) struct Watchdog {
     pub main: Handle,
-    pub ledger: Ledger,
+    pub requests: Arc<Requests>,
     pub stalls: Stalls,
     pub config: config::WatchdogConfig,
 }
@@ -80,7 +80,7 @@ impl Watchdog {
     /// Beats until the main runtime is gone.
     pub(super) async fn watch(self) {
         let delays = histogram!("event_loop_delay_seconds");
-        let clock = self.ledger.clock().clone();
+        let clock = self.requests.instruments.clock().clone();
         loop {
             let began = Instant::now();
             clock.beat_sent();
@@ -102,7 +102,7 @@ impl Watchdog {
             // Often enough to see the stall that a first request causes.
             let config::WatchdogConfig { interval, stall_warn, .. } = self.config;
             let idle = (interval * IDLE_FACTOR).min(stall_warn / 2).max(interval);
-            let pause = if self.ledger.open_requests() > 0 { interval } else { idle };
+            let pause = if self.requests.count() > 0 { interval } else { idle };
             sleep_until((began + pause).into()).await;
         }
     }
@@ -116,7 +116,7 @@ impl Watchdog {
 
     /// Finds workers that are stuck, warns of each once, and sees when it comes back.
     fn look(&self) {
-        let stuck = self.ledger.stuck();
+        let stuck = self.requests.instruments.stuck();
         let is_of = |stall: &Stall, stuck: &Stuck| stall.since == stuck.since && stall.worker == stuck.worker;
         self.stalls.lock(|stalls| {
             for stall in stalls.iter_mut().filter(|stall| !stall.ended) {
@@ -138,19 +138,25 @@ impl Watchdog {
     }
 
     fn age(&self, since: u64) -> Duration {
-        Duration::from_nanos(self.ledger.clock().now().saturating_sub(since))
+        Duration::from_nanos(self.requests.instruments.clock().now().saturating_sub(since))
+    }
+
+    fn culprit(&self, key: u64) -> (String, Option<Arc<Request>>) {
+        match self.requests.instruments.occupant(key) {
+            Occupant::Background(name) => (format!("background task {name}"), None),
+            Occupant::Request if let Some(request) = self.requests.with_key(key) => {
+                (format!("{} {}", request.meters.method, request.meters.route), Some(request))
+            }
+            Occupant::Request | Occupant::Unknown => {
+                ("neither a request nor a background task".to_owned(), None)
+            }
+        }
     }
 
     fn warn(&self, stuck: &Stuck) -> Stall {
         let lasted = self.age(stuck.since);
-        let (culprit, request) = match self.ledger.holder(stuck.key) {
-            Holder::Request(request) => {
-                (format!("{} {}", request.meters.method, request.meters.route), Some(request))
-            }
-            Holder::Background(name) => (format!("background task {name}"), None),
-            Holder::Unknown => ("neither a request nor a background task".to_owned(), None),
-        };
-        let waiting = self.ledger.open_requests().saturating_sub(usize::from(request.is_some()));
+        let (culprit, request) = self.culprit(stuck.key);
+        let waiting = self.requests.count().saturating_sub(usize::from(request.is_some()));
         let say = || {
             warn!(
                 culprit,

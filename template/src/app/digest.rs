@@ -1,4 +1,4 @@
-//! `POST /digest`: CPU work, kept off the event loop.
+//! `POST /digest`: CPU work that runs outside the event loop.
 
 use axum::Router;
 use axum::extract::State;

@@ -1,5 +1,5 @@
-//! Background work: keeps the number of items in a file that other programs may read, and takes it away
-//! at shutdown.
+//! Background work: keeps the number of items in a file that other programs may read, and removes the file at
+//! shutdown.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::items;
 
-/// Higher: the file is older. Lower: a query more often.
+/// How often the number is written. Higher: the number in the file is older. Lower: the database gets more queries.
 const EVERY: Duration = Duration::from_secs(10);
 
 pub(super) async fn keep(db: Db, stop: CancellationToken) {
@@ -25,7 +25,7 @@ pub(super) async fn keep(db: Db, stop: CancellationToken) {
             break;
         }
     }
-    // Shutdown waits for this, up to its deadline.
+    // Shutdown waits until this is done, up to its deadline.
     match fs::remove_file(&file).await {
         Err(error) if error.kind() != io::ErrorKind::NotFound => {
             tracing::warn!(%error, file = %file.display(), "item count not removed");

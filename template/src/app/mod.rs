@@ -1,8 +1,8 @@
-//! Your floor: routes, handlers, queries, background work.
+//! Your code: routes, handlers, queries and background work.
 //!
-//! [`start`] is where a route or a background task is added. The examples show one of each kind:
-//! [`hello`] waits for nothing, [`items`] is the database, [`quote`] asks another service, [`digest`] is CPU
-//! work, [`item_count`] works in the background. Throw them away when you have your own.
+//! Add a route or a background task in [`start`]. There is an example of each kind: [`hello`] waits for nothing, [`items`]
+//! uses the database, [`quote`] asks another service, [`digest`] is CPU work, and [`item_count`] works in the background.
+//! Delete the examples when you have routes of your own.
 
 mod digest;
 mod hello;
@@ -16,7 +16,7 @@ use longpole::{Db, HttpClient, Links, Migrations, Offload, step};
 
 pub use self::settings::Settings;
 
-/// What every handler can reach, as `State<App>`. Cheap to clone.
+/// Every handler can reach this as `State<App>`. A clone of it is cheap.
 #[derive(Clone)]
 struct App {
     db: Db,
@@ -25,7 +25,7 @@ struct App {
     settings: Settings,
 }
 
-/// Builds the routes and starts the background work. Called once, when the links are open.
+/// Builds the routes and starts the background work. The engine calls this once, when all links are open.
 pub fn start(links: &Links, settings: &Settings) -> Router {
     let db = links.db.clone();
     links.background.start("item count", |stop| item_count::keep(db, stop));
@@ -40,7 +40,7 @@ pub fn start(links: &Links, settings: &Settings) -> Router {
     routes.merge(quote::routes()).merge(digest::routes()).with_state(app)
 }
 
-/// The schema, step by step. A step that was released is never edited: add another.
+/// The steps that make the schema. Never edit a step that was released: add another step.
 #[must_use]
 pub fn migrations() -> Migrations {
     Migrations::new([step(1, "items", include_str!("../../migrations/0001_items.sql"))])

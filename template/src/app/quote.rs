@@ -1,4 +1,4 @@
-//! `GET /quote`: asks another service, the way to do so within bounds.
+//! `GET /quote`: asks another service, within the limits of time and number that the engine sets.
 
 use axum::Router;
 use axum::extract::State;
@@ -14,7 +14,7 @@ pub(super) fn routes() -> Router<App> {
     Router::new().route("/quote", get(quote))
 }
 
-/// What the other service said.
+/// The answer of the other service.
 #[derive(Serialize)]
 struct Quote {
     said: Value,

@@ -1,17 +1,18 @@
-//! Your own settings, the section `app`: `[app]` in the file, `APP__APP__…` in the environment.
+//! Your own settings. They are the section `app`: `[app]` in the file, `APP__APP__…` in the environment.
 
 use bytesize::ByteSize;
 use serde::{Deserialize, Serialize};
 
-/// Say for each what happens when it is too high and too low.
+/// Say for each setting what happens when it is too high and when it is too low.
 #[derive(Clone, Serialize, Deserialize)]
 pub struct Settings {
-    /// Bodies larger than this are hashed on the offload pool. Too high: the event loop stalls while a
-    /// body is hashed. Too low: handing the work over costs more than doing it.
+    /// Bodies that are larger than this are hashed on the offload pool. Too high: the event loop stalls while a body is
+    /// hashed. Too low: it costs more to hand the work over than to do it.
     pub digest_offload_above: ByteSize,
-    /// Most items in one page. Too high: large answers hold a connection. Too low: chatty clients.
+    /// The largest number of items in one page. Too high: large answers hold a connection for long. Too low: clients send
+    /// many requests.
     pub page_limit: u32,
-    /// What `/quote` asks. The default is this service itself.
+    /// The URL that `/quote` asks. The default is this service itself.
     pub quote_url: String,
 }
 

@@ -16,8 +16,9 @@ use std::path::Path;
 
 use syn::{Item, Visibility};
 
-use self::source::{Cfgs, Name, Sources, attributes, conditions, ident_of, is_called, is_hidden};
-pub use self::text::text;
+use self::source::{Cfgs, Name, Sources, conditions, is_called, is_hidden};
+pub(crate) use self::source::{attributes, ident_of, is_test};
+pub(crate) use self::text::text;
 
 /// What each name of the API is, in the order of the names.
 type Paragraphs = BTreeMap<String, Vec<String>>;

@@ -65,7 +65,7 @@ impl Search<'_, '_> {
     }
 
     /// The guard that the type is or holds.
-    pub(super) fn guard_in(&self, ty: crate::types::TyId) -> Option<usize> {
+    fn guard_in(&self, ty: crate::types::TyId) -> Option<usize> {
         let types = &self.graph.program.types;
         let mut found = None;
         let mut own = Vec::new();

@@ -1,72 +1,23 @@
 //! Which async code reaches a blocking call, and through what?
 //!
-//! Starts at each async body, looks at the calls in it, and follows those that lead to something
-//! blocking, on the shortest way. What comes out is grouped by root cause: the function that holds the
-//! blocking call.
+//! Starts at each async body (starts.rs), looks at the calls in it, and follows those that lead to something blocking,
+//! on the shortest way (search.rs, reach.rs). Guards that are held across an `.await` are in guards.rs, and exceptions
+//! in the source text in allow.rs. What is found is grouped by root cause: the function that holds the blocking call.
 
+mod allow;
+mod finding;
 mod guards;
+mod reach;
 mod search;
 mod starts;
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
+pub use self::allow::Allows;
+pub use self::finding::{Finding, Kind, Step};
 use self::search::Search;
-use crate::allow::Allows;
 use crate::graph::Graph;
-
-/// A place in the sources: line and columns count from 1.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
-pub struct Place {
-    /// From the workspace's root where it is below it.
-    pub file: PathBuf,
-    pub line: u32,
-    pub column: u32,
-    pub end_line: u32,
-    pub end_column: u32,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Kind {
-    /// Async code reaches a blocking call.
-    Blocking,
-    /// A guard is alive across an await.
-    Guard,
-    /// An exception says no reason.
-    AllowWithoutReason,
-    /// An exception excuses nothing.
-    UnusedAllow,
-}
-
-/// One call on the way.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
-pub struct Step {
-    pub place: Place,
-    /// The function that the call stands in.
-    pub within: String,
-    /// What is called.
-    pub calls: String,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
-pub struct Finding {
-    pub kind: Kind,
-    /// Where async code enters the chain, or what was asked about.
-    pub place: Place,
-    /// The async function.
-    pub within: String,
-    /// The blocking API's path.
-    pub path: String,
-    pub category: String,
-    pub instead: String,
-    /// From the async code to the blocking call; for a guard, the await.
-    pub steps: Vec<Step>,
-    /// The function that holds the blocking calls: what findings have in common.
-    pub cause: String,
-    /// How many blocking calls that function makes.
-    pub calls_in_cause: usize,
-}
 
 /// Everything that is found, sorted by place.
 pub fn collect(graph: &Graph, root: &Path, allows: &mut Allows) -> Vec<Finding> {
@@ -90,4 +41,29 @@ pub fn group(findings: &[Finding]) -> Vec<(String, Vec<&Finding>)> {
         groups.into_iter().map(|((cause, ..), findings)| (cause.to_owned(), findings)).collect();
     groups.sort_by_key(|(_, findings)| std::cmp::Reverse(findings.len()));
     groups
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn finding(cause: &str, category: &str, steps: usize) -> Finding {
+        let finding = Finding::example();
+        let steps = vec![finding.steps[0].clone(); steps];
+        Finding { cause: cause.to_owned(), category: category.to_owned(), steps, ..finding }
+    }
+
+    #[test]
+    fn chains_to_one_function_are_a_group_and_direct_calls_are_a_group_for_each_kind() {
+        let findings = [
+            finding("g", "fs", 2),
+            finding("f", "fs", 1),
+            finding("g", "net", 3),
+            finding("f", "net", 1),
+            finding("g", "fs", 2),
+        ];
+        let groups: Vec<(String, usize)> =
+            group(&findings).into_iter().map(|(cause, findings)| (cause, findings.len())).collect();
+        assert_eq!(groups, [("g".to_owned(), 3), ("f".to_owned(), 1), ("f".to_owned(), 1)]);
+    }
 }

@@ -5,10 +5,11 @@ use std::path::Path;
 
 use rustc_hash::{FxHashMap, FxHashSet};
 
-use super::{Finding, Kind, Place, Step};
-use crate::allow::Allows;
+use super::{Allows, Finding, Kind, Step};
+use crate::facts::Span;
 use crate::graph::{Edge, Graph, NodeId, To};
 use crate::list::Tier;
+use crate::place::Place;
 use crate::program::{BodyId, What};
 use crate::types::{Callee, Ty};
 
@@ -50,76 +51,6 @@ impl<'g, 'a> Search<'g, 'a> {
         }
     }
 
-    pub(super) fn reachable(&self, from: impl Iterator<Item = NodeId>) -> Vec<bool> {
-        let mut seen = vec![false; self.graph.nodes.len()];
-        let mut queue: Vec<NodeId> = from.collect();
-        while let Some(node) = queue.pop() {
-            if !std::mem::replace(&mut seen[node], true) {
-                queue.extend(self.graph.nodes[node].edges.iter().filter_map(|edge| match edge.to {
-                    To::Node(to) => Some(to),
-                    To::Blocking(..) => None,
-                }));
-            }
-        }
-        seen
-    }
-
-    pub(super) fn reach_blocking(&mut self) -> Vec<bool> {
-        let graph = self.graph;
-        let mut callers: Vec<Vec<NodeId>> = vec![Vec::new(); graph.nodes.len()];
-        let mut reaches = vec![false; graph.nodes.len()];
-        let mut queue = Vec::new();
-        for (node, data) in graph.nodes.iter().enumerate() {
-            for edge in &data.edges {
-                if self.is_allowed(node, edge).is_some() {
-                    continue;
-                }
-                match edge.to {
-                    To::Node(to) => callers[to].push(node),
-                    To::Blocking(..) => queue.push(node),
-                }
-            }
-        }
-        while let Some(node) = queue.pop() {
-            if !std::mem::replace(&mut reaches[node], true) {
-                queue.extend(callers[node].iter().copied());
-            }
-        }
-        reaches
-    }
-
-    /// The exception that stands at the call.
-    pub(super) fn is_allowed(&mut self, node: NodeId, edge: &Edge) -> Option<usize> {
-        if self.allows.is_empty() {
-            return None;
-        }
-        let place = self.place(node, edge);
-        // A long expression may have the comment over its first line.
-        self.allows.at(&place.file, place.line).or_else(|| {
-            let is_there = edge.span.file == edge.name.file && edge.span.encloses(&edge.name);
-            is_there.then(|| self.allows.at(&place.file, edge.span.line)).flatten()
-        })
-    }
-
-    /// An exception counts as used when async code comes to it, and something blocking lies behind it.
-    pub(super) fn use_allows(&mut self, starts: &[NodeId]) {
-        if self.allows.is_empty() {
-            return;
-        }
-        let reached = self.reachable(starts.iter().copied());
-        for (node, _) in reached.iter().enumerate().filter(|(_, reached)| **reached) {
-            for edge in &self.graph.nodes[node].edges {
-                let blocks = match edge.to {
-                    To::Node(to) => self.reaches[to],
-                    To::Blocking(..) => true,
-                };
-                if blocks && let Some(allow) = self.is_allowed(node, edge) {
-                    self.allows.used(allow);
-                }
-            }
-        }
-    }
-
     /// The findings of one async body, with the closures that stand in it and run where they stand.
     pub(super) fn from(&mut self, start: NodeId) {
         let mut region = vec![start];
@@ -141,14 +72,7 @@ impl<'g, 'a> Search<'g, 'a> {
     }
 
     /// All functions with blocking calls that one call reaches, each on the shortest way.
-    pub(super) fn follow(
-        &mut self,
-        start: NodeId,
-        node: NodeId,
-        first: &Edge,
-        to: NodeId,
-        region: &mut Vec<NodeId>,
-    ) {
+    fn follow(&mut self, start: NodeId, node: NodeId, first: &Edge, to: NodeId, region: &mut Vec<NodeId>) {
         let mut before: FxHashMap<NodeId, (NodeId, usize)> = FxHashMap::default();
         let mut queue = VecDeque::from([to]);
         let mut seen = FxHashSet::from_iter([to]);
@@ -191,7 +115,7 @@ impl<'g, 'a> Search<'g, 'a> {
         }
     }
 
-    pub(super) fn stands_in(&self, closure: NodeId, node: NodeId, edge: &Edge) -> bool {
+    fn stands_in(&self, closure: NodeId, node: NodeId, edge: &Edge) -> bool {
         let program = &self.graph.program;
         let body = self.graph.nodes[closure].body;
         let mut around = program.bodies[body].within;
@@ -207,7 +131,7 @@ impl<'g, 'a> Search<'g, 'a> {
 
     /// Whether the closure stands in a call that keeps it for later, as `map` of an iterator does: where
     /// the iterator is used says less than the closure's own text.
-    pub(super) fn is_lazy_argument(&self, body: BodyId, closure: crate::facts::Span) -> bool {
+    fn is_lazy_argument(&self, body: BodyId, closure: Span) -> bool {
         let program = &self.graph.program;
         program.bodies[body].calls.iter().any(|call| {
             let What::Function(callee, _) = &call.what else { return false };
@@ -225,7 +149,7 @@ impl<'g, 'a> Search<'g, 'a> {
     }
 
     #[expect(clippy::too_many_arguments, reason = "a finding has so many parts")]
-    pub(super) fn report(
+    fn report(
         &mut self,
         start: NodeId,
         node: NodeId,

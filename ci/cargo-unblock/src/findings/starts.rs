@@ -49,7 +49,7 @@ impl Search<'_, '_> {
     }
 
     /// Async bodies that only a `block_on` on an offloaded thread drives.
-    pub(super) fn driven_away(&self) -> FxHashSet<BodyId> {
+    fn driven_away(&self) -> FxHashSet<BodyId> {
         let off = self.reachable(self.graph.offloaded.iter().copied());
         let mut by_name = FxHashMap::default();
         for (id, body) in self.graph.program.bodies.iter().enumerate() {

@@ -1,14 +1,14 @@
 //! What does a call do that leaves the workspace?
 //!
-//! It blocks if the list says so; it runs the closures that it is given, here, later, or on the event loop;
+//! It runs the closures that it is given, here, later, or on the event loop;
 //! it may come back through a trait that a type of the workspace implements.
 
 use rustc_hash::FxHashSet;
 
+use super::nodes::{Found, Graph, To};
 use super::values::IO_TRAITS;
-use super::{Found, Graph, To};
 use crate::list::Tier;
-use crate::types::{Name, Subst, Ty, TyId};
+use crate::types::{Subst, Ty, TyId};
 
 /// A type that implements a trait is often used through another one: what is called, which trait, which
 /// method. The last names say enough: no list of what blocks is involved.
@@ -31,107 +31,6 @@ const CONVERSIONS: [(&str, &str, &str); 13] = [
 const LAZY_VALUES: [&str; 3] = ["std::sync::LazyLock", "std::cell::LazyCell", "once_cell::sync::Lazy"];
 
 impl Graph<'_> {
-    pub(super) fn listed(
-        &mut self,
-        entry: usize,
-        path: &str,
-        owner: &[TyId],
-        own: &[TyId],
-        given: &[TyId],
-        found: &mut Found,
-    ) {
-        self.listed_as(entry, path, path.to_owned(), owner, own, given, found);
-    }
-
-    #[expect(clippy::too_many_arguments, reason = "a call has so many parts")]
-    pub(super) fn listed_as(
-        &mut self,
-        entry: usize,
-        path: &str,
-        shown: String,
-        owner: &[TyId],
-        own: &[TyId],
-        given: &[TyId],
-        found: &mut Found,
-    ) {
-        match self.list.entries[entry].tier {
-            // Not from here: on another thread, or in a task that calls it later.
-            tier @ (Tier::Offload | Tier::Loop) => {
-                let mut elsewhere = Found::default();
-                own.iter().chain(given).for_each(|&ty| self.run_value(ty, &mut elsewhere));
-                let nodes = elsewhere.to.iter().filter_map(|to| match to {
-                    To::Node(node) => Some(*node),
-                    To::Blocking(..) => None,
-                });
-                match tier {
-                    Tier::Offload => self.offloaded.extend(nodes),
-                    _ => self.called_by_loop.extend(nodes),
-                }
-            }
-            Tier::Calls => {
-                found.polled.extend(self.coroutines(own.iter().chain(given)));
-                self.external(path, None, own, given, owner, found);
-            }
-            Tier::Reader => {
-                let before = found.to.len();
-                for &ty in owner.iter().chain(own) {
-                    self.read_from(ty, &shown, found);
-                }
-                if found.to.len() == before {
-                    self.external(path, owner.first().copied(), own, given, &[], found);
-                }
-                // One call is one finding, though it copies from one file to another.
-                let mut seen = false;
-                found.to.retain(|to| {
-                    !matches!(to, To::Blocking(_, text) if *text == shown)
-                        || !std::mem::replace(&mut seen, true)
-                });
-            }
-            Tier::Bounded => {
-                let crate_name = path.split("::").next().unwrap_or(path);
-                let maker = self.program.types.find_name(&format!("{crate_name}::bounded"));
-                if maker.is_some() {
-                    self.blocks(entry, shown, found);
-                }
-            }
-            Tier::Resolve => {
-                let names = ["str", "std::string::String"];
-                let mut by_name = false;
-                for &ty in owner {
-                    self.program.types.walk(ty, &mut |part, _| {
-                        by_name |= matches!(part, Ty::Path(name, _) if names.contains(&self.program.types.text(*name)));
-                        true
-                    });
-                }
-                if by_name {
-                    self.blocks(entry, shown, found);
-                }
-            }
-            tier => {
-                // A runtime's own `block_on` is an event loop; the others only drive the future they are given.
-                if self.list.entries[entry].category == "block_on"
-                    && !path.starts_with("tokio::runtime::Runtime")
-                {
-                    found.driven.extend(self.coroutines(own.iter().chain(given)));
-                }
-                if self.list.reports(tier) {
-                    self.blocks(entry, shown, found);
-                } else {
-                    self.external(path, None, own, given, &[], found);
-                }
-            }
-        }
-    }
-
-    /// The async bodies among what a call is given.
-    fn coroutines<'t>(&self, types: impl Iterator<Item = &'t TyId>) -> Vec<Name> {
-        let name = |&ty: &TyId| match *self.program.types.ty(self.program.pointee(ty)) {
-            Ty::Coroutine(name) => Some(name),
-            _ => None,
-        };
-        types.filter_map(name).collect()
-    }
-
     /// A function that the workspace does not have: it calls what it is given, if it calls anything.
     /// `around`: the other types that the call names, as `B` in `<A as Into<B>>::into` or `T` in
     /// `Option::<T>::unwrap_or_default`.
@@ -249,12 +148,6 @@ impl Graph<'_> {
                     self.called_by_loop.insert(node);
                 }
             }
-        }
-    }
-
-    pub(super) fn blocks(&mut self, entry: usize, shown: String, found: &mut Found) {
-        if self.list.reports(self.list.entries[entry].tier) {
-            found.to.push(To::Blocking(entry, shown));
         }
     }
 }

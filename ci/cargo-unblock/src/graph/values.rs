@@ -2,7 +2,8 @@
 
 use rustc_hash::FxHashSet;
 
-use super::{Dispatch, Found, Graph, HOLDERS};
+use super::dispatch::Dispatch;
+use super::nodes::{Found, Graph, HOLDERS};
 use crate::list::Tier;
 use crate::program::BodyId;
 use crate::types::{Subst, Ty, TyId};
@@ -18,7 +19,7 @@ impl Graph<'_> {
         }
     }
 
-    pub(super) fn run_value_within(&mut self, ty: TyId, found: &mut Found) {
+    fn run_value_within(&mut self, ty: TyId, found: &mut Found) {
         match self.program.types.ty(ty).clone() {
             Ty::Closure(name, subst) => {
                 let known = self.program.closures.get(&name).cloned();
@@ -67,7 +68,7 @@ impl Graph<'_> {
         }
     }
 
-    pub(super) fn iterate_within(&mut self, ty: TyId, found: &mut Found) {
+    fn iterate_within(&mut self, ty: TyId, found: &mut Found) {
         let (name, args) = match self.program.types.ty(ty).clone() {
             Ty::Path(name, args) => (name, args),
             Ty::Ref(of) => return self.iterate(of, found),
@@ -134,7 +135,7 @@ impl Graph<'_> {
         }
     }
 
-    pub(super) fn read_from_within(&mut self, ty: TyId, shown: &str, found: &mut Found) {
+    fn read_from_within(&mut self, ty: TyId, shown: &str, found: &mut Found) {
         let mut sources = Vec::new();
         let mut inner = Vec::new();
         self.program.types.walk(ty, &mut |part, id| {
@@ -214,7 +215,7 @@ impl Graph<'_> {
     }
 
     /// Drops what a struct or enum of this name holds, by the words in its definition.
-    pub(super) fn drop_fields(&mut self, name: &str, found: &mut Found, seen: &mut FxHashSet<String>) {
+    fn drop_fields(&mut self, name: &str, found: &mut Found, seen: &mut FxHashSet<String>) {
         if !seen.insert(name.to_owned()) {
             return;
         }

@@ -146,3 +146,29 @@ pub(super) fn base(place: &str) -> Option<String> {
     let is_field = place.contains(": ") && !place.contains("std::ptr::Unique<");
     (end > 0 && !is_field).then(|| format!("_{}", &digits[..end]))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_taken_apart() {
+        assert_eq!(
+            split_commas("_1: &str, _2: Map<A, B>, _3: fn(u8, u8) -> u8"),
+            ["_1: &str", "_2: Map<A, B>", "_3: fn(u8, u8) -> u8"]
+        );
+        assert_eq!(
+            split_assignment("(_1.0: dyn Iterator<Item = u8>) = move _2"),
+            Some(("(_1.0: dyn Iterator<Item = u8>)", "move _2"))
+        );
+        assert_eq!(
+            call_part("f(const \") -> [return: \") -> [return: bb1, unwind continue]"),
+            Some("f(const \") -> [return: \")")
+        );
+        assert_eq!(call_part("assert(move _1, \"x\") -> [success: bb1, unwind continue]"), None);
+        assert_eq!(arguments_start("<A as B<fn() -> u8>>::c::<(u8, u8)>(move _1)"), Some(35));
+        assert_eq!(arguments_start("copy (*_3)(const 1_u8)"), Some(10));
+        assert_eq!(kept_place("(((*_76) as variant#3).2: a::B<u8>)"), Some((3, 2, "a::B<u8>")));
+        assert_eq!(split_cast("move _1 as &dyn A<B = u8>"), Some(("move _1", "&dyn A<B = u8>")));
+    }
+}

@@ -1,6 +1,7 @@
 //! What does a name stand for?
 
-use super::{BodyId, Program, plain};
+use super::{BodyId, Program};
+use crate::notation::plain;
 use crate::types::{Name, Subst, TyId};
 
 const PRIMITIVES: [&str; 19] = [
@@ -137,4 +138,18 @@ impl Program {
 fn is_subsequence(short: &str, long: &str) -> bool {
     let mut rest = long.split("::");
     short.split("::").all(|part| rest.any(|other| other == part))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_shorter_path_has_its_names_in_the_order_of_the_longer_one() {
+        assert!(is_subsequence("lib::f", "lib::inner::f"));
+        assert!(is_subsequence("lib::inner::f", "lib::inner::f"));
+        assert!(!is_subsequence("lib::inner::f", "lib::f"));
+        assert!(!is_subsequence("f::lib", "lib::f"));
+        assert!(!is_subsequence("lib::in::f", "lib::inner::f"));
+    }
 }

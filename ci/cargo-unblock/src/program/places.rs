@@ -6,7 +6,7 @@ use rustc_hash::FxHashSet;
 
 use super::{BodyId, Program};
 use crate::facts::{Span, Str, Unit};
-use crate::findings::Place;
+use crate::place::Place;
 
 impl Program {
     /// Where a piece of a body is for a reader, from the workspace's root. Code that a macro brought is

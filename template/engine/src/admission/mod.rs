@@ -16,8 +16,9 @@ use tokio::time::timeout;
 
 use self::pace::Pace;
 use super::config;
-use super::ledger::{self, Phase};
-use super::metrics::Counted;
+use super::ledger::Phase;
+use super::measure::Counted;
+use super::request;
 
 /// The door. Clones share it.
 #[derive(Clone, Debug)]
@@ -39,7 +40,7 @@ struct Inner {
 
 /// The right to be worked on, counted.
 #[derive(Debug)]
-pub struct Place {
+pub struct Admitted {
     _permit: OwnedSemaphorePermit,
     _counted: Counted,
 }
@@ -68,16 +69,16 @@ impl Admission {
     ///
     /// # Errors
     /// `admission.max_wait` has passed, or would pass, or the queue is full.
-    pub async fn enter(&self) -> Result<Place, Shed> {
+    pub async fn enter(&self) -> Result<Admitted, Shed> {
         let door = &*self.0;
-        let place = |permit| Place { _permit: permit, _counted: Counted::enter(&door.admitted) };
+        let place = |permit| Admitted { _permit: permit, _counted: Counted::enter(&door.admitted) };
         if let Ok(permit) = Arc::clone(&door.places).try_acquire_owned() {
             return Ok(place(permit));
         }
         let _waiting = door.join()?;
         let _queued = Counted::enter(&door.queued);
         let permit = timeout(door.max_wait, Arc::clone(&door.places).acquire_owned());
-        match ledger::wait(Phase::Admission, permit).await {
+        match request::wait(Phase::Admission, permit).await {
             Ok(Ok(permit)) => {
                 door.queue(|pace| pace.let_in(Instant::now()));
                 Ok(place(permit))
@@ -92,7 +93,7 @@ impl Admission {
 
 impl Inner {
     /// Takes a place in the queue.
-    fn join(&self) -> Result<Waiting<'_>, Shed> {
+    fn join(&self) -> Result<Queued<'_>, Shed> {
         let refusal = self.queue(|pace| {
             if pace.waiting() >= self.max_queue {
                 return Some(&self.queue_full);
@@ -100,7 +101,7 @@ impl Inner {
             if pace.join(Instant::now()) { None } else { Some(&self.expected_wait) }
         });
         match refusal {
-            None => Ok(Waiting(self)),
+            None => Ok(Queued(self)),
             Some(reason) => {
                 reason.increment(1);
                 Err(Shed)
@@ -114,9 +115,9 @@ impl Inner {
 }
 
 /// A place in the queue, free again when this is dropped.
-struct Waiting<'a>(&'a Inner);
+struct Queued<'a>(&'a Inner);
 
-impl Drop for Waiting<'_> {
+impl Drop for Queued<'_> {
     fn drop(&mut self) {
         self.0.queue(Pace::leave);
     }

@@ -1,8 +1,8 @@
 //! How long does the database take to answer?
 //!
-//! sqlx runs a query on anything that is an `Executor`. Ours runs it on sqlx's connection and adds up
-//! the time spent waiting for the database: not for the pool, and not for whoever reads the rows. The
-//! [pool](super::pool) bounds that time.
+//! sqlx runs a query on anything that is an `Executor`. Ours runs it on sqlx's connection and adds up the time that is
+//! spent waiting for the database. The wait for the pool does not count, nor does the time of whoever reads the rows. Look
+//! at `db_query_seconds`, and at the lines "slow statement" of the log. [`bound`](super::bound) bounds that time.
 
 use std::time::Duration;
 
@@ -14,20 +14,24 @@ use sqlx::error::BoxDynError;
 use sqlx::{Database, Either, Error, Execute, Executor, SqlStr};
 use tokio::time::Instant;
 
-use super::connection::State;
-use super::driver::Brake;
-use super::{Connection, Driver, Pool, Trouble, driver};
-use crate::ledger::{self, Phase};
-use crate::log::millis;
+use super::bound::bounded;
+use super::connection::Connection;
+use super::driver::{self, Brake, Driver};
+use super::pool::Pool;
+use super::settle::ConnectionState;
+use super::trouble::Trouble;
+use crate::ledger::Phase;
+use crate::request;
+use crate::units::millis;
 
 type Row = <Driver as Database>::Row;
 type Done = <Driver as Database>::QueryResult;
-type Statement = <Driver as Database>::Statement;
+type Prepared = <Driver as Database>::Statement;
 type Arguments = <Driver as Database>::Arguments;
 type TypeInfo = <Driver as Database>::TypeInfo;
 
-/// A statement slower than this is logged with its text. Higher: slow ones stay unnamed. Lower: a log
-/// line for each statement.
+/// A statement that takes longer is logged with its text. Higher: slow statements stay unnamed. Lower: each statement
+/// writes a line to the log.
 const SLOW: Duration = Duration::from_secs(1);
 
 impl<'c> Executor<'c> for &'c mut Connection {
@@ -39,7 +43,7 @@ impl<'c> Executor<'c> for &'c mut Connection {
         E: 'q + Execute<'q, Driver>,
     {
         Box::pin(try_stream! {
-            let query = Query::new(query)?;
+            let query = OwnedQuery::new(query)?;
             self.begin_statement(query.sql.as_str())?;
             let mut timer = Timer::new(&self.pool, &query.sql);
             let (raw, brake, state) = self.parts();
@@ -62,13 +66,14 @@ impl<'c> Executor<'c> for &'c mut Connection {
         E: 'q + Execute<'q, Driver>,
     {
         Box::pin(async move {
-            let query = Query::new(query)?;
+            let query = OwnedQuery::new(query)?;
             self.begin_statement(query.sql.as_str())?;
             let mut timer = Timer::new(&self.pool, &query.sql);
             let (raw, brake, state) = self.parts();
             let mut rows = raw.fetch_many(query);
             let mut first = None;
-            // To the end, not to the first row: `INSERT … RETURNING` commits only there, and may fail.
+            // The rows are read to their end, not only to the first row: `INSERT … RETURNING` commits at the end, and may
+            // fail there.
             let outcome = loop {
                 match timer.time(rows.try_next(), brake, state).await {
                     Ok(Some(row)) => first = first.or(row.right()),
@@ -85,12 +90,12 @@ impl<'c> Executor<'c> for &'c mut Connection {
         self,
         sql: SqlStr,
         parameters: &'e [TypeInfo],
-    ) -> BoxFuture<'e, Result<Statement, Error>>
+    ) -> BoxFuture<'e, Result<Prepared, Error>>
     where
         'c: 'e,
     {
         Box::pin(async move {
-            self.begin_statement("")?; // it is not run
+            self.begin_statement("")?; // no text: it is prepared, not run
             let mut timer = Timer::new(&self.pool, &sql);
             let (raw, brake, state) = self.parts();
             let outcome = timer.time(raw.prepare_with(sql, parameters), brake, state).await;
@@ -128,7 +133,7 @@ impl<'p> Executor<'p> for &'p Pool {
         self,
         sql: SqlStr,
         parameters: &'e [TypeInfo],
-    ) -> BoxFuture<'e, Result<Statement, Error>>
+    ) -> BoxFuture<'e, Result<Prepared, Error>>
     where
         'p: 'e,
     {
@@ -136,14 +141,14 @@ impl<'p> Executor<'p> for &'p Pool {
     }
 }
 
-/// A query taken apart, so that its text is still known when it was slow.
-struct Query {
+/// A query that is taken apart, so that its text is still known when it was slow.
+struct OwnedQuery {
     sql: SqlStr,
     arguments: Option<Arguments>,
     persistent: bool,
 }
 
-impl Query {
+impl OwnedQuery {
     fn new<'q>(mut query: impl Execute<'q, Driver>) -> Result<Self, Error> {
         let arguments = query.take_arguments().map_err(Error::Encode)?;
         let persistent = query.persistent();
@@ -151,13 +156,13 @@ impl Query {
     }
 }
 
-impl Execute<'_, Driver> for Query {
+impl Execute<'_, Driver> for OwnedQuery {
     fn sql(self) -> SqlStr {
         self.sql
     }
 
-    /// None: the connection's cache finds the prepared statement by its text.
-    fn statement(&self) -> Option<&Statement> {
+    /// There is none: the connection's cache finds the prepared statement by its text.
+    fn statement(&self) -> Option<&Prepared> {
         None
     }
 
@@ -170,7 +175,7 @@ impl Execute<'_, Driver> for Query {
     }
 }
 
-/// Adds up the waits of one statement; counts them when it ends, also when it is cancelled.
+/// Adds up the waits of one statement, and records their sum when the statement ends or is cancelled.
 struct Timer {
     pool: Pool,
     sql: SqlStr,
@@ -187,25 +192,27 @@ impl Timer {
         &mut self,
         answer: impl Future<Output = Result<T, Error>>,
         brake: &Brake,
-        state: &mut State,
+        state: &mut ConnectionState,
     ) -> Result<T, Error> {
+        let pool = &self.pool.0;
         let now = Instant::now();
         self.waiting_since = Some(now);
-        brake.set(now + self.pool.0.statement_timeout.saturating_sub(self.waited));
+        brake.set(now + pool.statement_timeout.saturating_sub(self.waited));
         let before = *state;
-        if before != State::Lost {
-            *state = State::Running;
+        if before != ConnectionState::Lost {
+            *state = ConnectionState::Running;
         }
-        let answer = ledger::wait(Phase::DbQuery, self.pool.0.bounded(answer, self.waited)).await;
+        let bounded = bounded(answer, self.waited, pool.statement_timeout, &pool.pulse);
+        let answer = request::wait(Phase::DbQuery, bounded).await;
         brake.release();
         *state = before;
         self.pause();
         match &answer {
             Err(error) if Trouble::is_of_connection(error) => {
-                *state = State::Lost;
+                *state = ConnectionState::Lost;
                 self.pool.0.pulse.lost();
             }
-            Err(error) if driver::is_stale(error) => *state = State::Lost,
+            Err(error) if driver::is_stale(error) => *state = ConnectionState::Lost,
             // A statement that the database refuses is an answer, too.
             _ => self.pool.0.pulse.answered(),
         }

@@ -1,11 +1,11 @@
 //! What may a statement leave behind on its connection?
 //!
-//! The drivers know whether a transaction is open, and tell nobody. But the executor sees the text of each
-//! statement, and few statements can open a transaction or change the session. After one of those, and only then,
-//! the [connection](super::connection) is looked at before its next user gets it. What hides inside a function
-//! or a procedure of the database is not seen here.
+//! sqlx's drivers know whether a transaction is open, but have no call that asks only that. Our executor sees the text of
+//! each statement, and few statements can open a transaction or change the session. After one of those, and only then,
+//! the [connection](super::connection) is looked at before its next user gets it.
 
 use super::driver;
+use super::statement::{Change, first_word, statements};
 
 /// Statements that open a transaction, for every database. A savepoint opens one where there is none.
 const OPENS_TRANSACTION: [&str; 3] = ["BEGIN", "START", "SAVEPOINT"];
@@ -18,64 +18,18 @@ pub(super) struct Leftovers {
     pub session: Change,
 }
 
-/// What became of the session: settings, locks, temporary tables, all that lasts as long as the connection.
-#[allow(dead_code, reason = "not every database can take a change back")]
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Change {
-    #[default]
-    Nothing,
-    /// The driver can take it back.
-    Reversible,
-    /// No statement takes it back without taking more: the connection is closed.
-    BeyondRepair,
-}
-
 impl Leftovers {
     pub fn any(self) -> bool {
         self != Self::default()
     }
 
-    /// Looks at a text before it is run: it may be given up half-way. A `;` within quotes is taken for an end,
-    /// which costs at worst a look that was not needed.
+    /// Looks at a text before it is run, since it may be given up half-way.
     pub fn note(&mut self, sql: &str) {
-        for statement in sql.split(';') {
-            let statement = without_comments(statement);
+        for statement in statements(sql) {
             let first = first_word(statement);
             self.transaction |= OPENS_TRANSACTION.iter().any(|known| first.eq_ignore_ascii_case(known));
             self.session = self.session.max(driver::changes_session(first, &statement[first.len()..]));
         }
-    }
-}
-
-pub(super) fn first_word(text: &str) -> &str {
-    let text = text.trim_start();
-    let end = text.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(text.len());
-    &text[..end]
-}
-
-/// Whether a text has a word, in capitals or not.
-pub(super) fn mentions(text: &str, word: &str) -> bool {
-    text.as_bytes().windows(word.len()).any(|window| window.eq_ignore_ascii_case(word.as_bytes()))
-}
-
-/// `CREATE TEMP …`, but for a table that ends with its transaction.
-pub(super) fn creates_temporary(first: &str, rest: &str) -> bool {
-    let temporary = ["TEMP", "TEMPORARY", "LOCAL", "GLOBAL"];
-    first.eq_ignore_ascii_case("CREATE")
-        && temporary.iter().any(|word| first_word(rest).eq_ignore_ascii_case(word))
-        && !mentions(rest, "ON COMMIT DROP")
-}
-
-fn without_comments(statement: &str) -> &str {
-    let mut rest = statement;
-    loop {
-        rest = rest.trim_start_matches(|c: char| c.is_whitespace() || c == '(');
-        let end = match rest.as_bytes() {
-            [b'-', b'-', ..] => rest.find('\n').map(|at| at + 1),
-            [b'/', b'*', ..] => rest.find("*/").map(|at| at + 2),
-            _ => return rest,
-        };
-        rest = end.map_or("", |end| &rest[end..]);
     }
 }
 

@@ -1,47 +1,78 @@
 //! Is the database the slow link, and which part of it?
 //!
-//! A handler writes ordinary sqlx against [`Db::read`] and [`Db::write`]. Behind that, three things are
-//! told apart: waiting for a permit (`db_pool_acquire_seconds`: the pool is too small, or held too
-//! long), opening or checking a connection (`db_pool_connect_seconds`), and waiting for the database to
-//! answer (`db_query_seconds`). The [`pool`] does the first two, the [`executor`] the third; the [`pulse`]
-//! knows whether the database is there at all. The [`driver`] is the only part that knows which database
-//! it is.
+//! A handler writes ordinary sqlx against [`Db::read`] and [`Db::write`]. Behind that, three waits are told apart: for a
+//! permit (`db_pool_acquire_seconds`: the pool is too small, or connections are held too long), for a connection to be
+//! opened or checked (`db_pool_connect_seconds`), and for the database to answer (`db_query_seconds`).
+//!
+//! The files in the order in which they can be read, since none of them uses a file below it:
+//!
+//! | file | the question it answers |
+//! |---|---|
+//! | `trouble.rs` | What can an error of the database mean to a request? |
+//! | `timeouts.rs` | Which error says that a bound of ours was reached? |
+//! | `unusable.rs` | Why can the database not be used, and what can be done about it? |
+//! | `statement.rs` | What can be seen in the text of a statement? |
+//! | `steps.rs`, `flaws.rs` | What changes the schema, and what must the schema not have afterwards? |
+//! | `driver/` | Which database is it? |
+//! | `session.rs` | What has to be known of an open connection between two users? |
+//! | `leftovers.rs` | What may a statement leave behind on its connection? |
+//! | `pulse.rs` | Is the database there? |
+//! | `bound.rs` | When is an answer of the database no longer waited for? |
+//! | `opening.rs` | How is a connection opened, when an attempt may get no answer at all? |
+//! | `idle.rs`, `meters.rs` | Which idle connection is used next, and what do the metrics say about a pool? |
+//! | `pool.rs` | Who waits for a connection, and for how long? |
+//! | `settle.rs` | How is a connection made fit for its next user? |
+//! | `connection.rs` | What becomes of a connection when its user is done with it? |
+//! | `executor.rs` | How long does the database take to answer? |
+//! | `transaction.rs` | Was a transaction done, or is it undone? |
+//! | `tries.rs` | How often and for how long does the start try? |
+//! | `probe.rs` | Who asks the database whether it is there, when no request does? |
+//! | `schema_fault.rs`, `migrate.rs` | Does the schema fit this program, and who brings it up to date? |
+//! | `mod.rs` | How is all of this opened and closed? |
 
 mod bound;
 mod connection;
 mod driver;
 mod executor;
+mod flaws;
+mod idle;
 mod leftovers;
+mod meters;
 mod migrate;
 mod opening;
 mod pool;
+mod probe;
 mod pulse;
+mod schema_fault;
 mod session;
+mod settle;
+mod statement;
 mod steps;
+mod timeouts;
+mod transaction;
+mod tries;
 mod trouble;
+mod unusable;
 
-use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
 
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::time::{Instant, timeout_at};
+use tokio_util::sync::CancellationToken;
 
-pub use self::connection::{Connection, Transaction};
+pub use self::connection::Connection;
+use self::driver::{Connector, Migrator, Opened};
 pub use self::driver::{Driver, look};
 pub use self::pool::Pool;
+use self::probe::Probe;
 pub use self::pulse::Pulse;
 pub use self::steps::{Migrations, Step, step};
+pub use self::transaction::Transaction;
+use self::tries::{ATTEMPT, TRY_EVERY};
 pub use self::trouble::Trouble;
-use crate::config::{Config, Note};
+pub use self::unusable::Unusable;
+use crate::config::Config;
+use crate::config::Note;
 use crate::identity::Identity;
-
-/// While the start waits for the database, it tries this often. Higher: the service is up later than it
-/// could be. Lower: replicas that start together knock on a struggling database's door.
-const TRY_EVERY: Duration = Duration::from_millis(500);
-
-/// What an open connection is asked at the start may take this long. Higher: a first packet that was lost holds up
-/// the start. Lower: a database that is slow while it recovers, or far away, is never opened.
-const ATTEMPT: Duration = Duration::from_secs(5);
 
 /// The database: a pool for statements that read, and one for those that write. Cheap to clone.
 ///
@@ -69,42 +100,12 @@ pub struct Db {
 
 #[derive(Debug)]
 struct About {
-    /// Without secrets.
-    url: String,
-    /// For the probe's own connection.
-    reader: driver::Connector,
-    /// Whether sessions last, as migrations need it.
-    can_migrate: bool,
+    /// For the probe's own connection, and for questions that need no pool.
+    reader: Connector,
+    /// Whether nothing stands between us and the server that changes servers under our sessions.
+    is_straight: bool,
     pulse: Pulse,
 }
-
-/// Why the database cannot be used, and what to do.
-#[derive(Debug)]
-pub struct Unusable {
-    text: String,
-    /// Whether it may be usable soon.
-    passing: bool,
-}
-
-impl Unusable {
-    /// `url` is shown: it has no secret in it.
-    fn new(url: &str, error: &dyn fmt::Display, advice: &str) -> Self {
-        let text = format!("database.url {url}: {error}. {advice}");
-        Self { text, passing: false }
-    }
-
-    fn passing(self) -> Self {
-        Self { passing: true, ..self }
-    }
-}
-
-impl fmt::Display for Unusable {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.text)
-    }
-}
-
-impl std::error::Error for Unusable {}
 
 /// Opens the database, and brings its schema up to date if `migrate`; otherwise only verifies it. Waits
 /// for one that is not there yet.
@@ -119,44 +120,64 @@ pub async fn open(
     migrate: bool,
 ) -> Result<Db, Unusable> {
     let migrations = migrations.into();
+    let url = &config.database.url;
     if let Some(version) = migrations.as_ref().and_then(Migrations::twice) {
         let problem = format!("two migrations have the version {version}");
-        return Err(Unusable::new(
-            &config.database.url.to_string(),
-            &problem,
-            "Give each a version of its own",
-        ));
+        return Err(Unusable::new(url, &problem, "Give each a version of its own"));
     }
     let give_up = Instant::now() + config.database.startup_timeout;
-    let mut last = driver::silent(&config.database.url.to_string());
+    let mut last = driver::silent(url);
     loop {
         let opened = async {
-            // A host that swallows packets must not hold the start for longer than it may take. An attempt
+            // A host that swallows packets must not hold up the start for longer than the start may take. An attempt
             // that is cut short says less than the one before.
             let in_time = give_up.min(Instant::now() + config.database.connect_timeout + ATTEMPT);
-            let (db, migrator) =
-                timeout_at(in_time, driver::open(config, identity)).await.unwrap_or(Err(last))?;
+            let (db, migrator) = timeout_at(in_time, connect(config, identity)).await.unwrap_or(Err(last))?;
             match &migrations {
-                Some(migrations) => db.migrate(migrations, migrate, migrator, give_up).await?,
+                Some(migrations) => {
+                    let migrated =
+                        migrate::migrate(migrations, migrate, migrator, db.about.is_straight, give_up);
+                    migrated.await.map_err(|fault| fault.explain(url))?;
+                }
                 None => driver::discard(migrator.raw).await, // the schema is somebody else's
             }
             Ok::<_, Unusable>(db)
         };
         match opened.await {
-            Err(unusable) if unusable.passing && Instant::now() + TRY_EVERY < give_up => {
+            Err(unusable) if unusable.is_passing() && Instant::now() + TRY_EVERY < give_up => {
                 tracing::warn!(error = %unusable, "waiting for the database");
                 last = unusable;
-                // Replicas that wait for each other's place at a pooler must not try in step.
-                sleep(TRY_EVERY.mul_f64(0.5 + fastrand::f64())).await;
+                tries::until_the_next().await;
             }
-            Err(unusable) if unusable.passing => {
+            Err(unusable) if unusable.is_passing() => {
                 let startup_timeout = humantime::format_duration(config.database.startup_timeout);
-                let text = format!("{unusable} (waited for database.startup_timeout, {startup_timeout})");
-                return Err(Unusable { text, passing: true });
+                let waited = format!("waited for database.startup_timeout, {startup_timeout}");
+                return Err(unusable.after(&waited));
             }
             outcome => return outcome,
         }
     }
+}
+
+/// Connects, and builds the pools.
+async fn connect(config: &Config, identity: Identity) -> Result<(Db, Migrator), Unusable> {
+    let Opened { write, read, migrator, can_migrate, round_trip } = driver::open(config, identity).await?;
+    let pulse = Pulse::now();
+    if let Some(took) = round_trip {
+        pulse.round_trip(took);
+    }
+    let reader = read.as_ref().unwrap_or(&write).connector.clone();
+    let build = async |plan| {
+        let pool = Pool::new(plan, &config.database, pulse.clone()).await;
+        pool.map_err(|error| driver::unusable(&config.database.url, &error))
+    };
+    let write = build(write).await?;
+    let read = match read {
+        Some(read) => build(read).await?,
+        None => write.clone(),
+    };
+    let about = Arc::new(About { reader, is_straight: can_migrate, pulse });
+    Ok((Db { read, write, about }, migrator))
 }
 
 impl Db {
@@ -166,12 +187,18 @@ impl Db {
         self.write.close().await;
     }
 
+    /// Asks from time to time whether the database is there, until `stop`, and closes connections that nobody uses.
+    pub(crate) async fn probe(self, stop: CancellationToken) {
+        let (connector, pulse) = (self.about.reader.clone(), self.pulse());
+        Probe { pools: [self.read, self.write], connector, pulse }.run(stop).await;
+    }
+
     /// What the database grants, held against what all replicas together may ask of it.
     ///
     /// # Errors
     /// It does not answer, or could not be used.
     pub(super) async fn limits(&self, config: &Config) -> Result<Vec<Note>, Unusable> {
-        driver::limits(&self.about.reader, self.about.can_migrate, config).await
+        driver::limits(&self.about.reader, self.about.is_straight, config).await
     }
 
     #[must_use]

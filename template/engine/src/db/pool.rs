@@ -1,39 +1,42 @@
 //! Who waits for a connection, and for how long?
 //!
-//! Permits in front, as many as the pool may have connections, and a stack of idle connections behind:
-//! whoever has a permit finds a connection or opens one, and never waits for another. sqlx's own pool
-//! cannot tell these apart: its `acquire` is permit wait, ping and connecting in one
-//! (<https://github.com/launchbadge/sqlx/pull/1860>), and it pings at each return, too. Nor has this one
-//! its troubles: a count of idle connections that underflows (issue 3645), a permit lost for ever to a
-//! dead peer (4349: here whatever settles a connection has a bound), a wait for a place at a full server while
-//! a connection of ours is idle (2848: here each attempt looks for an idle one first).
+//! There are as many permits as the pool may have connections, and behind them a stack of idle connections. Whoever has a
+//! permit finds a connection or opens one, and never waits for another request. sqlx's own pool cannot tell these apart:
+//! its `acquire` is the wait for a permit, the ping and the connecting in one
+//! (<https://github.com/launchbadge/sqlx/pull/1860>), and it pings at each return, too. This pool has none of the
+//! troubles of sqlx's either: a count of idle connections that underflows (issue 3645), a permit that is lost for ever to
+//! a dead peer (4349: here all that settles a connection has a bound), a wait for a place at a full server while a
+//! connection of ours is idle (2848: here each attempt looks for an idle connection first).
+//!
+//! Opening a connection to a far database takes some eight round trips, which may be more than a request can wait. So the
+//! opening goes on in a task of its own for up to `database.connect_timeout`, even when nobody waits for it any more, and
+//! the connection is kept for the next request.
+//!
+//! If `db_pool_acquire_seconds` is high, the pool is too small, or connections are held for too long. If
+//! `db_pool_connect_seconds` is high, the way to the database is slow, or the server has no place left.
 
-use std::mem;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
-use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
 use sqlx::Connection as _;
 use tokio::runtime::Handle;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::time::{Instant, sleep, timeout_at};
 use tokio_util::sync::CancellationToken;
 
-use super::driver::{self, Connector};
-use super::opening::Unopened;
-use super::session::Session;
-use super::{Connection, Pulse, Transaction, Trouble};
+use super::driver::{self, Connector, PoolPlan};
+use super::idle::IdleStack;
+use super::meters::{self, PoolMeters};
+use super::opening::in_time;
+use super::pulse::Pulse;
+use super::session::DbSession;
+use super::timeouts::unreached;
+use super::trouble::Trouble;
 use crate::config;
-use crate::ledger::{self, Phase};
-use crate::metrics::{Counted, Timed};
+use crate::ledger::Phase;
+use crate::measure::{Counted, Timed};
+use crate::request;
 
-/// A connection that was idle for longer is asked whether it is still there before it is used. Higher: after
-/// a restart of the database or a firewall's forgetting, first statements fail. Lower: a round trip more
-/// for a service that is not busy.
-const TRUSTED: Duration = Duration::from_secs(1);
-/// One that does not answer within this time is given up for a new one; a far database has
-/// [longer](Pulse::patience). Higher: requests wait for dead connections. Lower: a slow network costs connections.
-const CHECK: Duration = Duration::from_millis(500);
 /// Where the server has no place for another connection, the next attempt comes after this. Higher: a place
 /// that is free again stays empty. Lower: a full server is asked more often.
 const FULL: Duration = Duration::from_millis(50);
@@ -53,65 +56,51 @@ const FULL: Duration = Duration::from_millis(50);
 /// }
 /// ```
 #[derive(Clone, Debug)]
-pub struct Pool(pub(super) Arc<Inner>);
+pub struct Pool(pub(super) Arc<PoolCore>);
 
+/// What the clones of a pool share.
 #[derive(Debug)]
-pub(super) struct Inner {
+pub(super) struct PoolCore {
     permits: Arc<Semaphore>,
-    /// The one used last is used next, so that the others can rest.
-    idle: Mutex<Vec<Idle>>,
-    pub(super) connector: Connector,
+    idle: IdleStack,
+    pub connector: Connector,
     size: u32,
-    begin: &'static str,
+    /// The statement that begins a transaction.
+    pub begin: &'static str,
     acquire_timeout: Duration,
     idle_timeout: Duration,
-    pub(super) statement_timeout: Duration,
-    /// From now on no connection is opened.
-    pub(super) closing: CancellationToken,
-    pub(super) pulse: Pulse,
-    pub(super) meters: Meters,
+    pub statement_timeout: Duration,
+    /// Once it is cancelled, no connection is opened any more.
+    closing: CancellationToken,
+    pub pulse: Pulse,
+    pub meters: PoolMeters,
 }
 
+/// The right to one connection, counted while the connection is in use.
 #[derive(Debug)]
-struct Idle {
-    session: Session,
-    since: Instant,
+pub(super) struct Permit {
+    _free: OwnedSemaphorePermit,
+    _in_use: Counted,
 }
 
-#[derive(Debug)]
-pub(super) struct Meters {
-    acquire: Histogram,
-    connect: Histogram,
-    pub(super) query: Histogram,
-    waiters: Gauge,
-    idle: Gauge,
-    in_use: Gauge,
-    pub(super) timeouts: Counter,
+/// A connection that was not opened, or not in time. It comes with the permit, unless the attempt goes on and keeps it.
+struct Unopened {
+    error: sqlx::Error,
+    permit: Option<OwnedSemaphorePermit>,
 }
 
 impl Pool {
-    /// `begin` is the statement that begins a transaction.
-    pub(super) fn new(
-        name: &'static str,
-        size: u32,
-        begin: &'static str,
+    /// A pool with one connection.
+    pub(super) async fn new(
+        plan: PoolPlan,
         config: &config::DatabaseConfig,
-        connector: Connector,
         pulse: Pulse,
-    ) -> Self {
-        let meters = Meters {
-            acquire: histogram!("db_pool_acquire_seconds", "pool" => name),
-            connect: histogram!("db_pool_connect_seconds", "pool" => name),
-            query: histogram!("db_query_seconds", "pool" => name),
-            waiters: gauge!("db_pool_waiters", "pool" => name),
-            idle: gauge!("db_pool_connections", "pool" => name, "state" => "idle"),
-            in_use: gauge!("db_pool_connections", "pool" => name, "state" => "in_use"),
-            timeouts: counter!("db_pool_timeouts_total", "pool" => name),
-        };
-        gauge!("db_pool_max_connections", "pool" => name).set(size);
-        Self(Arc::new(Inner {
+    ) -> Result<Self, sqlx::Error> {
+        let PoolPlan { name, size, begin, connector, first, opening } = plan;
+        let first = DbSession::of(first, &connector).await?;
+        let pool = Self(Arc::new(PoolCore {
             permits: Arc::new(Semaphore::new(size as usize)),
-            idle: Mutex::default(),
+            idle: IdleStack::new(meters::idle(name)),
             connector,
             size,
             begin,
@@ -120,72 +109,34 @@ impl Pool {
             closing: CancellationToken::new(),
             statement_timeout: config.statement_timeout,
             pulse,
-            meters,
-        }))
+            meters: PoolMeters::new(name, size),
+        }));
+        pool.0.meters.connect.record(opening);
+        pool.0.idle.push(first, Instant::now());
+        Ok(pool)
     }
 
-    /// A connection, for when several statements must use the same one. Hold it as shortly as you can:
-    /// never across a call to another service.
-    ///
-    /// # Errors
-    /// After `database.acquire_timeout`: [`sqlx::Error::PoolTimedOut`] if no connection became free,
-    /// [`sqlx::Error::Io`] if none could be opened.
-    pub async fn acquire(&self) -> Result<Connection, sqlx::Error> {
+    /// A connection that is idle, or a new one, and the right to use it.
+    pub(super) async fn take(&self) -> Result<(DbSession, Permit), sqlx::Error> {
         let deadline = Instant::now() + self.0.acquire_timeout;
         let mut permit = self.permit(deadline).await?;
         let mut full = None;
         let (session, permit) = loop {
             match self.idle_or_new(permit, deadline).await {
                 Ok(ready) => break ready,
-                // The server has no place left: one of ours may become idle before another's ends.
+                // The server has no place left: one of our connections may become idle before another client's ends.
                 Err(Unopened { error, permit: Some(again) })
                     if Trouble::of(&error) == Trouble::Busy && Instant::now() + FULL < deadline =>
                 {
                     (full, permit) = (Some(error), again);
-                    ledger::wait(Phase::DbConnect, sleep(FULL)).await;
+                    request::wait(Phase::DbConnect, sleep(FULL)).await;
                 }
-                // The last attempt may have been cut short.
+                // The last attempt may have been cut short, and says less than the one before it.
                 Err(Unopened { error, .. }) => return Err(full.unwrap_or(error)),
             }
         };
         let permit = Permit { _free: permit, _in_use: Counted::enter(&self.0.meters.in_use) };
-        Ok(Connection::new(session, permit, self))
-    }
-
-    async fn idle_or_new(
-        &self,
-        permit: OwnedSemaphorePermit,
-        deadline: Instant,
-    ) -> Result<(Session, OwnedSemaphorePermit), Unopened> {
-        let idle = match self.change_idle(Vec::pop) {
-            Some(Idle { session, since }) if self.is_trusted(since) => return Ok((session, permit)),
-            idle => idle,
-        };
-        let _timed = Timed::into(&self.0.meters.connect);
-        let ready = async {
-            match self.check(idle, deadline).await {
-                Some(session) => Ok((session, permit)),
-                None => self.open(permit, deadline).await,
-            }
-        };
-        ledger::wait(Phase::DbConnect, ready).await
-    }
-
-    fn is_trusted(&self, idle_since: Instant) -> bool {
-        idle_since.elapsed() < TRUSTED && !self.0.pulse.lost_since(idle_since.into_std())
-    }
-
-    /// The idle connection, if there is one and it answers.
-    async fn check(&self, idle: Option<Idle>, deadline: Instant) -> Option<Session> {
-        let mut session = idle?.session;
-        let patience = deadline.min(Instant::now() + self.0.pulse.patience(CHECK));
-        if let Ok(Ok(())) = timeout_at(patience, session.raw.ping()).await {
-            self.0.pulse.answered();
-            return Some(session);
-        }
-        self.0.pulse.lost(); // others that were idle with it may be lost, too
-        let _ = timeout_at(patience, driver::discard(session.raw)).await;
-        None
+        Ok((session, permit))
     }
 
     async fn permit(&self, deadline: Instant) -> Result<OwnedSemaphorePermit, sqlx::Error> {
@@ -197,7 +148,7 @@ impl Pool {
         let _waiting = Counted::enter(&meters.waiters);
         let _timed = Timed::into(&meters.acquire);
         let permit = timeout_at(deadline, Arc::clone(&self.0.permits).acquire_owned());
-        match ledger::wait(Phase::DbWait, permit).await {
+        match request::wait(Phase::DbWait, permit).await {
             Ok(permit) => permit.map_err(|_| sqlx::Error::PoolClosed),
             Err(_) => {
                 meters.timeouts.increment(1);
@@ -206,57 +157,84 @@ impl Pool {
         }
     }
 
-    /// Begins a transaction; dropped without [`commit`](Transaction::commit) it is rolled back.
-    ///
-    /// # Errors
-    /// As [`acquire`](Self::acquire), and when the database refuses to begin.
-    pub async fn begin(&self) -> Result<Transaction, sqlx::Error> {
-        Transaction::begin(self.acquire().await?, self.0.begin).await
+    async fn idle_or_new(
+        &self,
+        permit: OwnedSemaphorePermit,
+        deadline: Instant,
+    ) -> Result<(DbSession, OwnedSemaphorePermit), Unopened> {
+        let pulse = &self.0.pulse;
+        let idle = match self.0.idle.pop() {
+            Some(idle) if idle.is_trusted(pulse) => return Ok((idle.session, permit)),
+            idle => idle,
+        };
+        let _timed = Timed::into(&self.0.meters.connect);
+        let ready = async {
+            if let Some(idle) = idle
+                && let Some(session) = idle.checked(pulse, deadline).await
+            {
+                return Ok((session, permit));
+            }
+            self.open(permit, deadline).await
+        };
+        request::wait(Phase::DbConnect, ready).await
     }
 
-    /// Closes the connections, once all are back.
-    pub(super) async fn close(&self) {
-        self.0.closing.cancel();
-        let _all = self.0.permits.acquire_many(self.0.size).await;
-        self.0.permits.close();
-        for idle in self.change_idle(mem::take) {
-            let _ = idle.session.raw.close().await;
+    /// Opens a connection. The permit stays with the attempt, so that there are never more connections than
+    /// permits.
+    async fn open(
+        &self,
+        permit: OwnedSemaphorePermit,
+        deadline: Instant,
+    ) -> Result<(DbSession, OwnedSemaphorePermit), Unopened> {
+        let (done, opened) = oneshot::channel();
+        let pool = self.clone();
+        #[expect(clippy::disallowed_methods, reason = "belongs to the pool, not to the request")]
+        Handle::current().spawn(async move {
+            if let Err((Ok(session), permit)) = done.send((pool.connect().await, permit)) {
+                pool.give_back(session, permit); // nobody waits for it any more
+            }
+        });
+        match timeout_at(deadline, opened).await {
+            Ok(Ok((Ok(session), permit))) => Ok((session, permit)),
+            Ok(Ok((Err(error), permit))) => Err(Unopened { error, permit: Some(permit) }),
+            Ok(Err(_)) => Err(Unopened { error: sqlx::Error::PoolClosed, permit: None }),
+            Err(_) => {
+                self.0.meters.timeouts.increment(1);
+                Err(Unopened { error: unreached("database.acquire_timeout"), permit: None })
+            }
         }
     }
 
-    /// A connection that is open already, and took so long to open.
-    pub(super) fn adopt(&self, session: Session, opening: Duration) {
-        self.0.meters.connect.record(opening);
-        self.put(session);
+    async fn connect(&self) -> Result<DbSession, sqlx::Error> {
+        let connecting = in_time(&self.0.connector, &self.0.pulse);
+        let Some(connected) = self.0.closing.run_until_cancelled(connecting).await else {
+            return Err(sqlx::Error::PoolClosed);
+        };
+        match &connected {
+            Ok(_) => self.0.pulse.answered(),
+            Err(error) if Trouble::is_of_connection(error) => self.0.pulse.lost(), // perhaps the idle ones, too
+            Err(_) => {}
+        }
+        connected
     }
 
-    fn put(&self, session: Session) {
-        self.change_idle(|idle| idle.push(Idle { session, since: Instant::now() }));
-    }
-
-    /// The permit may be the one of whoever used the connection, with what counts the use.
-    pub(super) fn give_back<P: Send + 'static>(&self, session: Session, permit: P) {
+    /// Takes a connection back. The permit may be the one of whoever used the connection, with what counts the use.
+    pub(super) fn give_back<P: Send + 'static>(&self, session: DbSession, permit: P) {
         let now = Instant::now();
         if session.has_expired(now) {
             return self.replace(session, permit);
         }
-        self.change_idle(|idle| idle.push(Idle { session, since: now }));
-        drop(permit); // only now may the next one look for it
+        self.0.idle.push(session, now);
+        drop(permit); // only now may the next request look for the connection
     }
 
-    /// Closes what has not been used for `database.idle_timeout`, but for the last one, which the next request is
-    /// spared to open; and replaces what is older than `database.max_lifetime`. Each with a permit in hand, since a
-    /// request that comes meanwhile may open another.
+    /// Closes connections that have not been used for `database.idle_timeout`, except the last one, and replaces those
+    /// that are older than `database.max_lifetime`. It holds a permit for each, since a request that comes meanwhile may
+    /// open another connection.
     pub(super) async fn close_unused(&self) {
         while let Ok(permit) = Arc::clone(&self.0.permits).try_acquire_owned() {
             let now = Instant::now();
-            let unused = self.change_idle(|idle| {
-                let may_go = idle.len() > 1;
-                let is_unused = |idle: &Idle| may_go && now - idle.since > self.0.idle_timeout;
-                let place = idle.iter().position(|idle| idle.session.has_expired(now) || is_unused(idle));
-                place.map(|place| idle.remove(place))
-            });
-            match unused {
+            match self.0.idle.take_unused(now, self.0.idle_timeout) {
                 None => return,
                 Some(idle) if idle.session.has_expired(now) => self.replace(idle.session, permit),
                 Some(idle) => driver::discard(idle.session.raw).await,
@@ -264,9 +242,9 @@ impl Pool {
         }
     }
 
-    /// The connection has lived long enough. Its permit waits until another one is open in its place, so that no
-    /// request has to wait for that, and the bound on connections holds.
-    fn replace<P: Send + 'static>(&self, session: Session, permit: P) {
+    /// Opens another connection in the place of one that has lived long enough. The permit waits until the new connection
+    /// is open, so that no request has to wait for that, and the bound on connections holds.
+    fn replace<P: Send + 'static>(&self, session: DbSession, permit: P) {
         let Ok(runtime) = Handle::try_current() else { return };
         let pool = self.clone();
         #[expect(clippy::disallowed_methods, reason = "belongs to the pool, not to the request")]
@@ -274,23 +252,19 @@ impl Pool {
             driver::discard(session.raw).await;
             let _timed = Timed::into(&pool.0.meters.connect);
             if let Ok(session) = pool.connect().await {
-                pool.put(session);
+                pool.0.idle.push(session, Instant::now());
             }
             drop(permit);
         });
     }
 
-    fn change_idle<T>(&self, change: impl FnOnce(&mut Vec<Idle>) -> T) -> T {
-        let mut idle = self.0.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        let changed = change(&mut idle);
-        self.0.meters.idle.set(idle.len() as f64);
-        changed
+    /// Closes the connections, once all are back.
+    pub(super) async fn close(&self) {
+        self.0.closing.cancel();
+        let _all = self.0.permits.acquire_many(self.0.size).await;
+        self.0.permits.close();
+        for idle in self.0.idle.take_all() {
+            let _ = idle.session.raw.close().await;
+        }
     }
-}
-
-/// The right to one connection, counted while it is in use.
-#[derive(Debug)]
-pub(super) struct Permit {
-    _free: OwnedSemaphorePermit,
-    _in_use: Counted,
 }

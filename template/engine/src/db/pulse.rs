@@ -7,29 +7,16 @@
 //! How long an answer may take depends on how far away the database is. Nobody can know that beforehand, so the
 //! last answers to the probe are the measure.
 
-use std::pin::pin;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use tokio::time::{sleep, timeout};
-use tokio_util::sync::CancellationToken;
-
-use super::opening::{self, unreached};
-use super::session::Session;
-use super::{ATTEMPT, Db, Trouble, driver};
-use crate::log::millis;
-
 /// Readiness turns 503 after this long without an answer of the database, where it is near. Higher: users see the
 /// outage first. Lower: one slow checkpoint takes the service out of rotation.
 const UNREADY_AFTER: Duration = Duration::from_secs(2);
 /// A quiet service asks the database this often whether it is there.
-const PROBE_EVERY: Duration = Duration::from_millis(500);
-/// An answer that takes longer is none, where the database is near; two attempts with [`PROBE_EVERY`] before them,
-/// and an outage is known within [`UNREADY_AFTER`]. Higher: statements wait longer for a lost database. Lower: they
-/// are given up while it is only slow.
-const PROBE_PATIENCE: Duration = Duration::from_millis(650);
+pub(super) const PROBE_EVERY: Duration = Duration::from_millis(500);
 
 /// In round trips: how long a short answer may take, and how long opening a connection may, which takes some ten with
 /// TLS, log-in and settings. Higher: the silence of a far database is noticed late. Lower: it is never ready.
@@ -48,12 +35,12 @@ const FIRST_ATTEMPT: Duration = Duration::from_secs(2);
 #[derive(Clone, Debug)]
 pub struct Pulse {
     origin: Instant,
-    state: Arc<State>,
+    state: Arc<PulseState>,
 }
 
 /// Times in milliseconds since the origin.
 #[derive(Debug, Default)]
-struct State {
+struct PulseState {
     answered: AtomicU64,
     lost: AtomicU64,
     away: AtomicBool,
@@ -91,7 +78,7 @@ impl Pulse {
     }
 
     /// The same on a new connection: the database may be another one, elsewhere.
-    fn first_round_trip(&self, took: Duration) {
+    pub(super) fn first_round_trip(&self, took: Duration) {
         let took = took.as_micros() as u64;
         self.state.round_trips.iter().for_each(|place| place.store(took, Relaxed));
         self.state.distance.store(took, Relaxed);
@@ -106,6 +93,11 @@ impl Pulse {
     /// host that swallows them, must not keep everybody waiting once the database is there.
     pub(super) fn opening_patience(&self) -> Duration {
         FIRST_ATTEMPT.max(2 * OPENING * self.distance())
+    }
+
+    /// How long the first answer on a new connection may take: `near`, or longer where the database is farther away.
+    pub(super) fn first_answer_patience(&self, near: Duration) -> Duration {
+        near.max(OPENING * self.distance())
     }
 
     /// After this long without an answer the replica is not ready. That one connection was lost must not be
@@ -142,6 +134,16 @@ impl Pulse {
         lost > 0 && lost >= idle_since
     }
 
+    /// The probe got no answer to a question that it asked at `asked`, or was refused with these words.
+    pub(super) fn missed(&self, asked: Instant, refusal: Option<String>) {
+        // Somebody else's statement may have been answered meanwhile.
+        if self.age() >= asked.elapsed() {
+            self.lost();
+            self.state.away.store(true, Relaxed);
+            self.refuse(refusal);
+        }
+    }
+
     /// Whether the probe found nobody, and nothing has answered since.
     pub(super) fn away(&self) -> bool {
         self.state.away.load(Relaxed)
@@ -156,131 +158,4 @@ impl Pulse {
     fn millis(&self) -> u64 {
         self.origin.elapsed().as_millis() as u64
     }
-}
-
-/// Why a question was not answered.
-enum Silence {
-    NoAnswer,
-    /// Cannot be reached, or refuses us.
-    Error(sqlx::Error),
-}
-
-impl Db {
-    /// Asks the database whether it is there whenever no request did lately, and closes connections that nobody
-    /// uses.
-    pub(crate) async fn probe(self, stop: CancellationToken) {
-        stop.run_until_cancelled(self.keep_asking()).await;
-    }
-
-    async fn keep_asking(&self) {
-        let pulse = self.pulse();
-        let mut connection = None;
-        let mut pause = PROBE_EVERY;
-        loop {
-            sleep(pause).await;
-            self.close_unused().await;
-            pause = PROBE_EVERY.saturating_sub(pulse.age());
-            if !pause.is_zero() {
-                continue; // a request has asked meanwhile
-            }
-            pause = PROBE_EVERY;
-            if let Some(open) = connection.take()
-                && let Some(open) = still_there(open, &pulse).await
-            {
-                pulse.answered();
-                connection = Some(if open.has_expired(tokio::time::Instant::now()) {
-                    self.renewed(open).await
-                } else {
-                    open
-                });
-                continue;
-            }
-            connection = self.ask_anew(&pulse).await;
-        }
-    }
-
-    /// A new connection in the place of one that is old and works. If it does not open soon, the old one stays: a busy
-    /// server is no outage.
-    async fn renewed(&self, old: Session) -> Session {
-        match timeout(PROBE_PATIENCE, self.about.reader.connect()).await {
-            Ok(Ok(new)) => {
-                driver::discard(old.raw).await;
-                new
-            }
-            _ => old,
-        }
-    }
-
-    /// Asks on a new connection. Opening it goes on for `database.connect_timeout`, while the database already
-    /// counts as away: otherwise one that has become far would be given up each time before it can answer.
-    async fn ask_anew(&self, pulse: &Pulse) -> Option<Session> {
-        let asked = Instant::now();
-        let mut asking = pin!(async {
-            let mut session = opening::in_time(&self.about.reader, pulse).await?;
-            let asked = Instant::now();
-            let answer = timeout(pulse.patience(ATTEMPT), driver::ask(&mut session.raw)).await;
-            answer.unwrap_or_else(|_| Err(unreached("the time for an answer")))?;
-            pulse.first_round_trip(asked.elapsed());
-            Ok(session)
-        });
-        let mut outcome = timeout(PROBE_PATIENCE.max(OPENING * pulse.distance()), &mut asking).await;
-        if outcome.is_err() {
-            self.missed(asked, &Silence::NoAnswer);
-            outcome = Ok(asking.await);
-        }
-        match outcome {
-            Ok(Ok(session)) => {
-                pulse.answered();
-                Some(session)
-            }
-            // One that is full or refuses the question is there.
-            Ok(Err(error)) if Trouble::of(&error) != Trouble::Away => {
-                pulse.answered();
-                None
-            }
-            Ok(Err(error)) => {
-                self.missed(asked, &Silence::Error(error));
-                None
-            }
-            _ => {
-                self.missed(asked, &Silence::NoAnswer);
-                None
-            }
-        }
-    }
-
-    fn missed(&self, asked: Instant, silence: &Silence) {
-        let pulse = self.pulse();
-        // Somebody else's statement may have been answered meanwhile.
-        if pulse.age() >= asked.elapsed() {
-            pulse.lost();
-            pulse.state.away.store(true, Relaxed);
-            pulse.refuse(match silence {
-                Silence::Error(error) => error.as_database_error().map(|error| error.message().to_owned()),
-                Silence::NoAnswer => None,
-            });
-        }
-        let unanswered_ms = millis(pulse.age());
-        match silence {
-            Silence::NoAnswer => {
-                tracing::warn!(error = "no answer", unanswered_ms, "database does not answer")
-            }
-            Silence::Error(error) => tracing::warn!(?error, unanswered_ms, "database does not answer"),
-        }
-    }
-
-    async fn close_unused(&self) {
-        self.read.close_unused().await;
-        self.write.close_unused().await;
-    }
-}
-
-/// The connection, if it answers.
-async fn still_there(mut open: Session, pulse: &Pulse) -> Option<Session> {
-    let asked = Instant::now();
-    let answer = timeout(pulse.patience(PROBE_PATIENCE), driver::ask(&mut open.raw)).await;
-    matches!(answer, Ok(Ok(()))).then(|| {
-        pulse.round_trip(asked.elapsed());
-        open
-    })
 }

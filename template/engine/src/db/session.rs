@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::driver::{Brake, Raw};
+use super::driver::{Brake, Connector, Raw};
 
-/// A connection of the driver's with what belongs to it as long as it is open.
+/// A connection of the driver's, with all that belongs to it as long as it is open.
 #[derive(Debug)]
-pub(super) struct Session {
+pub(super) struct DbSession {
     pub raw: Raw,
     /// Ends a statement that takes too long, where the database does not do so itself.
     pub brake: Brake,
@@ -16,9 +16,15 @@ pub(super) struct Session {
     expires: Instant,
 }
 
-impl Session {
-    pub fn new(raw: Raw, brake: Brake, max_lifetime: Duration) -> Self {
-        Self { raw, brake, expires: Instant::now() + lifetime(max_lifetime) }
+impl DbSession {
+    pub async fn open(connector: &Connector) -> Result<Self, sqlx::Error> {
+        Self::of(connector.connect().await?, connector).await
+    }
+
+    /// The session of a connection that this connector has just opened.
+    pub async fn of(mut raw: Raw, connector: &Connector) -> Result<Self, sqlx::Error> {
+        let brake = Brake::of(&mut raw).await?;
+        Ok(Self { raw, brake, expires: Instant::now() + lifetime(connector.max_lifetime()) })
     }
 
     pub fn has_expired(&self, now: Instant) -> bool {
@@ -26,7 +32,7 @@ impl Session {
     }
 }
 
-/// Up to a tenth less than it may be: connections that were opened together must not all be replaced at once.
+/// Up to a tenth less than `max`: connections that were opened together must not all be replaced at once.
 fn lifetime(max: Duration) -> Duration {
     max.mul_f64(1.0 - 0.1 * fastrand::f64())
 }

@@ -1,12 +1,4 @@
-//! What does an error of the database mean to a request, and to its client?
-
-use std::io::ErrorKind::TimedOut;
-
-use axum::http::StatusCode;
-use sqlx::error::ErrorKind;
-
-use super::driver;
-use crate::http::problem::Problem;
+//! What can an error of the database mean to a request?
 
 /// What an error of the database means to a request: whether to try again, for one.
 ///
@@ -30,73 +22,4 @@ pub enum Trouble {
     Slow,
     /// The database cannot be reached, or cannot use its files.
     Away,
-}
-
-impl Trouble {
-    /// Which of these an error is.
-    #[must_use]
-    pub fn of(error: &sqlx::Error) -> Self {
-        match error {
-            _ if driver::is_stale(error) => Self::Conflict,
-            sqlx::Error::Database(error) => driver::trouble(error.code().as_deref().unwrap_or_default()),
-            // Our own. The system's timeouts say that a connection is lost.
-            sqlx::Error::Io(error) if error.kind() == TimedOut && error.raw_os_error().is_none() => {
-                Self::Slow
-            }
-            sqlx::Error::Io(_)
-            | sqlx::Error::Tls(_)
-            | sqlx::Error::Protocol(_)
-            | sqlx::Error::WorkerCrashed => Self::Away,
-            _ => Self::Refused,
-        }
-    }
-
-    /// Whether the connection that says so is of no use any more.
-    pub(super) fn is_of_connection(error: &sqlx::Error) -> bool {
-        Self::of(error) == Self::Away || matches!(error, sqlx::Error::Io(_))
-    }
-}
-
-impl From<sqlx::Error> for Problem {
-    fn from(error: sqlx::Error) -> Self {
-        match (&error, Trouble::of(&error)) {
-            (sqlx::Error::RowNotFound, _) => Self::not_found(),
-            (sqlx::Error::PoolTimedOut, _) => {
-                tracing::warn!("no database connection within database.acquire_timeout");
-                Self::overloaded("No database connection became free in time.")
-            }
-            (sqlx::Error::PoolClosed, _) => Self::overloaded("The service is shutting down."),
-            (_, Trouble::Away) => {
-                tracing::error!(error = %error, "database away");
-                Self::overloaded("The database does not answer.")
-            }
-            (_, Trouble::Busy) => {
-                tracing::warn!(error = %error, "database busy");
-                Self::overloaded("The database is busy.")
-            }
-            (_, Trouble::Conflict) => {
-                tracing::warn!(error = %error, "database conflict");
-                Self::overloaded("Another request changed the same data. Nothing was done.")
-            }
-            (_, Trouble::Slow) => {
-                tracing::warn!(error = %error, "database too slow");
-                Self::new(StatusCode::GATEWAY_TIMEOUT, "The database took too long.")
-            }
-            _ if is(&error, ErrorKind::UniqueViolation) => {
-                Self::new(StatusCode::CONFLICT, "This already exists.")
-            }
-            _ if is(&error, ErrorKind::ForeignKeyViolation) => Self::new(
-                StatusCode::CONFLICT,
-                "It refers to something that does not exist, or something still refers to it.",
-            ),
-            _ => {
-                tracing::error!(error = %error, "database error");
-                Self::internal()
-            }
-        }
-    }
-}
-
-fn is(error: &sqlx::Error, kind: ErrorKind) -> bool {
-    error.as_database_error().is_some_and(|error| error.kind() == kind)
 }

@@ -9,13 +9,13 @@ use futures_util::FutureExt;
 use futures_util::future::join;
 use tokio::time::{sleep, timeout};
 
-use super::call;
-use crate::context;
+use super::calls::call;
 use crate::finish::finish;
 use crate::http::extract::Body;
 use crate::http::problem::Problem;
-use crate::ledger::{self, Phase};
+use crate::ledger::Phase;
 use crate::links::Links;
+use crate::request;
 
 /// A connection that is not free within this time is held already.
 const HOLDING: Duration = Duration::from_millis(50);
@@ -39,7 +39,7 @@ pub(super) fn routes(links: &Links) -> Router {
         .route(
             "/drill/connect/{ms}",
             get(async |Path(ms)| {
-                ledger::wait(Phase::DbConnect, sleep(Duration::from_millis(ms))).await;
+                request::wait(Phase::DbConnect, sleep(Duration::from_millis(ms))).await;
             }),
         )
         .with_state(links.clone())
@@ -167,7 +167,7 @@ async fn query(State(links): State<Links>, Path(ms): Path<u64>) -> Result<(), Pr
 }
 
 async fn spawned_query(links: State<Links>, ms: Path<u64>) -> Result<(), Problem> {
-    context::spawn(query(links, ms)).await.unwrap_or_else(|_| Err(Problem::internal()))
+    request::spawn(query(links, ms)).await.unwrap_or_else(|_| Err(Problem::internal()))
 }
 
 /// A query and a call side by side.

@@ -8,11 +8,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-use tokio_util::sync::CancellationToken;
-
-use super::answer::{SentPieces, Unsent};
+use super::answer::{SentPieces, Unsent, millis_since};
 use super::upgrade::Upgrade;
-use crate::context::Request;
+use crate::request::Request;
 
 /// Travels with each request of the connection as an extension.
 #[derive(Clone)]
@@ -24,18 +22,16 @@ struct Record {
     open_requests: AtomicUsize,
     has_served: AtomicBool,
     http2: AtomicBool,
-    /// When the last request ended, and the last piece of an answer was taken.
+    /// When the last request ended.
     idle_since: AtomicU64,
     /// Since when the socket takes nothing of what is to be written.
     blocked_since: AtomicU64,
     /// Answers over HTTP/2 that the client has not taken yet.
-    unsent: Unsent,
+    unsent: Arc<Unsent>,
     /// The connection has ended with a request that nobody has looked at.
     dropped_unseen: AtomicBool,
     /// The socket is to be asked whether it has failed.
     asked: AtomicBool,
-    /// The process begins to stop.
-    stopping: CancellationToken,
     upgrade: OnceLock<Upgrade>,
 }
 
@@ -51,23 +47,25 @@ pub(super) enum Taken {
     Nothing,
 }
 
-impl Activity {
-    pub(super) fn new(stopping: CancellationToken) -> Self {
+impl Default for Activity {
+    fn default() -> Self {
+        let accepted = Instant::now();
         Self(Arc::new(Record {
-            accepted: Instant::now(),
+            accepted,
             open_requests: AtomicUsize::new(0),
             has_served: AtomicBool::new(false),
             http2: AtomicBool::new(false),
             idle_since: AtomicU64::new(0),
             blocked_since: AtomicU64::new(0),
-            unsent: Unsent::default(),
+            unsent: Arc::new(Unsent::new(accepted)),
             dropped_unseen: AtomicBool::new(false),
             asked: AtomicBool::new(false),
-            stopping,
             upgrade: OnceLock::new(),
         }))
     }
+}
 
+impl Activity {
     pub(super) fn speaks_http2(&self) {
         self.0.http2.store(true, Relaxed);
     }
@@ -78,17 +76,13 @@ impl Activity {
     }
 
     pub(super) fn end_request(&self) {
-        self.rests();
+        self.0.idle_since.store(self.now(), Release);
         self.0.open_requests.fetch_sub(1, Release);
     }
 
     /// For the pieces of an answer that is about to be sent, if they have to be followed: over HTTP/1 the socket tells.
     pub(super) fn sent_pieces(&self) -> Option<SentPieces> {
-        self.is_http2().then(|| SentPieces::new(self.clone()))
-    }
-
-    pub(super) fn unsent(&self) -> &Unsent {
-        &self.0.unsent
+        self.is_http2().then(|| SentPieces::new(Arc::clone(&self.0.unsent)))
     }
 
     /// Whether the socket took what was to be written.
@@ -139,7 +133,8 @@ impl Activity {
         if self.is_busy() {
             return Duration::ZERO;
         }
-        let since = Duration::from_millis(self.0.idle_since.load(Acquire));
+        let since = self.0.idle_since.load(Acquire).max(self.0.unsent.rests_since());
+        let since = Duration::from_millis(since);
         self.0.accepted.elapsed().saturating_sub(since)
     }
 
@@ -161,10 +156,6 @@ impl Activity {
         self.0.asked.load(Relaxed) && self.0.asked.swap(false, Relaxed)
     }
 
-    pub(super) fn stopping(&self) -> CancellationToken {
-        self.0.stopping.child_token()
-    }
-
     /// This request's answer ends HTTP on the connection, unless that is HTTP/2.
     pub(super) fn leave_http(&self, request: Arc<Request>) {
         if !self.is_http2() {
@@ -176,12 +167,7 @@ impl Activity {
         self.0.upgrade.get()
     }
 
-    /// The connection begins to be idle, if nothing else is going on.
-    pub(super) fn rests(&self) {
-        self.0.idle_since.store(self.now(), Release);
-    }
-
-    pub(super) fn now(&self) -> u64 {
-        1 + self.0.accepted.elapsed().as_millis() as u64
+    fn now(&self) -> u64 {
+        millis_since(self.0.accepted)
     }
 }

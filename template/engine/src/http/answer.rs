@@ -4,15 +4,16 @@
 //! while one answer waits. hyper takes the pieces of an answer before there is room for them, so their being handed
 //! over says nothing: a piece is sent when hyper lets go of it.
 
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::{Acquire, Release};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use bytes::Bytes;
 use futures_util::future::{AbortHandle, Abortable};
 use hyper::rt::Executor;
 use slab::Slab;
 use tokio_util::task::TaskTracker;
-
-use super::activity::Activity;
 
 tokio::task_local! {
     /// Ends the task of the HTTP/2 stream that this code works for. Then hyper resets the stream, and only it.
@@ -32,10 +33,19 @@ impl<F: Future<Output: Send> + Send + 'static> Executor<F> for Streams {
 }
 
 /// The answers of one connection of which pieces are not sent yet.
-#[derive(Default)]
-pub(super) struct Unsent(Mutex<Slab<Waiting>>);
+pub(super) struct Unsent {
+    accepted: Instant,
+    waiting: Mutex<Slab<UnsentAnswer>>,
+    /// When the last piece of an answer was taken.
+    rests_since: AtomicU64,
+}
 
-struct Waiting {
+/// The times of a connection: in milliseconds after it was accepted, from 1 on. 0 is never.
+pub(super) fn millis_since(accepted: Instant) -> u64 {
+    1 + accepted.elapsed().as_millis() as u64
+}
+
+struct UnsentAnswer {
     /// When the last piece was sent.
     moved: u64,
     /// None once hyper has all of the answer: then nobody can reset it.
@@ -55,6 +65,15 @@ pub(super) struct Found {
 }
 
 impl Unsent {
+    pub(super) fn new(accepted: Instant) -> Self {
+        Self { accepted, waiting: Mutex::default(), rests_since: AtomicU64::new(0) }
+    }
+
+    /// Since when nothing of an answer waits, if so.
+    pub(super) fn rests_since(&self) -> u64 {
+        self.rests_since.load(Acquire)
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.lock().is_empty()
     }
@@ -77,8 +96,8 @@ impl Unsent {
         found
     }
 
-    fn lock(&self) -> MutexGuard<'_, Slab<Waiting>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Slab<UnsentAnswer>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -86,7 +105,7 @@ impl Unsent {
 pub(super) struct SentPieces(Arc<Pieces>);
 
 struct Pieces {
-    connection: Activity,
+    of_connection: Arc<Unsent>,
     state: Mutex<State>,
 }
 
@@ -99,9 +118,9 @@ struct State {
 }
 
 impl SentPieces {
-    pub(super) fn new(connection: Activity) -> Self {
+    pub(super) fn new(of_connection: Arc<Unsent>) -> Self {
         let stream = STREAM.try_with(AbortHandle::clone).ok();
-        Self(Arc::new(Pieces { connection, state: Mutex::new(State { unsent: 0, place: 0, stream }) }))
+        Self(Arc::new(Pieces { of_connection, state: Mutex::new(State { unsent: 0, place: 0, stream }) }))
     }
 
     /// The same bytes, followed until they are let go of.
@@ -117,7 +136,7 @@ impl Drop for SentPieces {
         let mut state = self.0.lock();
         state.stream = None;
         if state.unsent > 0 {
-            self.0.connection.unsent().lock()[state.place].stream = None;
+            self.0.of_connection.lock()[state.place].stream = None;
         }
     }
 }
@@ -148,12 +167,12 @@ impl Pieces {
         let mut state = self.lock();
         let before = state.unsent;
         state.unsent = change(before);
-        let now = self.connection.now();
-        let mut unsent = self.connection.unsent().lock();
+        let now = millis_since(self.of_connection.accepted);
+        let mut unsent = self.of_connection.lock();
         match (before, state.unsent) {
-            (0, _) => state.place = unsent.insert(Waiting { moved: now, stream: state.stream.clone() }),
+            (0, _) => state.place = unsent.insert(UnsentAnswer { moved: now, stream: state.stream.clone() }),
             (_, 0) => {
-                self.connection.rests();
+                self.of_connection.rests_since.store(now, Release);
                 unsent.remove(state.place);
             }
             // One more to be sent is no progress.

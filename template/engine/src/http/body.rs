@@ -11,8 +11,8 @@ use http_body::{Body as _, Frame, SizeHint};
 use super::answer::SentPieces;
 use super::exchange::Exchange;
 use super::limit::{Limit, TooLarge, drain};
-use crate::context::{REQUEST, Request};
-use crate::ledger::{Entered, Phase, Polling};
+use crate::ledger::Phase;
+use crate::request::{Entered, Polling, REQUEST, Request};
 
 /// hyper keeps what it is given until it is sent, some 400 KiB at most, and then asks for no more. Handing over
 /// more than this at once would hide from the account that the client does not read. Higher: the last bytes of
@@ -22,32 +22,6 @@ const PIECE: usize = 64 * 1024;
 /// The same for HTTP/2, whose frames have this size: a piece is sent when its last byte is. Higher: a slow reader looks
 /// like one that takes nothing. Lower: more frames.
 const FRAME: usize = 16 * 1024;
-
-/// Marks an answer whose body may last for hours, such as a stream of events: it gives its place
-/// (`admission.max_in_flight`) to other requests as soon as its head is sent. Return it as `Extension(Stream)`.
-///
-/// ```
-/// use std::convert::Infallible;
-/// use std::time::Duration;
-///
-/// use axum::Extension;
-/// use axum::body::Body;
-/// use futures_util::{StreamExt, stream};
-/// use longpole::{Stopping, Stream};
-/// use tokio::time::sleep;
-///
-/// /// A line each second, until the process stops.
-/// async fn ticks(Stopping(stop): Stopping) -> (Extension<Stream>, Body) {
-///     let ticks = stream::repeat(()).then(async |()| {
-///         sleep(Duration::from_secs(1)).await;
-///         Ok::<_, Infallible>("tick\n")
-///     });
-///     (Extension(Stream), Body::from_stream(ticks.take_until(stop.cancelled_owned())))
-/// }
-/// # let _: axum::Router = axum::Router::new().route("/ticks", axum::routing::get(ticks));
-/// ```
-#[derive(Clone, Copy, Debug)]
-pub struct Stream;
 
 /// The request's body: while it is waited for, that is the client's time. It ends with an error where it is larger
 /// than it may be.
@@ -90,7 +64,7 @@ impl Incoming {
         let rest = std::mem::take(&mut self.inner);
         // HTTP/2 tells the client to stop.
         if self.drains {
-            self.request.home.tasks.spawn(drain(rest));
+            self.request.all.tasks.spawn(drain(rest));
         }
         Poll::Ready(Some(Err(axum::Error::new(TooLarge))))
     }
@@ -162,7 +136,7 @@ impl Outgoing {
     fn next_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
         if self.rest.is_empty() {
             let inner = Pin::new(&mut self.inner);
-            let polled = REQUEST.sync_scope(self.exchange.request(), || inner.poll_frame(cx));
+            let polled = REQUEST.sync_scope(self.exchange.record(), || inner.poll_frame(cx));
             match polled {
                 Poll::Ready(Some(Ok(frame))) => match frame.into_data() {
                     Ok(data) => self.rest = data,
@@ -197,7 +171,7 @@ impl http_body::Body for Outgoing {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
         let this = &mut *self;
-        let request = this.exchange.request();
+        let request = this.exchange.record();
         let mut polling = Polling::begin(&request);
         polling.unnamed = Some(Phase::Other);
         let polled = this.next_frame(cx);

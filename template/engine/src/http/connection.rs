@@ -26,19 +26,18 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use metrics::{Gauge, counter};
 use tokio::net::TcpStream;
-use tokio::sync::{OwnedSemaphorePermit, watch};
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, sleep};
-use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower_service::Service as _;
 
 use super::activity::{Activity, Taken};
 use super::answer::Streams;
-use super::server::Stage;
 use super::socket::{self, Socket};
 use super::upgrade::{Cause, Upgrade};
 use crate::config;
-use crate::metrics::Counted;
+use crate::life::{Life, Stage};
+use crate::measure::Counted;
 
 /// At shutdown, a connection without a request has this long to send the tail of its last response; and one of HTTP/2
 /// that is idle for too long, to hear of its end. Higher: half-sent heads delay the exit. Lower: slow readers lose that
@@ -80,8 +79,7 @@ pub(super) struct Terms {
     pub(super) header_timeout: Duration,
     pub(super) write_timeout: Duration,
     pub(super) open: Gauge,
-    pub(super) stage: watch::Receiver<Stage>,
-    pub(super) stopping: CancellationToken,
+    pub(super) life: Life,
     /// Those that have left HTTP.
     pub(super) upgraded: TaskTracker,
     pub(super) router: Router,
@@ -96,7 +94,7 @@ impl Terms {
     ) {
         let _open = Counted::enter(&self.open);
         socket::set_options(&stream, self.write_timeout);
-        let activity = Activity::new(self.stopping.clone());
+        let activity = Activity::default();
         if let Err(kind) = self.speak_http(stream, peer, &activity).await {
             count(kind, 1);
         }
@@ -123,11 +121,12 @@ impl Terms {
             Begun { router: self.router.clone(), request: Some(request) }.answer()
         });
         let mut connection = pin!(self.http.serve_connection_with_upgrades(TokioIo::new(socket), service));
-        let mut stage = self.stage.clone();
+        let mut stage = self.life.watch();
+        stage.mark_changed(); // what came before this connection counts for it, too
         let mut head_timer = pin!(sleep(self.header_timeout));
         let mut write_timer = pin!(sleep(self.write_timeout.min(ASK)));
         let mut linger = pin!(sleep(Duration::MAX));
-        let mut now = Stage::Serving;
+        let mut now = Stage::Starting;
         let mut sent_away = false;
         loop {
             // Looked at again whenever the connection has done something: its first request tells that it is HTTP/2.
@@ -144,7 +143,7 @@ impl Terms {
                 },
                 changed = stage.changed() => {
                     now = *stage.borrow_and_update();
-                    if changed.is_err() || now == Stage::Aborting {
+                    if changed.is_err() || now >= Stage::Aborting {
                         return Ok(());
                     }
                     if now == Stage::Stopping {
@@ -200,8 +199,7 @@ impl Terms {
     /// Until its handler lets go of a connection that has left HTTP, or has to.
     async fn follow(&self, upgrade: &Upgrade, activity: &Activity) {
         let _upgraded = self.upgraded.token();
-        let mut stage = self.stage.clone();
-        let mut aborting = pin!(stage.wait_for(|stage| *stage == Stage::Aborting));
+        let mut aborting = pin!(self.life.reached(Stage::Aborting));
         let unread = async {
             while let Taken::Enough(next) = activity.reset_stuck(self.write_timeout) {
                 sleep(next).await;

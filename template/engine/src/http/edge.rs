@@ -8,9 +8,8 @@ use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
-use std::sync::atomic::Ordering::Relaxed;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{ConnectInfo, DefaultBodyLimit, MatchedPath, Request};
@@ -18,33 +17,37 @@ use axum::http::{HeaderName, HeaderValue, Method, StatusCode, Version, header};
 use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt;
 use http_body::Body as _;
-use tokio::time::{Instant, timeout_at};
+use metrics::{Gauge, gauge};
+use tokio::time::timeout_at;
 use tower_layer::layer_fn;
 use tower_service::Service;
 
 use super::activity::Activity;
-use super::body::{Incoming, Outgoing, Stream};
+use super::body::{Incoming, Outgoing};
 use super::client::Proxies;
-use super::exchange::{Exchange, Exchanges};
+use super::exchange::Exchange;
 use super::limit::{Limit, TooLarge};
-use super::problem::Problem;
+use super::problem::{self, Problem};
 use super::refusal::{Target, dress, reword};
-use crate::admission::Shed;
-use crate::config::{self, Config};
-use crate::context::{self, REQUEST, REQUEST_ID, RequestId, TRACEPARENT, Trace};
-use crate::finish::Finishing;
-use crate::ledger::{Followed, Phase};
+use super::stopping::Endless;
+use crate::admission::{Admission, Shed};
+use crate::config::Config;
+use crate::ledger::Phase;
+use crate::life::{Life, Stage};
 use crate::links::Links;
-use crate::log::millis;
+use crate::request::{Followed, REQUEST, REQUEST_ID, Request as Record, Requests, TRACEPARENT};
+use crate::units::millis;
 
 /// What the layer needs to know. One per service.
 pub struct Edge {
-    pub exchanges: Arc<Exchanges>,
+    pub requests: Arc<Requests>,
+    admission: Admission,
     body_limit: u64,
     server_timing: bool,
+    /// `log.client_addr`.
+    logs_client: bool,
     proxies: Proxies,
-    draining: AtomicBool,
-    links: Links,
+    in_flight: Gauge,
 }
 
 /// What of a request the edge has to know after its handler.
@@ -59,29 +62,22 @@ const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
 
 impl Edge {
     #[must_use]
-    pub fn new(config: &Config, links: &Links) -> Arc<Self> {
-        let config::ServerConfig { body_limit, server_timing, .. } = config.server;
+    pub fn new(config: &Config, links: &Links, life: &Life) -> Arc<Self> {
         Arc::new(Self {
-            exchanges: Exchanges::new(links, config),
-            body_limit: body_limit.as_u64(),
-            server_timing,
+            requests: Requests::new(config, &links.instruments, links.background.tasks(), life.clone()),
+            admission: links.admission.clone(),
+            body_limit: config.server.body_limit.as_u64(),
+            server_timing: config.server.server_timing,
+            logs_client: config.log.client_addr,
             proxies: Proxies::new(&config.server),
-            draining: AtomicBool::new(false),
-            links: links.clone(),
+            in_flight: gauge!("http_requests_in_flight"),
         })
     }
 
     /// Puts the edge around the owner's routes.
     pub fn wrap(self: &Arc<Self>, routes: Router) -> Router {
-        #[cfg(feature = "drill")]
-        let routes = routes.merge(crate::drill::routes(&self.links));
         let edge = Arc::clone(self);
         routes.layer(layer_fn(move |route| Serve { edge: Arc::clone(&edge), route }))
-    }
-
-    /// From now on every response asks its client to connect anew, elsewhere.
-    pub(crate) fn drain(&self) {
-        self.draining.store(true, Relaxed);
     }
 }
 
@@ -108,13 +104,13 @@ where
         let http1 = request.version() <= Version::HTTP_11;
         let (exchange, request, asked) = self.edge.open(request, !http1);
         let handler = self.route.call(request);
-        let request = exchange.request();
-        // All of it within the scope, the end of a handler that is given up included.
+        let record = exchange.record();
+        // The whole answer is within the scope. So a handler that is given up is dropped within the scope, too.
         let answer =
-            REQUEST.scope(exchange.request(), Arc::clone(&self.edge).answer(exchange, http1, asked, handler));
+            REQUEST.scope(exchange.record(), Arc::clone(&self.edge).answer(exchange, http1, asked, handler));
         let answer = Box::pin(answer);
-        request.account.poll_ends(Some(Phase::LoopDelay)); // from here on it can go on
-        Followed::new(request, answer)
+        record.account.poll_ends(Some(Phase::LoopDelay)); // from here on it can go on
+        Followed::new(record, answer)
     }
 }
 
@@ -125,28 +121,20 @@ impl Edge {
         let template = request.extensions().get::<MatchedPath>().map(MatchedPath::as_str);
         let target = Target::of(&request, template.is_some());
         let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
-        let context = Arc::new(context::Request {
-            account: self.links.ledger.account(), // first: it holds the time
-            id: RequestId::from_headers(request.headers()),
-            trace: Trace::from_headers(request.headers()),
-            meters: self.exchanges.routes.meters(method(request.method()), template.unwrap_or("_unmatched")),
-            client: peer.map(|peer| self.proxies.client(peer.0.ip(), request.headers())),
-            tells: self.server_timing,
-            home: Arc::clone(&self.exchanges),
-            deadline: Instant::now() + self.exchanges.request_timeout,
-            is_answered: AtomicBool::new(false),
-            finishing: Finishing::default(),
-        });
+        let client = peer.map(|peer| self.proxies.client(peer.0.ip(), request.headers()));
+        let (method, route) = (method(request.method()), template.unwrap_or("_unmatched"));
+        let record = Record::open(&self.requests, request.headers(), method, route, client);
         let connection = request.extensions().get::<Activity>().cloned();
-        let (request, limit) = self.limit(request, &context, http2);
-        (self.exchanges.open(context, connection), request, Asked { target, limit })
+        let (request, limit) = self.limit(request, &record, http2);
+        let exchange = Exchange::open(record, connection, &self.in_flight, self.logs_client);
+        (exchange, request, Asked { target, limit })
     }
 
     /// Counts what comes in, if there is a body.
     fn limit(
         &self,
         mut request: Request,
-        context: &Arc<context::Request>,
+        record: &Arc<Record>,
         http2: bool,
     ) -> (Request, Option<Arc<Limit>>) {
         if request.body().is_end_stream() {
@@ -156,7 +144,7 @@ impl Edge {
         let limit = Limit::new(self.body_limit);
         request.extensions_mut().insert(Arc::clone(&limit));
         let waits = request.headers().contains_key(header::EXPECT);
-        let wrap = |body| Incoming::wrap(body, context, Arc::clone(&limit), http2, waits);
+        let wrap = |body| Incoming::wrap(body, record, Arc::clone(&limit), http2, waits);
         (request.map(wrap), Some(limit))
     }
 
@@ -171,22 +159,22 @@ impl Edge {
             exchange.give_up();
             return Ok(Response::default()); // nobody gets it; the exchange's end writes the line
         }
-        let context = exchange.request();
+        let record = exchange.record();
         // Pinned where it is: moving it into each of the wrappers costs more than they do.
         let handler = pin!(handler);
         let handler = AssertUnwindSafe(handler).catch_unwind();
         let admitted = async {
-            exchange.admitted(self.links.admission.enter().await?);
+            exchange.admitted(self.admission.enter().await?);
             Ok(handler.await)
         };
-        let (mut response, mut outcome) = match timeout_at(context.deadline, admitted).await {
+        let (mut response, mut outcome) = match timeout_at(record.deadline, admitted).await {
             Ok(Ok(Ok(Ok(response)))) if response.status().as_u16() < 400 => (response, None),
-            Ok(Ok(Ok(Ok(response)))) => (reword(response, target, context.meters.method), None),
+            Ok(Ok(Ok(Ok(response)))) => (reword(response, target, record.meters.method), None),
             Ok(Ok(Err(_panic))) => (Problem::internal().into_response(), None), // logged by the panic hook
             Ok(Err(Shed)) => {
                 (Problem::overloaded("Too many requests are being served.").into_response(), None)
             }
-            Err(_) => (too_late(&context).into_response(), Some("timeout")),
+            Err(_) => (too_late(&record).into_response(), Some("timeout")),
         };
 
         let too_large = limit.is_some_and(|limit| limit.was_exceeded());
@@ -195,20 +183,24 @@ impl Edge {
             response = dress(response, Problem::from(TooLarge).into_response());
             outcome = None;
         }
-        let is_stream = response.extensions().get::<Stream>().is_some();
-        let stays_http = exchange.answered(response.status(), outcome, is_stream);
+        if let Some(pending) = response.extensions_mut().remove::<problem::Pending>() {
+            let tells = self.server_timing && response.status().as_u16() >= 503;
+            pending.complete(record.id.as_str(), tells.then(|| spent(&record)));
+        }
+        let is_endless = response.extensions().get::<Endless>().is_some();
+        let stays_http = exchange.answered(response.status(), outcome, is_endless);
         let headers = response.headers_mut();
-        headers.insert(REQUEST_ID, context.id.header());
-        headers.insert(TRACEPARENT, context.trace.header());
-        if http1 && stays_http && (too_large || self.draining.load(Relaxed)) {
+        headers.insert(REQUEST_ID, record.id.header());
+        headers.insert(TRACEPARENT, record.trace.header());
+        if http1 && stays_http && (too_large || self.requests.life.stage() >= Stage::Draining) {
             headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
         if self.server_timing {
-            headers.extend(server_timing(&context).map(|value| (SERVER_TIMING, value)));
+            headers.extend(server_timing(&record).map(|value| (SERVER_TIMING, value)));
         }
         let length = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
         let bodiless = matches!(response.status(), StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
-        if bodiless || length == Some(0) || context.meters.method == "HEAD" {
+        if bodiless || length == Some(0) || record.meters.method == "HEAD" {
             exchange.complete(); // hyper never asks for its body
             return Ok(response);
         }
@@ -217,17 +209,25 @@ impl Edge {
 }
 
 /// Whose fault it is that the deadline has passed.
-fn too_late(context: &context::Request) -> Problem {
-    if context.account.give_up() == Phase::RequestBody {
+fn too_late(record: &Record) -> Problem {
+    if record.account.give_up() == Phase::RequestBody {
         Problem::new(StatusCode::REQUEST_TIMEOUT, "The request's body did not arrive in time.")
     } else {
         Problem::new(StatusCode::GATEWAY_TIMEOUT, "The request took longer than it may.")
     }
 }
 
+/// Where the time went until now, in words.
+fn spent(record: &Record) -> String {
+    let (age, shares) = (record.account.age(), record.account.shares());
+    let longest = shares.longest();
+    let time = Duration::from_nanos(shares[longest]);
+    format!("It took {:.3} s, {:.3} s of it {}.", age.as_secs_f64(), time.as_secs_f64(), longest.words())
+}
+
 /// Where the time went until now, in milliseconds; what follows the head cannot be in it.
-fn server_timing(context: &context::Request) -> Option<HeaderValue> {
-    let shares = context.account.shares();
+fn server_timing(record: &Record) -> Option<HeaderValue> {
+    let shares = record.account.shares();
     let phases = shares.taken().map(|(phase, time)| format!("{};dur={:.3}", phase.name(), millis(time)));
     HeaderValue::try_from(phases.collect::<Vec<_>>().join(", ")).ok()
 }

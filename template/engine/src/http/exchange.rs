@@ -5,125 +5,73 @@
 //! writes the one log line of the request. The slowest requests are those that get dropped, so they
 //! must not be missing.
 
-use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
-use std::time::Duration;
 
 use axum::http::StatusCode;
-use metrics::{Gauge, gauge};
-use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
-use tracing::info;
+use metrics::Gauge;
 
 use super::activity::Activity;
 use super::answer::SentPieces;
 use super::limit::TooLarge;
-use super::meters::Routes;
-use crate::admission::Place;
-use crate::config::Config;
-use crate::context::{REQUEST, Request};
-use crate::ledger::{Ledger, Phases, Statement};
-use crate::links::Links;
-use crate::log::millis;
-use crate::metrics::Counted;
-
-/// What all exchanges share. One per service.
-pub struct Exchanges {
-    pub ledger: Ledger,
-    pub(super) routes: Routes,
-    in_flight: Gauge,
-    /// `log.client_addr`.
-    logs_client: bool,
-    pub(crate) request_timeout: Duration,
-    /// Cancelled once what is dropped was cut off by us, not left by its client.
-    pub(crate) aborting: CancellationToken,
-    /// What requests have started beside themselves; shutdown waits for it with the background tasks.
-    pub(crate) tasks: TaskTracker,
-    /// What is done whether or not the client is still there; shutdown waits for it with the requests.
-    pub(crate) finishing: TaskTracker,
-}
-
-impl fmt::Debug for Exchanges {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Exchanges").finish_non_exhaustive()
-    }
-}
-
-impl Exchanges {
-    pub(super) fn new(links: &Links, config: &Config) -> Arc<Self> {
-        Arc::new(Self {
-            ledger: links.ledger.clone(),
-            routes: Routes::default(),
-            in_flight: gauge!("http_requests_in_flight"),
-            aborting: CancellationToken::default(),
-            logs_client: config.log.client_addr,
-            request_timeout: config.server.request_timeout,
-            tasks: links.background.tasks(),
-            finishing: TaskTracker::default(),
-        })
-    }
-
-    pub(super) fn open(&self, request: Arc<Request>, connection: Option<Activity>) -> Exchange {
-        let slot = self.ledger.open(Arc::clone(&request));
-        if let Some(connection) = &connection {
-            connection.begin_request();
-        }
-        let in_flight = Counted::enter(&self.in_flight);
-        Exchange {
-            request,
-            connection,
-            slot,
-            place: None,
-            status: None,
-            until_head: None,
-            finished: None,
-            in_flight: Some(in_flight),
-        }
-    }
-
-    /// From now on a request that is dropped was cut off by us, not left by its client.
-    pub(crate) fn abort(&self) {
-        self.aborting.cancel();
-    }
-
-    /// Waits for what goes on without its client. For the shutdown: no request begins any more.
-    pub(crate) async fn finish(&self) {
-        self.finishing.close();
-        self.finishing.wait().await;
-    }
-}
+use crate::admission::Admitted;
+use crate::ledger::Phases;
+use crate::life::Stage;
+use crate::log::{Summary, log_request};
+use crate::measure::Counted;
+use crate::request::{Afterwards, REQUEST, Request};
 
 /// One request between its head and its last byte.
-pub(crate) struct Exchange {
+pub(super) struct Exchange {
     request: Arc<Request>,
     connection: Option<Activity>,
-    /// Where the ledger has it.
+    /// Where it is in the list of open requests.
     slot: usize,
     /// Its place among those that were let in.
-    place: Option<Place>,
+    place: Option<Admitted>,
+    /// `log.client_addr`.
+    tells_client: bool,
     status: Option<(StatusCode, &'static str)>,
     /// The phases of a stream that go into the metrics.
     until_head: Option<Phases>,
     /// Whether what went on without its client has come to its end.
-    pub(crate) finished: Option<bool>,
+    finished: Option<bool>,
     /// None once it is closed.
     in_flight: Option<Counted>,
 }
-
-/// Where the line of a request comes from.
-pub(crate) const MODULE: &str = module_path!();
 
 /// nginx's status for a client that left; only metrics and log see it.
 const CLIENT_GONE: u16 = 499;
 
 impl Exchange {
-    pub(super) fn request(&self) -> Arc<Request> {
+    /// `in_flight` is raised until the exchange is closed.
+    pub(super) fn open(
+        request: Arc<Request>,
+        connection: Option<Activity>,
+        in_flight: &Gauge,
+        tells_client: bool,
+    ) -> Self {
+        let slot = request.all.insert(Arc::clone(&request));
+        connection.iter().for_each(Activity::begin_request);
+        Self {
+            request,
+            connection,
+            slot,
+            place: None,
+            tells_client,
+            status: None,
+            until_head: None,
+            finished: None,
+            in_flight: Some(Counted::enter(in_flight)),
+        }
+    }
+
+    pub(super) fn record(&self) -> Arc<Request> {
         Arc::clone(&self.request)
     }
 
     /// Holds its place until the last byte.
-    pub(super) fn admitted(&mut self, place: Place) {
+    pub(super) fn admitted(&mut self, place: Admitted) {
         self.place = Some(place);
     }
 
@@ -147,7 +95,7 @@ impl Exchange {
         let tunnel = self.request.meters.method == "CONNECT" && status.is_success();
         let leaves_http = status == StatusCode::SWITCHING_PROTOCOLS || tunnel;
         if leaves_http {
-            self.connection.iter().for_each(|connection| connection.leave_http(self.request()));
+            self.connection.iter().for_each(|connection| connection.leave_http(self.record()));
             self.complete();
         }
         if is_stream {
@@ -168,7 +116,7 @@ impl Exchange {
     pub(super) fn fail(&mut self, error: &axum::Error) {
         let is_ours = !TooLarge::is_behind(error);
         if is_ours {
-            REQUEST.sync_scope(self.request(), || tracing::error!(error = %error, "response body failed"));
+            REQUEST.sync_scope(self.record(), || tracing::error!(error = %error, "response body failed"));
         }
         if let Some((status, _)) = self.status {
             self.close(status, if is_ours { "server_error" } else { "client_error" });
@@ -198,15 +146,14 @@ impl Exchange {
         }
         self.place = None;
         let statement = self.request.account.close();
-        self.request.home.ledger.close(self.slot);
+        self.request.all.remove(self.slot);
         if let Some(connection) = &self.connection {
             connection.end_request();
         }
         let phases = self.until_head.as_ref().unwrap_or(&statement.shares);
         self.request.meters.record(status, statement.duration, phases);
-        REQUEST.sync_scope(self.request(), || {
-            log(&self.request, status, outcome, &statement, self.finished);
-        });
+        let client = self.request.client.filter(|_| self.tells_client);
+        log_request(&self.request, &Summary { status, outcome, statement, client, finished: self.finished });
     }
 
     /// Everything that is open of it. What stays behind is closed.
@@ -218,34 +165,21 @@ impl Exchange {
             connection: None,
             slot: self.slot,
             place: self.place.take(),
+            tells_client: self.tells_client,
             status: self.status,
             until_head: self.until_head.take(),
             finished: self.finished,
             in_flight: self.in_flight.take(),
         }
     }
-}
 
-/// The one line of a request.
-fn log(request: &Request, status: StatusCode, outcome: &str, statement: &Statement, finished: Option<bool>) {
-    let Statement { duration, shares, busy, gave_up_in } = statement;
-    info!(
-        target: "request",
-        method = request.meters.method,
-        route = &*request.meters.route,
-        status = status.as_u16(),
-        outcome,
-        duration_ms = millis(*duration),
-        long_pole = shares.longest().name(),
-        phases = %shares,
-        // Only where branches waited side by side.
-        busy = statement.overlaps().then(|| display(busy)),
-        client_addr = request.client.filter(|_| request.home.logs_client).map(display),
-        ended_in = gave_up_in.map(|phase| phase.name()),
-        // Only where something went on without its client.
-        finished,
-        "request"
-    );
+    /// Open until the work has ended that goes on without the client.
+    fn until_finished(mut self) -> Afterwards {
+        Box::new(move |finished| {
+            self.finished = Some(finished);
+            drop(self); // which closes it
+        })
+    }
 }
 
 impl Drop for Exchange {
@@ -254,9 +188,10 @@ impl Drop for Exchange {
             return;
         }
         let request = Arc::clone(&self.request);
-        if request.home.aborting.is_cancelled() {
+        // What is dropped from here on was cut off by us, not left by its client.
+        if request.all.life.stage() >= Stage::Aborting {
             self.close(StatusCode::SERVICE_UNAVAILABLE, "aborted");
-        } else if !request.finishing.keep(|| self.take()) {
+        } else if !request.finishing.then(|| self.take().until_finished()) {
             let gone = StatusCode::from_u16(CLIENT_GONE).unwrap_or(StatusCode::BAD_REQUEST);
             self.close(gone, "client_gone");
         }

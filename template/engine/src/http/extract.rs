@@ -6,8 +6,6 @@
 use std::error::Error;
 use std::net::IpAddr;
 
-use axum::extract::path::ErrorKind;
-use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, header};
@@ -18,7 +16,7 @@ use serde::de::DeserializeOwned;
 
 use super::limit::TooLarge;
 use super::problem::{Problem, without_types};
-use crate::context;
+use crate::request;
 
 /// JSON, in a handler's arguments and in its answer. Derive `Deserialize` with `deny_unknown_fields`, so that a typo of
 /// the client's is an error and not a silent loss.
@@ -163,55 +161,6 @@ pub struct Path<T>(pub T);
 #[from_request(via(axum::extract::Query), rejection(Problem))]
 pub struct Query<T>(pub T);
 
-impl From<PathRejection> for Problem {
-    /// An address with a parameter of the wrong kind names nothing. A type that does not fit the route is a mistake
-    /// of ours.
-    fn from(rejection: PathRejection) -> Self {
-        let kind = match &rejection {
-            PathRejection::FailedToDeserializePathParams(failed) => Some(failed.kind()),
-            _ => None,
-        };
-        match kind {
-            Some(
-                ErrorKind::ParseError { .. }
-                | ErrorKind::ParseErrorAtIndex { .. }
-                | ErrorKind::ParseErrorAtKey { .. }
-                | ErrorKind::DeserializeError { .. },
-            ) => Self::not_found(),
-            Some(ErrorKind::InvalidUtf8InPathParam { .. }) => {
-                Self::new(StatusCode::BAD_REQUEST, "The address is not valid UTF-8 once it is decoded.")
-            }
-            // A type of the owner's refuses a value, unless it does not know the route's names.
-            Some(ErrorKind::Message(text)) if !is_of_shape(text) => Self::not_found(),
-            _ => {
-                tracing::error!(error = rejection.body_text(), "this `Path<…>` does not fit its route");
-                Self::internal()
-            }
-        }
-    }
-}
-
-/// Whether serde says that a type wants other names than there are, or another number of values.
-fn is_of_shape(text: &str) -> bool {
-    ["missing field `", "unknown field `", "invalid length ", "invalid type: "]
-        .iter()
-        .any(|words| text.starts_with(words))
-}
-
-impl From<QueryRejection> for Problem {
-    fn from(rejection: QueryRejection) -> Self {
-        let text = rejection.body_text();
-        let detail = text.strip_prefix("Failed to deserialize query string: ").unwrap_or(&text);
-        // What a query string is, whatever a client writes.
-        if detail.starts_with("invalid type: map, expected ") {
-            tracing::error!(error = text, "this `Query<…>` is not a struct");
-            return Self::internal();
-        }
-        let detail = without_types(detail);
-        Self::new(StatusCode::BAD_REQUEST, format!("The query string is not valid: {detail}."))
-    }
-}
-
 /// The address of a request's client, in a handler's arguments: the peer of the connection, or behind proxies in
 /// `server.trusted_proxies` whoever they say that it was. For limits and logs, not to tell people apart: many share an
 /// address.
@@ -224,7 +173,7 @@ impl<S: Send + Sync> FromRequestParts<S> for ClientAddr {
     type Rejection = Problem;
 
     async fn from_request_parts(_: &mut Parts, _: &S) -> Result<Self, Problem> {
-        context::with_current(|request| request.client).flatten().map(Self).ok_or_else(|| {
+        request::with_current(|request| request.client).flatten().map(Self).ok_or_else(|| {
             tracing::error!("no client address: the request did not come through the engine's server");
             Problem::internal()
         })

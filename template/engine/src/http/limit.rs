@@ -15,14 +15,12 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::body::Body;
-use axum::http::{Request, StatusCode};
+use axum::http::Request;
 use bytesize::ByteSize;
 use futures_util::StreamExt;
 use tokio::time::timeout;
 use tower_layer::Layer;
 use tower_service::Service;
-
-use super::problem::Problem;
 
 /// After a refusal, what a client of HTTP/1 still sends is read and thrown away for so long: many send a whole body
 /// before they look for an answer, and one that is cut off sees no answer at all. Higher: bandwidth for nothing.
@@ -127,12 +125,6 @@ impl fmt::Display for TooLarge {
 }
 
 impl Error for TooLarge {}
-
-impl From<TooLarge> for Problem {
-    fn from(_: TooLarge) -> Self {
-        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "The body is larger than this service accepts.")
-    }
-}
 
 /// Reads what is left and forgets it, within [`DRAIN`].
 pub(super) async fn drain(body: Body) {

@@ -1,16 +1,21 @@
 //! What does a client see when something fails?
 //!
 //! `application/problem+json` (RFC 9457): what was wrong, where, and the request's id, never what is
-//! inside. Handlers return `Result<_, Problem>`, and `?` turns database errors into the right status;
-//! the details go to the log.
+//! inside. Handlers return `Result<_, Problem>`, and `?` turns the errors of links into the right status: see `causes`.
+//! The details go to the log.
 
-use std::time::Duration;
+use std::convert::Infallible;
+use std::error::Error;
+use std::pin::Pin;
+use std::sync::{Arc, OnceLock};
+use std::task::{Context, Poll};
+use std::{fmt, mem};
 
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use http_body::{Frame, SizeHint};
 use serde::Serialize;
-
-use crate::context;
 
 /// Seconds after which a refused client may come back; jittered, or all come back at once.
 const RETRY_AFTER: std::ops::RangeInclusive<u8> = 1..=3;
@@ -93,8 +98,9 @@ impl Problem {
     }
 }
 
+/// What is sent.
 #[derive(Serialize)]
-struct Body<'a> {
+struct Document<'a> {
     r#type: &'static str,
     title: &'a str,
     status: u16,
@@ -105,28 +111,99 @@ struct Body<'a> {
     errors: &'a [FieldError],
 }
 
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.status, self.detail)
+    }
+}
+
+impl Error for Problem {}
+
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let request = context::current();
-        let told = request.as_ref().filter(|request| request.tells && self.status.as_u16() >= 503);
-        let detail =
-            told.map_or(self.detail.clone(), |request| format!("{} {}", self.detail, spent(request)));
-        let body = Body {
-            r#type: "about:blank", // RFC 9457, 4.2.1: the status says it all
-            title: self.status.canonical_reason().unwrap_or("Error"),
-            status: self.status.as_u16(),
-            detail: &detail,
-            request_id: request.as_ref().map(|request| request.id.as_str()),
-            errors: &self.errors,
-        };
-        let json = serde_json::to_vec(&body).unwrap_or_default();
-        let mut response = (self.status, json).into_response();
+        let status = self.status;
+        let pending = Pending(Arc::new(Draft { problem: self, of_request: OnceLock::new() }));
+        let mut response =
+            (status, axum::body::Body::new(ProblemBody::Whole(pending.clone()))).into_response();
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
-        if self.status == StatusCode::SERVICE_UNAVAILABLE {
+        if status == StatusCode::SERVICE_UNAVAILABLE {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(u16::from(fastrand::u8(RETRY_AFTER))));
         }
+        response.extensions_mut().insert(pending);
         response
+    }
+}
+
+/// A problem on its way to the edge, as an extension of its response. Only the edge knows the request's id. Until the
+/// edge has filled it in, the text is not written; a router that is called without the edge answers without the id.
+#[derive(Clone)]
+pub(super) struct Pending(Arc<Draft>);
+
+struct Draft {
+    problem: Problem,
+    /// The request's id, and where the time went if that is told.
+    of_request: OnceLock<(String, Option<String>)>,
+}
+
+impl Pending {
+    pub(super) fn complete(&self, request_id: &str, spent: Option<String>) {
+        let _ = self.0.of_request.set((request_id.to_owned(), spent));
+    }
+
+    fn text(&self) -> Bytes {
+        let Draft { problem, of_request } = &*self.0;
+        let (request_id, spent) =
+            of_request.get().map_or((None, None), |(id, spent)| (Some(id), spent.as_ref()));
+        let detail = match spent {
+            Some(spent) => &format!("{} {spent}", problem.detail),
+            None => &problem.detail,
+        };
+        let document = Document {
+            r#type: "about:blank", // RFC 9457, 4.2.1: the status says it all
+            title: problem.status.canonical_reason().unwrap_or("Error"),
+            status: problem.status.as_u16(),
+            detail,
+            request_id: request_id.map(String::as_str),
+            errors: &problem.errors,
+        };
+        serde_json::to_vec(&document).unwrap_or_default().into()
+    }
+}
+
+/// The body of a problem, which is written when it is asked for.
+enum ProblemBody {
+    Whole(Pending),
+    Sent,
+}
+
+impl http_body::Body for ProblemBody {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        Poll::Ready(match mem::replace(&mut *self, Self::Sent) {
+            Self::Whole(pending) => Some(Ok(Frame::data(pending.text()))),
+            Self::Sent => None,
+        })
+    }
+
+    fn is_end_stream(&self) -> bool {
+        matches!(self, Self::Sent)
+    }
+
+    /// Not known before the edge has filled in the id: axum would write down a `content-length` that is too short.
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Whole(pending) if pending.0.of_request.get().is_some() => {
+                SizeHint::with_exact(pending.text().len() as u64)
+            }
+            Self::Whole(_) => SizeHint::default(),
+            Self::Sent => SizeHint::with_exact(0),
+        }
     }
 }
 
@@ -156,12 +233,4 @@ pub(super) fn without_types(text: &str) -> String {
         text.replace_range(at..end, known);
     }
     text
-}
-
-/// Where the time went.
-fn spent(request: &context::Request) -> String {
-    let (age, shares) = (request.account.age(), request.account.shares());
-    let longest = shares.longest();
-    let time = Duration::from_nanos(shares[longest]);
-    format!("It took {:.3} s, {:.3} s of it {}.", age.as_secs_f64(), time.as_secs_f64(), longest.words())
 }

@@ -11,35 +11,22 @@ use std::time::Duration;
 use axum::Router;
 use metrics::gauge;
 use tokio::net::TcpListener;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::Semaphore;
 use tokio::time::sleep;
-use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::answer::Streams;
 use super::connection::{Terms, protocol};
 use crate::config;
+use crate::life::{Life, Stage};
 
 /// Pause after the system refused a connection, out of file descriptors say. Higher: slower recovery.
 /// Lower: a busy loop that fills the log.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// How far shutdown has come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Stage {
-    Serving,
-    /// Still accepting; HTTP/2 clients are told to go elsewhere.
-    Draining,
-    /// Requests in flight finish, everything else closes.
-    Stopping,
-    Aborting,
-}
-
-/// The public listener, accepting.
+/// The public listener, accepting until [`Stage::Stopping`].
 pub struct Server {
     addr: SocketAddr,
-    stage: watch::Sender<Stage>,
-    stopping: CancellationToken,
     connections: TaskTracker,
     upgraded: TaskTracker,
 }
@@ -62,18 +49,16 @@ impl Server {
         listener: TcpListener,
         config: &config::ServerConfig,
         router: Router,
+        life: &Life,
     ) -> Result<Self, String> {
         let addr = listener.local_addr().map_err(|error| error.to_string())?;
-        let (stage, watching) = watch::channel(Stage::Serving);
         let (connections, upgraded) = (TaskTracker::new(), TaskTracker::new());
-        let stopping = CancellationToken::new();
         let terms = Terms {
             http: protocol(config, Streams(connections.clone())),
             header_timeout: config.header_timeout,
             write_timeout: config.write_timeout,
             open: gauge!("http_connections"),
-            stage: watching,
-            stopping: stopping.clone(),
+            life: life.clone(),
             upgraded: upgraded.clone(),
             router,
         };
@@ -81,7 +66,7 @@ impl Server {
         let acceptor = Acceptor { slots, connections: connections.clone(), terms: Arc::new(terms) };
         // Tracked like a connection, so that none is accepted behind shutdown's back.
         connections.spawn(acceptor.run(listener));
-        Ok(Self { addr, stage, stopping, connections, upgraded })
+        Ok(Self { addr, connections, upgraded })
     }
 
     #[must_use]
@@ -89,22 +74,13 @@ impl Server {
         self.addr
     }
 
-    pub(crate) fn drain(&self) {
-        self.stopping.cancel();
-        self.stage.send_replace(Stage::Draining);
-    }
-
-    pub(crate) fn stop(&self) {
-        self.stage.send_replace(Stage::Stopping);
-        self.connections.close();
-    }
-
-    pub(crate) fn abort(&self) {
-        self.stage.send_replace(Stage::Aborting);
-    }
-
-    pub(crate) fn connections(&self) -> TaskTracker {
-        self.connections.clone()
+    /// Waits until the last connection has ended. For the shutdown: the acceptor ends at [`Stage::Stopping`].
+    pub(crate) fn finish(&self) -> impl Future<Output = ()> + Send + 'static {
+        let connections = self.connections.clone();
+        async move {
+            connections.close();
+            connections.wait().await;
+        }
     }
 
     /// How many connections have left HTTP and are open.
@@ -121,8 +97,7 @@ struct Acceptor {
 
 impl Acceptor {
     async fn run(self, listener: TcpListener) {
-        let mut stage = self.terms.stage.clone();
-        let stopping = async { stage.wait_for(|stage| *stage >= Stage::Stopping).await.map(drop) };
+        let stopping = self.terms.life.reached(Stage::Stopping);
         let accepting = async {
             loop {
                 let Ok(slot) = Arc::clone(&self.slots).acquire_owned().await else { return };
@@ -138,7 +113,7 @@ impl Acceptor {
                 }
             }
         };
-        tokio::select! { _ = stopping => {}, () = accepting => {} }
+        tokio::select! { () = stopping => {}, () = accepting => {} }
     }
 }
 

@@ -2,12 +2,11 @@
 //!
 //! A WebSocket, say: the answer 101, or 2xx to CONNECT, ends the request, and the connection belongs to its handler.
 //! It is counted and bounded as before (`http_connections`, `server.max_connections`), but holds no place of
-//! `admission`, for it may last for hours. The handler is told of the shutdown by [`Stopping`], and starts its work
-//! through [`context::carry`](crate::context::carry). What is left at the end of the grace is cut off.
+//! `admission`, for it may last for hours. The handler is told of the shutdown by [`Stopping`](crate::Stopping), and starts its work
+//! through [`carry`](crate::carry). What is left at the end of the grace is cut off.
 //!
 //! Over HTTP/2 no stream can leave HTTP: it would be one of many, with windows and an end of its own.
 
-use std::convert::Infallible;
 use std::io;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::{Acquire, Release};
@@ -15,30 +14,12 @@ use std::sync::{Arc, OnceLock};
 use std::task::Context;
 use std::time::Instant;
 
-use axum::extract::FromRequestParts;
-use axum::http::request::Parts;
 use futures_util::task::AtomicWaker;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
 
-use super::activity::Activity;
-use crate::context::{REQUEST, Request};
-use crate::log::millis;
-
-/// A token that is cancelled when the process begins to stop, in a handler's arguments. For what may last for hours:
-/// a WebSocket says goodbye, an endless [`Stream`](crate::Stream) ends. Requests that end by themselves need not know.
-#[derive(Clone, Debug)]
-pub struct Stopping(pub CancellationToken);
-
-impl<S: Sync> FromRequestParts<S> for Stopping {
-    type Rejection = Infallible;
-
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
-        let connection = parts.extensions.get::<Activity>();
-        // A router that is called without our server is told nothing.
-        Ok(Self(connection.map(Activity::stopping).unwrap_or_default()))
-    }
-}
+use crate::request::{REQUEST, Request};
+use crate::units::millis;
 
 /// What ended a connection that had left HTTP.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -8,12 +8,12 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
-use ::metrics::{Counter, Histogram, counter, histogram};
+use ::metrics::{Counter, Gauge, Histogram, counter, histogram};
 use axum::http::StatusCode;
 use reqwest::Url;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::metrics::Handles;
+use crate::measure::{Counted, Handles};
 
 /// Hosts with bounds and series of their own; further hosts share [`OTHER`]. Higher: series for ever. Lower:
 /// hosts that you want to tell apart share a bound.
@@ -48,8 +48,21 @@ pub(super) enum End {
     Cancelled,
 }
 
+/// The right to one call: the place at its host, and the place among all calls.
+pub(super) struct Places {
+    _of_host_and_all: Vec<OwnedSemaphorePermit>,
+    _counted: Counted,
+}
+
+impl Places {
+    /// `in_flight` is raised until the call is over.
+    pub(super) fn new(of_host_and_all: Vec<OwnedSemaphorePermit>, in_flight: &Gauge) -> Self {
+        Self { _of_host_and_all: of_host_and_all, _counted: Counted::enter(in_flight) }
+    }
+}
+
 /// Measures a call until it ends, however it does.
-pub(super) struct Timed {
+pub(super) struct TimedCall {
     pub(super) host: Arc<Host>,
     pub(super) end: End,
     pub(super) since: Instant,
@@ -96,13 +109,13 @@ impl Host {
     }
 }
 
-impl Timed {
+impl TimedCall {
     pub(super) fn start(host: Arc<Host>) -> Self {
         Self { host, end: End::Cancelled, since: Instant::now() }
     }
 }
 
-impl Drop for Timed {
+impl Drop for TimedCall {
     fn drop(&mut self) {
         self.host.duration(self.end).record(self.since.elapsed());
     }

@@ -19,17 +19,17 @@ use std::time::Duration;
 use ::metrics::{Gauge, gauge};
 use reqwest::redirect::Policy;
 use reqwest::{IntoUrl, Method, Request, RequestBuilder, Response};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::Semaphore;
 use tower::util::MapResponseLayer;
 
-use self::host::{End, Host, Hosts, Timed};
-use self::repeat::Failure;
+use self::host::{End, Host, Hosts, Places, TimedCall};
+use self::repeat::FailedAttempt;
 pub use self::reply::{CallError, Reply};
 use super::config;
-use super::context::{self, REQUEST_ID, TRACEPARENT};
 use super::identity::Identity;
-use super::ledger::{self, Phase};
-use super::metrics::{self, Counted};
+use super::ledger::Phase;
+use super::measure::{Counted, Timed};
+use super::request::{self, REQUEST_ID, TRACEPARENT};
 
 /// Variables by which reqwest sends calls through a proxy, as curl does.
 const PROXIES: [&str; 6] =
@@ -121,33 +121,33 @@ impl HttpClient {
         let mut call = call.build().map_err(CallError::of)?;
         let host = self.0.hosts.of(call.url());
         let places = self.places(&host).await;
-        context::with_current(|request| {
+        request::with_current(|request| {
             call.headers_mut().insert(REQUEST_ID, request.id.header());
             call.headers_mut().insert(TRACEPARENT, request.trace.header());
         });
         // From here to the end of the body. The request's own deadline ends the call as well: it drops it.
         call.timeout_mut().get_or_insert(self.0.timeout);
-        let mut timed = Timed::start(host);
-        let response = ledger::wait(Phase::HttpUpstream, self.execute(call, &timed)).await;
+        let mut timed = TimedCall::start(host);
+        let response = request::wait(Phase::HttpUpstream, self.execute(call, &timed)).await;
         timed.end = response.as_ref().map_or(End::Error, |it| End::Status(it.status()));
         Ok(Reply { response: response?, limit: self.0.body_limit, timed, _places: places })
     }
 
     /// Sends it, and once more if it met a connection that was closing; both within one place and one timeout.
-    async fn execute(&self, call: Request, timed: &Timed) -> Result<Response, CallError> {
+    async fn execute(&self, call: Request, timed: &TimedCall) -> Result<Response, CallError> {
         let copy = repeat::copy(&call);
         #[expect(clippy::disallowed_methods, reason = "this is the client that the ban points to")]
         let execute = |client: &reqwest::Client, call| client.execute(call);
         match (repeat::attempt(execute(&self.0.reqwest, call)).await, copy) {
             (Ok(response), _) => Ok(response),
-            (Err(Failure::Closed(_)), Some(mut copy)) => {
+            (Err(FailedAttempt::Closed(_)), Some(mut copy)) => {
                 timed.host.retries.increment(1);
                 let left = copy.timeout().map(|timeout| timeout.saturating_sub(timed.since.elapsed()));
                 *copy.timeout_mut() = left;
                 execute(&self.0.unpooled, copy).await.map_err(CallError::of)
             }
-            (Err(Failure::Closed(error)), None) => Err(CallError::Closed(error.without_url())),
-            (Err(Failure::Other(error)), _) => Err(CallError::of(error)),
+            (Err(FailedAttempt::Closed(error)), None) => Err(CallError::Closed(error.without_url())),
+            (Err(FailedAttempt::Other(error)), _) => Err(CallError::of(error)),
         }
     }
 
@@ -160,22 +160,15 @@ impl HttpClient {
                 places.push(place);
                 continue;
             }
-            waiting
-                .get_or_insert_with(|| (Counted::enter(&self.0.waiting), metrics::Timed::into(&host.wait)));
+            waiting.get_or_insert_with(|| (Counted::enter(&self.0.waiting), Timed::into(&host.wait)));
             // Never closed.
-            places.extend(ledger::wait(Phase::HttpWait, Arc::clone(semaphore).acquire_owned()).await);
+            places.extend(request::wait(Phase::HttpWait, Arc::clone(semaphore).acquire_owned()).await);
         }
         if waiting.is_none() {
             host.wait.record(0.0);
         }
-        Places { _of_host_and_all: places, _counted: Counted::enter(&self.0.in_flight) }
+        Places::new(places, &self.0.in_flight)
     }
-}
-
-/// The right to one call.
-struct Places {
-    _of_host_and_all: Vec<OwnedSemaphorePermit>,
-    _counted: Counted,
 }
 
 /// `pooled`: connections to each host that are kept for the next call.

@@ -33,7 +33,7 @@ task_local! {
 }
 
 /// A call that brought no answer.
-pub(super) enum Failure {
+pub(super) enum FailedAttempt {
     /// It was sent on a connection that had been used before, and that was closed before the answer came.
     Closed(reqwest::Error),
     Other(reqwest::Error),
@@ -56,11 +56,11 @@ pub(super) fn opened<C>(connection: C) -> C {
 /// Waits for the head of the answer.
 pub(super) async fn attempt(
     call: impl Future<Output = Result<Response, reqwest::Error>>,
-) -> Result<Response, Failure> {
+) -> Result<Response, FailedAttempt> {
     let attempt = async {
         call.await.map_err(|error| match !OPENED.with(Cell::get) && was_closed(&error) {
-            true => Failure::Closed(error),
-            false => Failure::Other(error),
+            true => FailedAttempt::Closed(error),
+            false => FailedAttempt::Other(error),
         })
     };
     OPENED.scope(Cell::new(false), attempt).await

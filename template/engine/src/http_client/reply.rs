@@ -5,17 +5,16 @@ use bytes::{Bytes, BytesMut};
 use reqwest::Response;
 use serde::de::DeserializeOwned;
 
-use super::Places;
-use super::host::{End, Timed};
-use crate::http::problem::Problem;
-use crate::ledger::{self, Phase};
+use super::host::{End, Places, TimedCall};
+use crate::ledger::Phase;
+use crate::request;
 
 /// The answer of another service, whose body is not read yet. It holds its place among the calls that run at once
 /// (`http_client.max_in_flight`): read it or drop it soon.
 pub struct Reply {
     pub(super) response: Response,
     pub(super) limit: usize,
-    pub(super) timed: Timed,
+    pub(super) timed: TimedCall,
     pub(super) _places: Places,
 }
 
@@ -55,7 +54,7 @@ impl Reply {
     async fn read(&mut self) -> Result<Bytes, CallError> {
         let mut body = BytesMut::new();
         while let Some(chunk) =
-            ledger::wait(Phase::HttpUpstream, self.response.chunk()).await.map_err(CallError::of)?
+            request::wait(Phase::HttpUpstream, self.response.chunk()).await.map_err(CallError::of)?
         {
             if body.len() + chunk.len() > self.limit {
                 return Err(CallError::TooLarge);
@@ -67,58 +66,31 @@ impl Reply {
 }
 
 /// Why a call to another service brought no answer, or not all of it. `?` in a handler makes it a
-/// [`Problem`] with 504 or 502.
-#[derive(Debug)]
+/// [`Problem`](crate::Problem) with 504 or 502.
+#[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum CallError {
     /// 504: none within `http_client.timeout`, or within the timeout that the call has set itself.
+    #[error("another service took longer than http_client.timeout")]
     TimedOut,
     /// 502: the request could not be built or sent, or the answer could not be read.
-    Failed(reqwest::Error),
+    #[error("another service cannot be asked")]
+    Failed(#[source] reqwest::Error),
     /// 502: the other service closed the connection, which had been used before, instead of answering, and the request
     /// must not be sent twice. Give it the header `idempotency-key` if the other service knows that, or lower
     /// `http_client.idle_timeout`.
-    Closed(reqwest::Error),
+    #[error("another service closed a connection that had been idle instead of answering")]
+    Closed(#[source] reqwest::Error),
     /// 502: the body is larger than `http_client.body_limit`.
+    #[error("an answer is larger than http_client.body_limit")]
     TooLarge,
     /// 502: the body is not the JSON that was expected.
+    #[error("not the JSON that was expected, line {} column {}", .0.line(), .0.column())]
     NotJson(serde_json::Error),
 }
 
 impl CallError {
     pub(super) fn of(error: reqwest::Error) -> Self {
         if error.is_timeout() { Self::TimedOut } else { Self::Failed(error.without_url()) }
-    }
-}
-
-impl From<CallError> for Problem {
-    fn from(error: CallError) -> Self {
-        match error {
-            CallError::TimedOut => {
-                tracing::warn!("another service took longer than http_client.timeout");
-                Self::new(StatusCode::GATEWAY_TIMEOUT, "Another service took too long.")
-            }
-            CallError::Failed(error) => Self::bad_gateway(&error),
-            CallError::Closed(error) => {
-                tracing::warn!(
-                    error = ?error,
-                    "another service closed a connection that had been idle instead of answering, and the request \
-                     must not be sent twice: lower http_client.idle_timeout, or send an idempotency-key"
-                );
-                Self::new(StatusCode::BAD_GATEWAY, "Another service does not answer as it should.")
-            }
-            CallError::TooLarge => Self::bad_gateway(&"an answer is larger than http_client.body_limit"),
-            // Not the error itself, which quotes what was there.
-            CallError::NotJson(error) => {
-                Self::bad_gateway(&("not the JSON that was expected", error.line(), error.column()))
-            }
-        }
-    }
-}
-
-impl Problem {
-    fn bad_gateway(error: &dyn std::fmt::Debug) -> Self {
-        tracing::warn!(error = ?error, "another service cannot be asked");
-        Self::new(StatusCode::BAD_GATEWAY, "Another service does not answer as it should.")
     }
 }

@@ -8,13 +8,13 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::Ledger;
+use super::instruments::Instruments;
 use super::phase::{PHASES, Phase, Phases};
 
 /// The account of one request, from its parsed head to its body's end.
 #[derive(Debug)]
 pub struct Account {
-    ledger: Ledger,
+    instruments: Instruments,
     /// By which a worker's slot names it.
     key: u64,
     opened: u64,
@@ -65,8 +65,10 @@ impl Statement {
 }
 
 impl Account {
-    pub(super) fn open(ledger: &Ledger, key: u64) -> Self {
-        let clock = ledger.clock();
+    /// Begins now, with a key of its own.
+    #[must_use]
+    pub fn open(instruments: &Instruments) -> Self {
+        let clock = instruments.clock();
         let now = clock.now();
         let state = State {
             until: now,
@@ -82,20 +84,27 @@ impl Account {
             gave_up_in: None,
             closed: false,
         };
-        Self { ledger: ledger.clone(), key, opened: now, state: Mutex::new(state) }
+        Self {
+            instruments: instruments.clone(),
+            key: instruments.key_of_request(),
+            opened: now,
+            state: Mutex::new(state),
+        }
     }
 
-    pub(super) fn ledger(&self) -> &Ledger {
-        &self.ledger
+    #[must_use]
+    pub fn instruments(&self) -> &Instruments {
+        &self.instruments
     }
 
-    pub(super) fn key(&self) -> u64 {
+    #[must_use]
+    pub fn key(&self) -> u64 {
         self.key
     }
 
     #[must_use]
     pub fn age(&self) -> Duration {
-        Duration::from_nanos(self.ledger.clock().now().saturating_sub(self.opened))
+        Duration::from_nanos(self.instruments.clock().now().saturating_sub(self.opened))
     }
 
     /// What it waits for, or does.
@@ -110,7 +119,7 @@ impl Account {
         self.booked().1.shares
     }
 
-    pub(super) fn poll_begins(&self) -> u64 {
+    pub fn poll_begins(&self) -> u64 {
         let (now, mut state) = self.booked();
         if state.polls == 0 {
             state.before = state.phase();
@@ -121,27 +130,27 @@ impl Account {
 
     /// `unnamed`: what the request does until the next poll, unless a wait says more. Whoever is not the one that
     /// answers it cannot know.
-    pub(crate) fn poll_ends(&self, unnamed: Option<Phase>) -> u64 {
+    pub fn poll_ends(&self, unnamed: Option<Phase>) -> u64 {
         let (now, mut state) = self.booked();
         state.polls = state.polls.saturating_sub(1);
         state.unnamed = unnamed.unwrap_or(state.unnamed);
         now
     }
 
-    pub(super) fn enter(&self, phase: Phase) {
+    pub fn enter(&self, phase: Phase) {
         let (_, mut state) = self.booked();
-        state.waits[phase as usize] += 1;
+        state.waits[phase.index()] += 1;
         state.waiting += 1;
     }
 
-    pub(super) fn leave(&self, phase: Phase) {
+    pub fn leave(&self, phase: Phase) {
         let (_, mut state) = self.booked();
-        state.waits[phase as usize] -= 1;
+        state.waits[phase.index()] -= 1;
         state.waiting -= 1;
     }
 
     /// Whoever served the request is about to be dropped. Returns in which phase.
-    pub(crate) fn give_up(&self) -> Phase {
+    pub fn give_up(&self) -> Phase {
         let mut state = self.lock();
         // It is polled to be told that its time is over.
         let phase = if state.polls > 0 { state.before } else { state.phase() };
@@ -149,7 +158,7 @@ impl Account {
     }
 
     /// Nothing is booked any more: tasks of the request may go on.
-    pub(crate) fn close(&self) -> Statement {
+    pub fn close(&self) -> Statement {
         let (now, mut state) = self.booked();
         state.closed = true;
         let duration = Duration::from_nanos(now.saturating_sub(self.opened));
@@ -157,16 +166,16 @@ impl Account {
         Statement { duration, shares, busy, gave_up_in }
     }
 
-    pub(crate) fn is_closed(&self) -> bool {
+    pub fn is_closed(&self) -> bool {
         self.lock().closed
     }
 
     /// Books up to now. The clock is read under the lock, so that no piece is booked twice.
     fn booked(&self) -> (u64, MutexGuard<'_, State>) {
         let mut state = self.lock();
-        let now = self.ledger.clock().now();
+        let now = self.instruments.clock().now();
         if !state.closed {
-            let stalled = self.ledger.clock().stalled(now);
+            let stalled = self.instruments.clock().stalled(now);
             state.book(now, stalled);
         }
         (now, state)
@@ -187,7 +196,7 @@ impl State {
             return;
         }
         // A thread of the offload pool needs no event loop to go on.
-        let stall = if self.waits[Phase::OffloadRun as usize] > 0 { 0 } else { stall };
+        let stall = if self.waits[Phase::OffloadRun.index()] > 0 { 0 } else { stall };
         self.shares += (Phase::LoopDelay, stall);
         let rest = elapsed - stall;
         if self.waiting == 0 {
@@ -195,8 +204,8 @@ impl State {
             return;
         }
         let mut left = (rest, u64::from(self.waiting));
-        for (phase, ..) in Phase::ALL {
-            let waits = u64::from(self.waits[phase as usize]);
+        for phase in Phase::all() {
+            let waits = u64::from(self.waits[phase.index()]);
             if waits > 0 {
                 let share = left.0 * waits / left.1;
                 left = (left.0 - share, left.1 - waits);
@@ -207,9 +216,9 @@ impl State {
     }
 
     fn phase(&self) -> Phase {
-        let waits = self.waits.iter().zip(Phase::ALL).max_by_key(|(waits, _)| **waits);
+        let waits = self.waits.iter().zip(Phase::all()).max_by_key(|(waits, _)| **waits);
         match waits {
-            Some((1.., (phase, ..))) => phase,
+            Some((1.., phase)) => phase,
             _ if self.polls > 0 => Phase::Cpu,
             _ => self.unnamed,
         }
@@ -222,7 +231,7 @@ mod tests {
     use crate::config::Config;
 
     fn state() -> State {
-        let account = Ledger::new(&Config::default()).account();
+        let account = Account::open(&Instruments::new(&Config::default()));
         let mut state = account.state.into_inner().unwrap();
         (state.until, state.stalled, state.polls) = (0, 0, 0);
         state
@@ -236,7 +245,7 @@ mod tests {
     fn what_waits_side_by_side_shares_the_time_and_keeps_its_own() {
         let mut state = state();
         for (phase, waits) in [(Phase::DbQuery, 2), (Phase::HttpUpstream, 1)] {
-            state.waits[phase as usize] = waits;
+            state.waits[phase.index()] = waits;
             state.waiting += waits;
         }
 
@@ -279,7 +288,7 @@ mod tests {
 
     impl State {
         fn enter_for_test(&mut self, phase: Phase) {
-            self.waits[phase as usize] += 1;
+            self.waits[phase.index()] += 1;
             self.waiting += 1;
         }
     }

@@ -1,13 +1,18 @@
 //! What can a request be doing?
 
-use std::fmt;
+use std::borrow::Cow;
 use std::ops::{AddAssign, Index, IndexMut};
+use std::sync::Once;
 use std::time::Duration;
+use std::{fmt, iter};
+
+use super::names::{NAMES, Name};
 
 /// What a request is doing at a moment: each moment belongs to exactly one of these. The one with most of the time is the
 /// request's `long_pole` in the log.
 ///
-/// For a wait of your own, give the phase that fits best to [`wait`](crate::wait). Without it, the time is `other`.
+/// For a wait of your own, give a phase to [`wait`](crate::wait): one of these, or one with a [name](Self::named) of yours.
+/// Without it, the time is `other`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Phase {
@@ -37,14 +42,19 @@ pub enum Phase {
     ResponseBody,
     /// Waiting for something that has no name.
     Other,
+    /// Waiting for something that you have named: see [`named`](Self::named).
+    #[doc(hidden)]
+    Named(Name),
 }
 
-/// How many there are.
-pub const PHASES: usize = 13;
+/// How many of them are the engine's.
+const OURS: usize = 13;
+/// How many there can be.
+pub const PHASES: usize = OURS + NAMES;
 
 impl Phase {
     /// Each with its name in log and metrics, and in words: "the request is …".
-    pub(crate) const ALL: [(Self, &'static str, &'static str); PHASES] = [
+    const OURS: [(Self, &'static str, &'static str); OURS] = [
         (Self::Admission, "admission", "waiting to be let in"),
         (Self::RequestBody, "request_body", "waiting for the client to send"),
         (Self::DbWait, "db_wait", "waiting for a database connection"),
@@ -60,22 +70,94 @@ impl Phase {
         (Self::Other, "other", "waiting for something that has no name"),
     ];
 
+    /// A phase with a name of your own, for [`wait`](crate::wait): `Phase::named("mail")` is `mail` in the log line, in the
+    /// metric `http_request_phase_seconds`, and on the status page. The same name is the same phase everywhere; the name
+    /// of a phase of the engine's is that phase.
+    ///
+    /// ```
+    /// use longpole::{Phase, Problem, wait};
+    ///
+    /// # struct Mail;
+    /// # impl Mail {
+    /// #     async fn send(&self, _: &str) -> Result<(), Problem> { Ok(()) }
+    /// # }
+    /// async fn greet(mail: &Mail) -> Result<(), Problem> {
+    ///     wait(Phase::named("mail"), mail.send("Welcome!")).await
+    /// }
+    /// # assert_eq!(Phase::named("mail").name(), "mail");
+    /// # assert_eq!(Phase::named("db_query"), Phase::DbQuery);
+    /// ```
+    ///
+    /// Each name is a series of every route, so a process has at most 8 of them. A name begins with `a` to `z`, and has up
+    /// to 32 of `a` to `z`, `0` to `9` and `_`. Another name, and the ninth one, is [`Other`](Self::Other); the log says
+    /// so once.
+    #[must_use]
+    pub fn named(name: &'static str) -> Self {
+        static TOLD: Once = Once::new();
+        if let Some((ours, ..)) = Self::OURS.iter().find(|(_, ours, _)| *ours == name) {
+            return *ours;
+        }
+        Name::of(name).map(Self::Named).unwrap_or_else(|error| {
+            TOLD.call_once(|| {
+                tracing::error!(name, "a wait has no phase of its own and is `other`: {error}")
+            });
+            Self::Other
+        })
+    }
+
     /// Those that a request of this build can be in.
-    pub(crate) fn there() -> impl Iterator<Item = &'static (Self, &'static str, &'static str)> {
-        let is_of_database = |phase| matches!(phase, Self::DbWait | Self::DbConnect | Self::DbQuery);
-        Self::ALL.iter().filter(move |(phase, ..)| cfg!(feature = "_database") || !is_of_database(*phase))
+    pub(crate) fn there() -> impl Iterator<Item = Self> {
+        let is_of_database = |phase: &Self| matches!(phase, Self::DbWait | Self::DbConnect | Self::DbQuery);
+        Self::all().filter(move |phase| cfg!(feature = "_database") || !is_of_database(phase))
+    }
+
+    /// The engine's, then the owner's.
+    pub(super) fn all() -> impl Iterator<Item = Self> {
+        let mut place = 0;
+        let named = iter::from_fn(move || {
+            let name = Name::at(place)?;
+            place += 1;
+            Some(Self::Named(name))
+        });
+        Self::OURS.iter().map(|(phase, ..)| *phase).chain(named)
+    }
+
+    /// Its place in whatever has one for each phase, below [`PHASES`].
+    pub(crate) fn index(self) -> usize {
+        match self {
+            Self::Admission => 0,
+            Self::RequestBody => 1,
+            Self::DbWait => 2,
+            Self::DbConnect => 3,
+            Self::DbQuery => 4,
+            Self::HttpWait => 5,
+            Self::HttpUpstream => 6,
+            Self::OffloadWait => 7,
+            Self::OffloadRun => 8,
+            Self::LoopDelay => 9,
+            Self::Cpu => 10,
+            Self::ResponseBody => 11,
+            Self::Other => 12,
+            Self::Named(name) => OURS + name.place(),
+        }
     }
 
     /// Its name in the log and in metrics, such as `db_wait`.
     #[must_use]
     pub fn name(self) -> &'static str {
-        Self::ALL[self as usize].1
+        match self {
+            Self::Named(name) => name.as_str(),
+            ours => Self::OURS[ours.index()].1,
+        }
     }
 
     /// What the request is doing, in words: "waiting for a database connection".
     #[must_use]
-    pub(crate) fn words(self) -> &'static str {
-        Self::ALL[self as usize].2
+    pub(crate) fn words(self) -> Cow<'static, str> {
+        match self {
+            Self::Named(name) => format!("waiting for {}", name.as_str()).into(),
+            ours => Self::OURS[ours.index()].2.into(),
+        }
     }
 }
 
@@ -86,15 +168,14 @@ pub struct Phases([u64; PHASES]);
 impl Phases {
     /// The phases that took any time.
     pub fn taken(&self) -> impl Iterator<Item = (Phase, Duration)> + '_ {
-        let all = Phase::ALL.iter().zip(self.0);
-        all.filter(|(_, nanos)| *nanos > 0).map(|((phase, ..), nanos)| (*phase, Duration::from_nanos(nanos)))
+        let all = Phase::all().zip(self.0);
+        all.filter(|(_, nanos)| *nanos > 0).map(|(phase, nanos)| (phase, Duration::from_nanos(nanos)))
     }
 
     /// The long pole: where most of the time went.
     #[must_use]
     pub fn longest(&self) -> Phase {
-        let longest = Phase::ALL.iter().max_by_key(|(phase, ..)| self[*phase]);
-        longest.map_or(Phase::Other, |(phase, ..)| *phase)
+        Phase::all().max_by_key(|phase| self[*phase]).unwrap_or(Phase::Other)
     }
 }
 
@@ -102,13 +183,13 @@ impl Index<Phase> for Phases {
     type Output = u64;
 
     fn index(&self, phase: Phase) -> &u64 {
-        &self.0[phase as usize]
+        &self.0[phase.index()]
     }
 }
 
 impl IndexMut<Phase> for Phases {
     fn index_mut(&mut self, phase: Phase) -> &mut u64 {
-        &mut self.0[phase as usize]
+        &mut self.0[phase.index()]
     }
 }
 
@@ -128,5 +209,36 @@ impl fmt::Display for Phases {
             separator = ',';
         }
         f.write_str(if separator == '{' { "{}" } else { "}" })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_phase_of_ours_has_its_own_place() {
+        for (place, (phase, name, _)) in Phase::OURS.iter().enumerate() {
+            assert_eq!(phase.index(), place, "{name}");
+            assert_eq!(phase.name(), *name);
+        }
+    }
+
+    #[test]
+    fn the_long_pole_is_the_phase_with_most_of_the_time() {
+        let mut phases = Phases::default();
+        phases += (Phase::DbQuery, 2_000);
+        phases += (Phase::Cpu, 3_000);
+
+        assert_eq!(phases.longest(), Phase::Cpu);
+        assert_eq!(phases.to_string(), r#"{"db_query":0.002,"cpu":0.003}"#);
+    }
+
+    #[test]
+    fn what_takes_less_than_half_a_microsecond_is_not_shown() {
+        let mut phases = Phases::default();
+        phases += (Phase::Cpu, 499);
+
+        assert_eq!(phases.to_string(), "{}");
     }
 }

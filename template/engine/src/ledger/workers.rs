@@ -29,22 +29,27 @@ pub struct Stuck {
     pub since: u64,
 }
 
+/// A poll on a worker, until this is dropped.
+#[derive(Debug)]
+pub struct OnWorker<'a>(&'a Slot);
+
+impl Drop for OnWorker<'_> {
+    fn drop(&mut self) {
+        self.0.since.store(0, Relaxed);
+    }
+}
+
 impl Workers {
     pub fn new(workers: usize) -> Self {
         Self((0..workers).map(|_| Slot::default()).collect())
     }
 
-    /// Returns the worker, if this is one.
-    pub fn begins(&self, key: u64, now: u64) -> Option<usize> {
-        let worker = tokio::runtime::worker_index()?;
-        let slot = self.0.get(worker)?;
+    /// Notes who is polled on the current worker, if this is one.
+    pub fn begins(&self, key: u64, now: u64) -> Option<OnWorker<'_>> {
+        let slot = self.0.get(tokio::runtime::worker_index()?)?;
         slot.key.store(key, Relaxed);
         slot.since.store(now, Relaxed);
-        Some(worker)
-    }
-
-    pub fn ends(&self, worker: usize) {
-        self.0[worker].since.store(0, Relaxed);
+        Some(OnWorker(slot))
     }
 
     /// The workers whose poll began before `before`.

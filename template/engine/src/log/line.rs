@@ -5,7 +5,7 @@
 //! line. Fields of surrounding spans stand in `spans`. How a value is written is in [`fields`](super::fields).
 
 use std::fmt::{self, Write};
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use tracing::{Event, Metadata, Subscriber};
 use tracing_log::NormalizeEvent;
@@ -14,15 +14,15 @@ use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, FormattedFi
 use tracing_subscriber::registry::LookupSpan;
 
 use super::fields::{JsonFields, OnItsLine, TextFields, push_escaped};
-use crate::context;
-use crate::http::exchange;
+use super::request::MODULE;
+use crate::request;
 
 /// Keys of the line itself; a field of the same name gets `field_` in front.
 const OWN_KEYS: [&str; 6] = ["timestamp", "level", "target", "request_id", "trace_id", "spans"];
 
-pub(super) struct Json;
+pub(super) struct JsonLine;
 
-impl<S, N> FormatEvent<S, N> for Json
+impl<S, N> FormatEvent<S, N> for JsonLine
 where
     S: Subscriber + for<'span> LookupSpan<'span>,
     N: for<'writer> FormatFields<'writer> + 'static,
@@ -49,7 +49,7 @@ where
         if !fields.saw_message {
             line.push_str(",\"message\":\"\"");
         }
-        context::with_current(|request| {
+        request::with_current(|request| {
             let (id, trace) = (request.id.as_str(), request.trace.id());
             push_all(&mut line, &[",\"request_id\":\"", id, "\",\"trace_id\":\"", trace, "\""]);
         });
@@ -61,7 +61,7 @@ where
 
 /// The line of a request, and no line that only looks like it, has fields that are JSON objects already.
 fn objects(metadata: &Metadata<'static>) -> &'static [&'static str] {
-    if metadata.target() == "request" && metadata.module_path() == Some(exchange::MODULE) {
+    if metadata.target() == "request" && metadata.module_path() == Some(MODULE) {
         &["phases", "busy"]
     } else {
         &[]
@@ -91,9 +91,9 @@ where
 }
 
 /// For people: `2026-01-31T12:00:00.000000Z  INFO my_service::app: message key=value request_id=…`
-pub(super) struct Text;
+pub(super) struct TextLine;
 
-impl<S, N> FormatEvent<S, N> for Text
+impl<S, N> FormatEvent<S, N> for TextLine
 where
     S: Subscriber + for<'span> LookupSpan<'span>,
     N: for<'writer> FormatFields<'writer> + 'static,
@@ -107,14 +107,8 @@ where
         OnItsLine(&mut line).write_str(metadata.target())?;
         line.push(':');
         event.record(&mut TextFields { line: &mut line, is_record: normal.is_some() });
-        context::with_current(|request| push_all(&mut line, &[" request_id=", request.id.as_str()]));
+        request::with_current(|request| push_all(&mut line, &[" request_id=", request.id.as_str()]));
         line.push('\n');
         to.write_str(&line)
     }
-}
-
-/// How durations stand in log lines, in fields named `…_ms`.
-#[must_use]
-pub fn millis(duration: Duration) -> f64 {
-    duration.as_secs_f64() * 1e3
 }

@@ -8,6 +8,7 @@
 mod fields;
 mod line;
 mod queue;
+mod request;
 mod rolling;
 mod sink;
 
@@ -26,8 +27,8 @@ use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::{Layer, Registry};
 
 pub use self::fields::with_sources;
-pub use self::line::millis;
 pub use self::queue::{Counts, Queue};
+pub use self::request::{Summary, log_request};
 use super::config::{LogConfig, LogFormat, TAIL};
 use super::identity::Identity;
 use super::terminal;
@@ -40,8 +41,8 @@ const BATCHES: usize = 16_384;
 /// The thread that writes the file.
 const WRITER: &str = "log-writer";
 
-/// Layers of the owner's, beside the log.
-pub type Layers = Vec<Box<dyn Layer<Registry> + Send + Sync>>;
+/// OwnersLayers of the owner's, beside the log.
+pub type OwnersLayers = Vec<Box<dyn Layer<Registry> + Send + Sync>>;
 
 /// The running log. Keep it until the end of the process, then [`drain`](Self::drain) it.
 #[must_use = "dropping it loses the last lines"]
@@ -56,7 +57,7 @@ pub struct Logs {
 ///
 /// # Errors
 /// The directory cannot be written, or the process has a log already.
-pub fn start(config: &LogConfig, layers: Layers) -> Result<Logs, String> {
+pub fn start(config: &LogConfig, layers: OwnersLayers) -> Result<Logs, String> {
     let second = "log: this process has a log already, and there can be no second. Install no logger of your own: \
         what the crates `tracing` and `log` are told comes here by itself, and `Service::layer` adds a layer";
     if has_panic_hook() {
@@ -148,10 +149,10 @@ where
     let layer = tracing_subscriber::fmt::layer().with_ansi(false);
     match format {
         LogFormat::Json => {
-            layer.fmt_fields(fields::JsonSpans).event_format(line::Json).with_writer(writer).boxed()
+            layer.fmt_fields(fields::JsonSpans).event_format(line::JsonLine).with_writer(writer).boxed()
         }
         LogFormat::Text => {
-            layer.fmt_fields(fields::NoSpans).event_format(line::Text).with_writer(writer).boxed()
+            layer.fmt_fields(fields::NoSpans).event_format(line::TextLine).with_writer(writer).boxed()
         }
     }
 }
@@ -236,9 +237,10 @@ mod tests {
         tracing_log::log::set_boxed_logger(Box::new(LogTracer::new())).unwrap();
         drop(panic::take_hook()); // the harness of the tests has installed one
 
-        let refused = start(&LogConfig { dir: dir.path().to_owned(), ..LogConfig::default() }, Layers::new())
-            .err()
-            .unwrap();
+        let refused =
+            start(&LogConfig { dir: dir.path().to_owned(), ..LogConfig::default() }, OwnersLayers::new())
+                .err()
+                .unwrap();
 
         assert!(refused.contains("has a log already") && refused.contains("Install no logger"), "{refused}");
     }

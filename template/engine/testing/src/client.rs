@@ -1,4 +1,4 @@
-//! How does a test speak HTTP? In plain bytes, so that it can send what no well-behaved client would.
+//! How does a test speak HTTP? It sends plain bytes, so that it can also send what no correct client would send.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -7,27 +7,27 @@ use serde_json::Value;
 
 use crate::PATIENCE;
 
-/// An answer that is complete.
+/// A complete answer.
 #[derive(Debug)]
 pub struct Response {
-    /// Such as 200.
+    /// The status code, such as 200.
     pub status: u16,
-    /// Their names are in lower case.
+    /// Each header's name, in lower case, and its value.
     pub headers: Vec<(String, String)>,
-    /// Without the marks of its chunks.
+    /// The body, without the sizes of its chunks.
     pub body: Vec<u8>,
 }
 
 impl Response {
-    /// Reads an answer to the connection's end. None if there is none, or only a part of one.
+    /// Reads an answer until the connection ends. Returns `None` if no complete answer came.
     pub fn read(stream: &mut TcpStream) -> Option<Self> {
         let mut answer = Vec::new();
-        // A connection reset behind a complete answer is not a loss.
+        // If the connection is reset after a complete answer, nothing is lost.
         let _ = stream.read_to_end(&mut answer);
         Self::parse(&answer)
     }
 
-    /// The answer that these bytes are. None if they are only a part of one.
+    /// Parses an answer. Returns `None` if the bytes are not a complete answer.
     pub fn parse(answer: &[u8]) -> Option<Self> {
         let split = answer.windows(4).position(|window| window == b"\r\n\r\n")?;
         let head = String::from_utf8_lossy(&answer[..split]);
@@ -45,7 +45,7 @@ impl Response {
         Some(Self { body, ..head })
     }
 
-    /// The value of a header, whose name is in lower case.
+    /// The value of a header. Give the name in lower case.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }
@@ -60,7 +60,7 @@ impl Response {
         serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error}: {self:?}"))
     }
 
-    /// Asserts that it is a problem (RFC 9457) of this status with all that belongs to it, and returns the problem.
+    /// Asserts that the answer is a problem (RFC 9457) with this status and with every key of a problem. Returns the problem.
     pub fn problem(&self, status: u16) -> Value {
         assert_eq!(self.status, status, "{self:?}");
         assert_eq!(self.header("content-type"), Some("application/problem+json"));
@@ -74,7 +74,7 @@ impl Response {
     }
 }
 
-/// The bytes of a request that has a connection of its own.
+/// Returns the bytes of a request, after which the connection is closed.
 pub fn request(method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Vec<u8> {
     let mut head = format!("{method} {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n");
     for (name, value) in headers {
@@ -86,22 +86,22 @@ pub fn request(method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) 
     [head.as_bytes(), b"\r\n", body].concat()
 }
 
-/// Sends the bytes, and leaves the answer to whoever reads the stream.
+/// Opens a connection and sends the bytes. To get the answer, read the stream that is returned.
 pub fn open(to: SocketAddr, bytes: &[u8]) -> TcpStream {
     let mut stream = TcpStream::connect(to).unwrap();
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
-    // The service may close before it has read everything: it refused the head.
+    // If the service refuses the head, it may close the connection before it has read everything.
     let _ = stream.write_all(bytes);
     stream
 }
 
-/// Sends the bytes, and reads the answer to the connection's end.
+/// Opens a connection, sends the bytes, and reads the answer until the connection ends.
 pub fn send(to: SocketAddr, bytes: &[u8]) -> Response {
     let answer = Response::read(&mut open(to, bytes));
     answer.unwrap_or_else(|| panic!("no answer to {:?}", String::from_utf8_lossy(bytes)))
 }
 
-/// None if the last chunk is missing.
+/// Returns `None` if the last chunk is missing.
 fn unchunk(mut rest: &[u8]) -> Option<Vec<u8>> {
     let mut body = Vec::new();
     loop {

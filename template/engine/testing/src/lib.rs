@@ -1,6 +1,6 @@
 //! How do you test the program that you built, as its users and its operator see it?
 //!
-//! A test starts the program in a folder of its own, on ports that the system chooses, with a database of its own. It
+//! A test starts the program in a folder of its own, on ports that the system chooses, with a database of its own. The test
 //! sends requests, reads the log and the metrics, and ends the program by its process id:
 //!
 //! ```no_run
@@ -21,23 +21,23 @@
 //! assert_eq!(service.wait(), 0);
 //! ```
 //!
-//! [`setup!`] finds the program and returns a [`Setup`], which becomes a [`Service`] when it is started. Nothing waits for
-//! a fixed time: whatever waits polls for what it wants to see, and fails after [`PATIENCE`]. What goes wrong is a panic,
-//! since the reader is a test.
+//! [`setup!`] finds the program and returns a [`Setup`], which becomes a [`Service`] when it is started. No function waits for
+//! a fixed time. Each function that waits polls until it sees what it waits for, and fails after [`PATIENCE`]. A failure is a
+//! panic, because the caller is a test.
 //!
 //! # Features
 //!
-//! `sqlite` or `postgres`, the same as the service has: each test gets a `Database` of its own, which is
-//! `database.url`. SQLite is a file in a temporary folder. PostgreSQL is the server that the variable `DATABASE_URL`
-//! names; without this variable, one is started for all tests of a program, which needs PostgreSQL's server programs to be
-//! installed. With neither feature there is no database.
+//! Enable `sqlite` or `postgres`, the same feature as the service has. Then each test gets a `Database` of its own, and
+//! `database.url` is set to it. With `sqlite` the database is a file in a temporary folder. With `postgres` it is on the
+//! server that the variable `DATABASE_URL` names. Without this variable, a server is started for all tests of a test program;
+//! this needs PostgreSQL's server programs to be installed. With neither feature there is no database.
 
 #![deny(missing_docs)]
 
 #[cfg(all(feature = "sqlite", feature = "postgres"))]
 compile_error!(
-    "the features `sqlite` and `postgres` of `longpole-testing` exclude each other, as those of `longpole` do: enable the \
-     one that the service has, and leave out --all-features"
+    "the features `sqlite` and `postgres` of `longpole-testing` exclude each other, as the same features of `longpole` \
+     do: enable the feature that the service has, and do not use --all-features"
 );
 
 mod client;
@@ -57,12 +57,13 @@ pub use self::database::Server;
 pub use self::service::{Service, read_log};
 pub use self::setup::Setup;
 
-/// Longer than anything takes on a machine that is busy with something else.
+/// How long a test waits for something. It is longer than anything takes, also on a machine that is busy with other work.
 pub const PATIENCE: Duration = Duration::from_secs(30);
 
-/// The [`Setup`] of the program that has the name of its package. `setup!("name")` is another program of the package.
+/// Returns the [`Setup`] of the program that has the name of its package. `setup!("name")` is for another program of the
+/// package.
 ///
-/// Cargo tells integration tests alone where the programs are: use it in `tests/`.
+/// Use it in `tests/`: only integration tests learn from Cargo where the programs are.
 #[macro_export]
 macro_rules! setup {
     () => {
@@ -73,10 +74,10 @@ macro_rules! setup {
     };
 }
 
-/// Looks again and again until there is something, and returns it.
+/// Calls `look` again and again until it returns a value, and returns this value. `what` says in the error what was awaited.
 ///
 /// # Panics
-/// There is nothing for [`PATIENCE`].
+/// `look` returns nothing for [`PATIENCE`].
 pub fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     let begun = Instant::now();
     loop {

@@ -1,4 +1,4 @@
-//! With which settings does the program start? A service before its start.
+//! With which settings does the program start?
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -15,26 +15,26 @@ use crate::service::{Killed, Service};
 
 /// A service that is not started yet.
 ///
-/// It listens on ports of 127.0.0.1 that the system chooses. Its environment is empty but for what is set here, and its
-/// working directory is a folder of its own.
+/// It will listen on ports of 127.0.0.1 that the system chooses. Its environment has only what is set here, and its working
+/// directory is a folder of its own.
 pub struct Setup {
-    /// Its working directory, gone when this is dropped.
+    /// Its working directory. The folder is deleted when this value is dropped.
     pub dir: TempDir,
-    /// Its database: the value of `database.url`, unless something else is set.
+    /// Its database. `database.url` is set to it, unless you set another value.
     #[cfg(any(feature = "sqlite", feature = "postgres"))]
     pub database: Database,
     program: PathBuf,
     prefix: String,
     settings: BTreeMap<String, String>,
     variables: BTreeMap<String, String>,
-    /// What a shell does before it becomes the program.
+    /// Commands that a shell runs before it becomes the program.
     shell: Vec<String>,
-    /// Where its stderr goes, if not into a file.
+    /// Where the program's stderr goes. Without a value it goes into a file.
     stderr: Option<Stdio>,
 }
 
 impl Setup {
-    /// Use [`setup!`](crate::setup!), which knows where the program is.
+    /// Returns the setup of the program at this path. Prefer [`setup!`](crate::setup!), which knows where the program is.
     pub fn of(program: impl Into<PathBuf>) -> Self {
         let setup = Self {
             dir: tempfile::tempdir().unwrap(),
@@ -56,7 +56,7 @@ impl Setup {
         setup
     }
 
-    /// What the program was told with `Service::env_prefix`; `APP__` if nothing is said.
+    /// The prefix of the program's environment variables, as it was given to `Service::env_prefix`. The default is `APP__`.
     #[must_use]
     pub fn env_prefix(mut self, prefix: &str) -> Self {
         prefix.clone_into(&mut self.prefix);
@@ -70,14 +70,14 @@ impl Setup {
         self
     }
 
-    /// Sets an environment variable.
+    /// Sets an environment variable of the program.
     #[must_use]
     pub fn variable(mut self, name: &str, value: &str) -> Self {
         self.variables.insert(name.to_owned(), value.to_owned());
         self
     }
 
-    /// Writes a file below its working directory, such as `config/service.toml`.
+    /// Writes a file below the program's working directory, such as `config/service.toml`.
     #[must_use]
     pub fn file(self, path: &str, content: &str) -> Self {
         let path = self.dir.path().join(path);
@@ -86,27 +86,27 @@ impl Setup {
         self
     }
 
-    /// No file can grow beyond this, as on a full disk.
+    /// Limits the size of every file that the program writes, so that a write fails as on a full disk.
     #[must_use]
     pub fn disk(self, kilobytes: u32) -> Self {
         self.shell(&format!("trap '' XFSZ; ulimit -f {kilobytes}"))
     }
 
-    /// What `bash` does before it becomes the program, such as `ulimit -n 64`.
+    /// Adds a command that `bash` runs before it becomes the program, such as `ulimit -n 64`.
     #[must_use]
     pub fn shell(mut self, does: &str) -> Self {
         self.shell.push(does.to_owned());
         self
     }
 
-    /// Where its stderr goes. Otherwise it is a file, and [`Service::stderr`] reads it.
+    /// Sets where the program's stderr goes. Without this it goes into a file, which [`Service::stderr`] reads.
     #[must_use]
     pub fn stderr(mut self, to: impl Into<Stdio>) -> Self {
         self.stderr = Some(to.into());
         self
     }
 
-    /// The command that starts it, for whatever is not foreseen here.
+    /// Returns the command that starts the program, for what the other methods cannot do.
     pub fn command(&self) -> Command {
         let mut command = match self.shell.is_empty() {
             true => Command::new(&self.program),
@@ -124,7 +124,8 @@ impl Setup {
         command
     }
 
-    /// Runs it to its end, with arguments such as `check`. If it goes on to serve, it is killed and the test fails.
+    /// Runs the program with arguments such as `check`, and waits for its end. If the program serves instead of ending, it is
+    /// killed, and the test fails.
     pub fn run(&self, arguments: &[&str]) -> Output {
         let output = |name| File::create(self.dir.path().join(name)).unwrap();
         let mut command = self.command();
@@ -135,7 +136,7 @@ impl Setup {
         Output { status, stdout: read("stdout"), stderr: read("stderr") }
     }
 
-    /// Starts it, and waits for nothing: it has no addresses.
+    /// Starts the program, and does not wait: the addresses `public` and `admin` are not known yet, and are `0.0.0.0:0`.
     pub fn spawn(mut self) -> Service {
         let stderr = self.stderr.take();
         let stderr = stderr.unwrap_or_else(|| File::create(self.dir.path().join("stderr")).unwrap().into());
@@ -151,14 +152,14 @@ impl Setup {
         }
     }
 
-    /// Starts it, and waits for its admin listener alone.
+    /// Starts the program, and waits only for its admin listener. The address `public` is not known yet, and is `0.0.0.0:0`.
     pub fn start_admin(self) -> Service {
         let mut service = self.spawn();
         service.admin = service.address_in("admin listener ready");
         service
     }
 
-    /// Starts it, and waits until it serves.
+    /// Starts the program, and waits until it serves.
     pub fn start(self) -> Service {
         let mut service = self.start_admin();
         service.public = service.address_in("serving");

@@ -92,6 +92,7 @@ fn what_a_request_does_by_itself() {
         ("offload_run", "/drill/offload/600"),
         ("cpu", "/drill/spin/600"),
         ("other", "/drill/sleep/600"),
+        ("mail", "/drill/named/600"), // a name of the owner's
         #[cfg(feature = "_database")]
         ("other", "/drill/hold/600"), // holding a connection is not querying
     ] {

@@ -17,7 +17,7 @@ use axum::response::{AppendHeaders, IntoResponse, IntoResponseParts};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use http_body::{Frame, SizeHint};
-use longpole::internals::{Edge, Logs, Server, bind, open_links, start_log};
+use longpole::internals::{Edge, Life, Logs, Server, bind, open_links, start_log};
 use longpole::{ClientAddr, Config};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -57,9 +57,10 @@ pub async fn owner_with(routes: Router, change: impl FnOnce(&mut Config)) -> Own
         longpole::Migrations::default(),
     );
     let links = links.await.unwrap();
-    let edge = Edge::new(&config, &links);
+    let life = Life::default();
+    let edge = Edge::new(&config, &links, &life);
     let listener = bind(&config.server).await.unwrap();
-    let server = Server::start(listener, &config.server, edge.wrap(routes)).unwrap();
+    let server = Server::start(listener, &config.server, edge.wrap(routes), &life).unwrap();
     Owner {
         addr: server.addr(),
         _server: server,

@@ -1,9 +1,10 @@
 //! Signals sent to the built binary: what finishes, what is cut off, and the exit code that says so.
 
 use std::io::Read;
+use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
-use crate::common::{client, eventually, hold, make_pipe, request, setup, without_drill};
+use crate::common::{Service, client, eventually, hold, make_pipe, request, setup, without_drill};
 
 #[test]
 fn a_request_in_flight_completes_and_the_last_lines_are_in_the_file() {
@@ -66,6 +67,56 @@ fn connections_without_a_request_are_no_errors() {
 
     service.await_metric("http_connections", &[], |open| open == 1.0);
     assert_eq!(service.metric("http_connection_errors_total", &[]), 0.0);
+}
+
+/// Opens a stream of events and waits until the first one is there.
+fn listen(service: &Service, path: &str) -> TcpStream {
+    let mut stream = service.begin(path);
+    let mut seen = Vec::new();
+    while !seen.windows(4).any(|four| four == b"tick") {
+        let mut piece = [0; 1024];
+        let length = stream.read(&mut piece).unwrap();
+        assert_ne!(length, 0, "{path} ended");
+        seen.extend_from_slice(&piece[..length]);
+    }
+    stream
+}
+
+#[test]
+fn an_endless_stream_that_listens_to_the_shutdown_costs_no_time() {
+    let mut service = setup().set("shutdown.grace", "20s").start();
+    let mut stream = listen(&service, "/drill/events");
+
+    let signalled = Instant::now();
+    service.signal("TERM");
+
+    assert_eq!(service.wait(), 0);
+    assert!(signalled.elapsed() < Duration::from_secs(2), "{:?}", signalled.elapsed());
+    let mut rest = Vec::new();
+    stream.read_to_end(&mut rest).unwrap();
+    assert!(rest.ends_with(b"0\r\n\r\n"), "ended in order: {}", String::from_utf8_lossy(&rest));
+    let lines = service.log();
+    let line = lines.iter().find(|line| line["route"] == "/drill/events").unwrap();
+    assert_eq!(line["outcome"], "ok", "{line}");
+}
+
+#[test]
+fn an_endless_stream_that_does_not_listen_is_cut_off_at_the_grace() {
+    let mut service = setup().set("shutdown.grace", "1s").start();
+    let _stream = listen(&service, "/drill/deaf-events");
+
+    let signalled = Instant::now();
+    service.signal("TERM");
+
+    assert_eq!(service.wait(), 3);
+    assert!(signalled.elapsed() >= Duration::from_secs(1), "{:?}", signalled.elapsed());
+    let lines = service.log();
+    let line = lines.iter().find(|line| line["message"] == "request").unwrap();
+    assert_eq!(
+        (&line["route"], &line["outcome"]),
+        (&"/drill/deaf-events".into(), &"aborted".into()),
+        "{line}"
+    );
 }
 
 #[test]

@@ -1,8 +1,8 @@
-//! `/items`: create, read, list, update, delete. How a handler is written here.
+//! `/items`: create, read, list, update and delete. This module shows how a handler is written.
 //!
-//! A handler reads the request with the engine's extractors, asks the [`store`], and answers; whatever
-//! fails leaves through `?` as a problem. Updates name the version they saw (`If-Match`), so that two
-//! clients cannot overwrite each other unseen.
+//! A handler reads the request with the engine's extractors, asks the [`store`], and answers. If something fails, `?`
+//! turns the error into a problem, which is the answer. An update names the version that the client has read (`If-Match`),
+//! so that no client overwrites another client's change without knowing.
 
 mod store;
 
@@ -17,9 +17,10 @@ use self::store::Item;
 pub(super) use self::store::count;
 use super::App;
 
-/// Too high: names that no screen shows. Too low: names that people have are refused.
+/// The longest name, in characters. Too high: no screen shows such names. Too low: names that people have are refused.
 const NAME_LIMIT: usize = 200;
-/// Items in a page when the client does not say.
+/// The number of items in a page if the client does not ask for a number. Too high: answers are large. Too low: clients send
+/// many requests.
 const PAGE: u32 = 20;
 
 type Head<const N: usize> = [(HeaderName, HeaderValue); N];
@@ -57,11 +58,11 @@ async fn create(
     Json(draft): Json<Draft>,
 ) -> Result<(StatusCode, Head<2>, Json<Item>), Problem> {
     let name = draft.checked()?;
-    // Two steps that belong together: without `finish`, a client that leaves takes the second away.
+    // These two steps belong together. Without `finish`, the second step does not happen if the client leaves.
     let item = finish(async move {
         let item = store::insert(&app.db, &name).await?;
         let id = item.id;
-        // Work that the client need not wait for; its log lines carry the request's id all the same.
+        // The client need not wait for this work. Its log lines have the request's id all the same.
         spawn(async move { tracing::info!(id, "item created") });
         Ok::<_, Problem>(item)
     })
@@ -85,7 +86,7 @@ struct Page {
 #[derive(Serialize)]
 struct Listing {
     items: Vec<Item>,
-    /// To be sent back as `cursor`; null on the last page.
+    /// The client sends this back as `cursor` to get the next page. It is null on the last page.
     next: Option<String>,
 }
 
@@ -101,7 +102,7 @@ async fn list(State(app): State<App>, Query(page): Query<Page>) -> Result<Json<L
             Problem::new(StatusCode::BAD_REQUEST, "`cursor` is not one that this service gave.")
         })?,
     };
-    // One more than asked for tells whether there is a next page.
+    // The query asks for one item more than the page has: that item tells whether there is a next page.
     let mut items = store::page(&app.db, after, limit + 1).await?;
     let more = items.len() > limit as usize;
     items.truncate(limit as usize);
@@ -135,7 +136,7 @@ fn etag(item: &Item) -> Result<(HeaderName, HeaderValue), Problem> {
     Ok((header::ETAG, value))
 }
 
-/// RFC 9110, 13.1.1: `*`, or a list of etags; a weak one never matches.
+/// As in RFC 9110, 13.1.1: `if_match` is `*` or a list of etags. A weak etag never matches.
 fn matches(if_match: &str, version: i64) -> bool {
     let etag = format!("\"{version}\"");
     if_match.trim() == "*" || if_match.split(',').any(|one| one.trim() == etag)

@@ -1,4 +1,5 @@
-//! The queries of `/items`: ordinary sqlx, the pool named by what the statement does.
+//! The queries of `/items`. They are ordinary sqlx. Reads use the pool `read`; writes, and transactions that write, use the
+//! pool `write`.
 
 use axum::http::StatusCode;
 use longpole::{Db, Problem};
@@ -23,7 +24,7 @@ pub(super) async fn find(db: &Db, id: i64) -> Result<Option<Item>, sqlx::Error> 
     query_as("SELECT id, name, version FROM items WHERE id = $1").bind(id).fetch_optional(&db.read).await
 }
 
-/// Items after the one with id `after`, in order.
+/// The items that follow the item with the id `after`, ordered by id.
 pub(super) async fn page(db: &Db, after: i64, limit: u32) -> Result<Vec<Item>, sqlx::Error> {
     query_as("SELECT id, name, version FROM items WHERE id > $1 ORDER BY id LIMIT $2")
         .bind(after)
@@ -32,7 +33,7 @@ pub(super) async fn page(db: &Db, after: i64, limit: u32) -> Result<Vec<Item>, s
         .await
 }
 
-/// Changes an item if `expected` accepts its version; 404 and 412 otherwise.
+/// Changes an item if `expected` accepts its version. Otherwise the answer is 412, or 404 if there is no such item.
 pub(super) async fn update(
     db: &Db,
     id: i64,
@@ -55,12 +56,12 @@ pub(super) async fn update(
         .bind(version)
         .fetch_optional(&mut *transaction)
         .await?
-        .ok_or_else(changed)?; // since the SELECT, if the database lets others write meanwhile
+        .ok_or_else(changed)?; // it was changed after the SELECT, on a database with several writers
     transaction.commit().await?;
     Ok(item)
 }
 
-/// Whether there was one.
+/// Returns whether there was an item with this id.
 pub(super) async fn delete(db: &Db, id: i64) -> Result<bool, sqlx::Error> {
     let done = query("DELETE FROM items WHERE id = $1").bind(id).execute(&db.write).await?;
     Ok(done.rows_affected() > 0)

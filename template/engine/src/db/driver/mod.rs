@@ -1,26 +1,46 @@
 //! Which database is it?
 //!
-//! One file per database, and each offers the same: how to connect and to close, what its error codes
-//! mean, and what the operator should know about it. Everything else is the same for all. The cargo feature chooses.
+//! One folder per database, and each offers the same; the cargo feature chooses. In a folder:
+//!
+//! | file | the question it answers |
+//! |---|---|
+//! | `codes.rs` | What do the database's errors mean? |
+//! | `advice.rs` | Why can the database not be used, and what can be done about it? |
+//! | `brake.rs` | How is a statement ended that runs too long? |
+//! | `changes.rs` | Which statements change the session beyond their transaction? |
+//! | `transaction.rs` | How does a transaction begin and end? |
+//! | `connector.rs` | How is a connection opened, asked, reset and closed? |
+//! | `migrator.rs` | What does a connection need that changes the schema? |
+//! | `open.rs` | How is the database opened? |
+//! | `limits.rs` | What should the operator know of it? |
+//!
+//! Everything above this folder is the same for all databases, and nothing in this folder knows of pools.
 
+mod classify;
+mod opened;
 #[cfg(all(feature = "postgres", not(feature = "sqlite")))]
 mod postgres;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 
+pub(super) use self::opened::{Opened, PoolPlan};
 #[cfg(all(feature = "postgres", not(feature = "sqlite")))]
 use self::postgres as chosen;
 #[cfg(feature = "sqlite")]
 use self::sqlite as chosen;
 
-pub(super) use self::chosen::{
-    BEGIN_TO_WRITE, Brake, COMMIT, CURE_OF_FLAWS, Connector, GIVEN_UP_ENDS_TRANSACTION, Migrator,
-    NEWER_IS_REFUSED, ask, changes_session, discard, ends_transaction, flaws, is_stale, limits,
-    no_such_table, open, roll_back, silent, trouble, try_lock, unbounded, unusable,
-};
+pub(super) use self::chosen::advice::{silent, unusable};
+pub(super) use self::chosen::brake::Brake;
+pub(super) use self::chosen::changes::changes_session;
 #[cfg(test)]
-pub(super) use self::chosen::{CHANGES, LEAVE_NOTHING};
-pub use self::chosen::{Driver, look};
-
-/// The driver's own connection.
-pub(super) type Raw = <Driver as sqlx::Database>::Connection;
+pub(super) use self::chosen::changes::{CHANGES, LEAVE_NOTHING};
+pub(super) use self::chosen::codes::{ends_transaction, is_stale, no_such_table};
+pub use self::chosen::connector::Driver;
+pub(super) use self::chosen::connector::{Connector, Raw, ask, discard};
+pub(super) use self::chosen::limits::limits;
+pub use self::chosen::limits::look;
+pub(super) use self::chosen::migrator::{
+    CURE_OF_FLAWS, Migrator, NEWER_IS_REFUSED, flaws, try_lock, unbounded,
+};
+pub(super) use self::chosen::open::open;
+pub(super) use self::chosen::transaction::{BEGIN_TO_WRITE, COMMIT, GIVEN_UP_ENDS_TRANSACTION, roll_back};

@@ -1,4 +1,4 @@
-//! Which database does a test have? One of its own, with a way into it past the service.
+//! Which database does a test have? Each test has a database of its own, and can read and write it without the service.
 
 #[cfg(feature = "postgres")]
 mod postgres;
@@ -12,7 +12,7 @@ pub use self::postgres::{Database, Server};
 #[cfg(feature = "sqlite")]
 pub use self::sqlite::Database;
 
-/// On a thread with a runtime of its own, since the test may be inside a runtime.
+/// Runs a future on a new thread with its own runtime, because the test may already be inside a runtime.
 fn wait<T: Send>(ask: impl AsyncFnOnce() -> T + Send) -> T {
     let ask = || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();

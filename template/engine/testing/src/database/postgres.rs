@@ -1,4 +1,5 @@
-//! A database on a real server: the one that `DATABASE_URL` names, or one that is started for all tests of a program.
+//! Where is the PostgreSQL database of a test? It is on the server that `DATABASE_URL` names, or on a server that is started
+//! for all tests of a test program.
 
 use std::env;
 use std::io::{BufRead, BufReader, Write};
@@ -11,14 +12,14 @@ use sqlx::{AssertSqlSafe, Connection, PgConnection};
 
 use super::wait;
 
-/// The same as `ci/postgres` of a generated service.
+/// The same script as `ci/postgres` of a generated service.
 const SCRIPT: &str = include_str!("postgres.sh");
 
-/// An empty database; dropped with this, unless its whole server is.
+/// An empty database. It is dropped with this value, unless it is on a server that ends with the test or the test program.
 #[derive(Debug)]
 pub struct Database {
     url: String,
-    /// The URL of the server, if somebody goes on using it.
+    /// The URL of the server, if the server stays when the tests end. Then the database has to be dropped.
     cleanup: Option<String>,
 }
 
@@ -29,7 +30,7 @@ impl Default for Database {
 }
 
 impl Database {
-    /// A database of its own on the server of all tests.
+    /// Creates a database on the server of all tests.
     pub fn new() -> Self {
         static SERVER: LazyLock<Result<String, Server>> =
             LazyLock::new(|| env::var("DATABASE_URL").map_err(|_| Server::start()));
@@ -39,27 +40,27 @@ impl Database {
         }
     }
 
-    /// A database on a server of the test's own.
+    /// Creates a database on a server that only this test uses.
     pub fn on(server: &Server) -> Self {
         Self { url: create(&server.url), cleanup: None }
     }
 
-    /// For `database.url`.
+    /// Its URL, for `database.url`.
     pub fn url(&self) -> String {
         self.url.clone()
     }
 
-    /// A connection past the service.
+    /// Opens a connection that does not go through the service.
     pub async fn connect(&self) -> PgConnection {
         PgConnection::connect(&self.url).await.unwrap()
     }
 
-    /// Runs statements past the service, such as rows that a test begins with.
+    /// Runs statements without the service, for example to insert the rows that a test begins with.
     pub fn execute(&self, statements: &str) {
         execute(&self.url, statements);
     }
 
-    /// Asks past the service for a number, such as `SELECT count(*) FROM items`.
+    /// Runs a query without the service and returns its number, for example of `SELECT count(*) FROM items`.
     pub fn count(&self, question: &str) -> i64 {
         wait(async || {
             let mut connection = self.connect().await;
@@ -67,7 +68,7 @@ impl Database {
         })
     }
 
-    /// Its name, which is a role's as well if a test makes one: the role is dropped with it.
+    /// Its name. If a test creates a role with the same name, the role is dropped together with the database.
     pub fn name(&self) -> &str {
         let (url, _) = self.url.split_once('?').unwrap_or((&self.url, ""));
         url.rsplit_once('/').unwrap().1
@@ -84,7 +85,7 @@ impl Drop for Database {
     }
 }
 
-/// A server that a test may stop and start. It ends when this is dropped, or when the test's program ends.
+/// A server that a test may stop and start. It ends when this value is dropped, or when the test program ends.
 #[derive(Debug)]
 pub struct Server {
     url: String,
@@ -94,7 +95,7 @@ pub struct Server {
 }
 
 impl Server {
-    /// Starts a server of the test's own.
+    /// Starts a server that only this test uses.
     pub fn start() -> Self {
         let mut script = Command::new("sh");
         script.args(["-c", SCRIPT]).stdin(Stdio::piped()).stdout(Stdio::piped());
@@ -107,12 +108,12 @@ impl Server {
         server
     }
 
-    /// Stops it as for an upgrade: connections are closed. Its data stay.
+    /// Stops it as for an upgrade: the server closes its connections. Its data stay.
     pub fn stop(&mut self) {
         self.tell("stop", "stopped");
     }
 
-    /// Stops it without a goodbye. Its data stay.
+    /// Stops it at once, as in a crash. Its data stay.
     pub fn crash(&mut self) {
         self.tell("crash", "crashed");
     }

@@ -1,12 +1,13 @@
 #!/bin/sh
-# A PostgreSQL for tests and for trying things out: on this machine's loopback, with a password of its own.
+# Starts a PostgreSQL server for tests and experiments. It listens on this machine's loopback, and has a password of its own.
 #
-#   sh ci/postgres        its data is deleted at the end
-#   sh ci/postgres DIR    its data, its password and its port stay in DIR for the next time
+#   sh ci/postgres        the data is deleted at the end
+#   sh ci/postgres DIR    the data, the password and the port stay in DIR for the next time
 #
-# Its first line is the URL of its database. It ends with Ctrl-C or at the end of its input, and obeys three
-# words there, each confirmed by a line: `stop` and `start`, as at a restart, and `crash`.
-# Needs PostgreSQL's server programs (Debian: postgresql) and perl. Run by root, it becomes somebody else.
+# The script prints the URL of the database as its first line. It ends with Ctrl-C, or when its input ends. It reads three
+# words from its input, and confirms each with a line: `stop` and `start`, as at a restart, and `crash`.
+# It needs PostgreSQL's server programs (Debian: postgresql) and perl. If root runs it, the server runs as another user,
+# because PostgreSQL refuses to run as root.
 set -eu
 
 fail() {
@@ -16,7 +17,7 @@ fail() {
 
 # --- Which programs, and who runs them ----------------------------------------------------------------
 
-# Debian keeps them out of the PATH, a folder for each version.
+# Debian does not put these programs into the PATH. It has a folder for each version.
 # shellcheck disable=SC2012 # versions are numbers
 newest=$(ls -d /usr/lib/postgresql/*/bin 2>/dev/null | sort -t / -k 5 -n | tail -n 1)
 PATH=${newest:+$newest:}$PATH
@@ -63,7 +64,8 @@ if [ ! -d data ]; then
     [ -z "$user" ] || chown "$user" password
     unprivileged initdb -D data -U postgres --pwfile=password --auth=scram-sha-256 --encoding=UTF8 \
         --locale=C --no-sync >log 2>&1 || fail "initdb: $(cat log)"
-    # As text: where many connections are opened, hashing it thousands of times is slow. It stays on loopback.
+    # The password is sent as text: tests open thousands of connections, and hashing it each time is slow. It never leaves
+    # the loopback.
     unprivileged sh -c 'echo "host all all 127.0.0.1/32 password" >data/pg_hba.conf'
     [ -z "$user" ] || chown "$user" log
 fi
@@ -76,20 +78,20 @@ free_port() {
         print((sockaddr_in(getsockname($s)))[0])'
 }
 start() {
-    running=yes # also when it comes up too late for us
+    running=yes # also if it starts too late for this script
     control start -o "-c listen_addresses=127.0.0.1 -c unix_socket_directories= -c port=$port $durability" \
         >/dev/null
 }
 
 if [ -e port ]; then
     port=$(cat port)
-    start || fail "It does not start: $(tail -n 5 log)"
+    start || fail "PostgreSQL does not start: $(tail -n 5 log)"
 else
-    # Somebody else may take the port first.
+    # Another program may take the port first.
     for attempt in 1 2 3 4 5; do
         port=$(free_port)
         if start; then break; fi
-        [ "$attempt" -lt 5 ] || fail "It does not start: $(tail -n 5 log)"
+        [ "$attempt" -lt 5 ] || fail "PostgreSQL does not start: $(tail -n 5 log)"
     done
     echo "$port" >port
 fi
@@ -102,6 +104,6 @@ while read -r word; do
     stop) if control stop -m fast >/dev/null; then running= && echo stopped; else echo "failed: stop"; fi ;;
     crash) if control stop -m immediate >/dev/null; then running= && echo crashed; else echo "failed: crash"; fi ;;
     start) if start; then echo started; else echo "failed: start"; fi ;;
-    *) echo "There is no $word; there are stop, start and crash." ;;
+    *) echo "There is no word $word; the words are stop, start and crash." ;;
     esac
 done

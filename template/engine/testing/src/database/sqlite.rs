@@ -1,4 +1,4 @@
-//! A file.
+//! Where is the SQLite database of a test? It is a file in a temporary folder.
 
 use std::fs;
 use std::path::PathBuf;
@@ -9,7 +9,7 @@ use tempfile::TempDir;
 
 use super::wait;
 
-/// A file that is not there yet; gone when this is dropped.
+/// A file that does not exist yet. It is deleted when this value is dropped.
 #[derive(Debug)]
 pub struct Database {
     dir: TempDir,
@@ -22,28 +22,28 @@ impl Default for Database {
 }
 
 impl Database {
-    /// A database of its own.
+    /// Chooses a new temporary folder for the file.
     pub fn new() -> Self {
         Self { dir: tempfile::tempdir().unwrap() }
     }
 
-    /// For `database.url`.
+    /// Its URL, for `database.url`.
     pub fn url(&self) -> String {
         format!("sqlite:{}", self.file().display())
     }
 
-    /// Where the file is, once somebody has made it.
+    /// The path of the file. The service creates the file, or [`connect`](Self::connect) does.
     pub fn file(&self) -> PathBuf {
         self.dir.path().join("data/service.db")
     }
 
-    /// A connection past the service. The file is made if it is missing.
+    /// Opens a connection that does not go through the service. It creates the file if the file is missing.
     pub async fn connect(&self) -> SqliteConnection {
         fs::create_dir_all(self.file().parent().unwrap()).unwrap();
         SqliteConnectOptions::new().filename(self.file()).create_if_missing(true).connect().await.unwrap()
     }
 
-    /// Runs statements past the service, such as rows that a test begins with.
+    /// Runs statements without the service, for example to insert the rows that a test begins with.
     pub fn execute(&self, statements: &str) {
         wait(async || {
             let mut connection = self.connect().await;
@@ -52,7 +52,7 @@ impl Database {
         });
     }
 
-    /// Asks past the service for a number, such as `SELECT count(*) FROM items`.
+    /// Runs a query without the service and returns its number, for example of `SELECT count(*) FROM items`.
     pub fn count(&self, question: &str) -> i64 {
         wait(async || {
             let mut connection = self.connect().await;

@@ -5,12 +5,18 @@
 //! locks, and, unless the pooler keeps track of them, prepared statements. A service that starts all the same
 //! fails later, under load, when two clients meet at one server. So two connections find out before.
 
+use std::time::Duration;
+
 use futures_util::future::try_join;
 use sqlx::postgres::PgConnection;
 use sqlx::{Row, query, query_scalar, raw_sql};
 
-use super::{Connector, code};
+use super::codes::code;
+use super::connector::Connector;
 
+/// The start and `check` wait this long for the server's answers to one group of questions. Higher: they notice late that
+/// nobody answers. Lower: a slow network counts as nobody.
+pub const LOOK: Duration = Duration::from_secs(5);
 /// How often the two are compared. Higher: the start takes some round trips longer. Lower: a busy pooler that
 /// happens to hand out the same servers again is taken for none.
 const ROUNDS: usize = 2;
@@ -26,8 +32,7 @@ pub enum Way {
 
 /// Two connections at once, so that a far server costs no more time for two than for one.
 pub async fn open_two(connector: &Connector) -> Result<(PgConnection, PgConnection), sqlx::Error> {
-    let open = async || connector.connect().await.map(|session| session.raw);
-    try_join(open(), open()).await
+    try_join(connector.connect(), connector.connect()).await
 }
 
 /// Leaves both as they were opened where the way is straight.

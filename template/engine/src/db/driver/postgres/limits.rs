@@ -1,0 +1,118 @@
+//! What does the server grant, and is that enough for all replicas?
+
+use sqlx::postgres::PgConnection;
+use tokio::time::timeout;
+
+use super::super::super::unusable::Unusable;
+use super::advice::{loses_statements, silent, unusable};
+use super::connector::{Connector, discard};
+use super::pooler::{self, LOOK, Way};
+use crate::config::Config;
+use crate::config::Note;
+use crate::identity::Identity;
+
+/// Asks the server for its limits, and whether the way to it is encrypted.
+///
+/// # Errors
+/// It does not answer, or could not be used.
+pub async fn look(config: &Config, identity: Identity) -> Result<Vec<Note>, Unusable> {
+    let url = &config.database.url;
+    let plain = Connector::new(&config.database, identity)?;
+    let looked = async {
+        let (mut one, mut other) = pooler::open_two(&plain).await?;
+        let way = pooler::way(&mut one, &mut other).await;
+        discard(other).await;
+        match way? {
+            Way::Straight => Ok(Ok(facts(one).await?.notes(config))),
+            Way::Transactions { statements: false } => Ok(Err(loses_statements(url))),
+            Way::Transactions { statements: true } => Ok(Ok(vec![behind_a_pooler()])),
+        }
+    };
+    let looked = timeout(LOOK, looked).await.map_err(|_| silent(url))?;
+    looked.map_err(|error: sqlx::Error| unusable(url, &error))?
+}
+
+/// The same for a database that is open: how it is reached is known.
+///
+/// # Errors
+/// It does not answer, or could not be used.
+pub async fn limits(
+    connector: &Connector,
+    is_straight: bool,
+    config: &Config,
+) -> Result<Vec<Note>, Unusable> {
+    if !is_straight {
+        return Ok(vec![behind_a_pooler()]);
+    }
+    let url = &config.database.url;
+    let asked = async { facts(connector.connect().await?).await };
+    let facts = timeout(LOOK, asked).await.map_err(|_| silent(url))?;
+    Ok(facts.map_err(|error| unusable(url, &error))?.notes(config))
+}
+
+fn behind_a_pooler() -> Note {
+    Note::Advice(
+        "a pooler in transaction mode stands before the server: its limits are not known, the timeouts of \
+         statements, locks and transactions are not set there (ALTER ROLE can), and migrations need a database.url \
+         that goes to the server"
+            .to_owned(),
+    )
+}
+
+/// What the server grants, and how we reached it.
+#[derive(sqlx::FromRow)]
+struct ServerLimits {
+    max_connections: i32,
+    reserved: i32,
+    /// Of the role and of the database; below 0: none.
+    role_limit: i32,
+    database_limit: i32,
+    is_local: bool,
+    is_encrypted: bool,
+}
+
+async fn facts(mut connection: PgConnection) -> Result<ServerLimits, sqlx::Error> {
+    // reserved_connections exists since PostgreSQL 16.
+    let facts = sqlx::query_as(
+        "SELECT current_setting('max_connections')::int AS max_connections,
+            current_setting('superuser_reserved_connections')::int
+                + coalesce(current_setting('reserved_connections', true), '0')::int AS reserved,
+            (SELECT rolconnlimit FROM pg_roles WHERE rolname = session_user) AS role_limit,
+            (SELECT datconnlimit FROM pg_database WHERE datname = current_database()) AS database_limit,
+            coalesce(inet_server_addr() <<= '127.0.0.0/8' OR inet_server_addr() = '::1', true) AS is_local,
+            (SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()) AS is_encrypted",
+    );
+    let facts = facts.fetch_one(&mut connection).await;
+    discard(connection).await;
+    facts
+}
+
+impl ServerLimits {
+    fn notes(&self, config: &Config) -> Vec<Note> {
+        let (replicas, pool) = (config.platform.replicas, config.database.max_connections);
+        let wanted = u64::from(replicas) * (u64::from(pool) + 1);
+        let sum = format!("platform.replicas {replicas} × (database.max_connections {pool} + 1) = {wanted}");
+        let server = self.max_connections - self.reserved;
+        let limits = [
+            (server, format!("the server has ({} − {} reserved)", self.max_connections, self.reserved)),
+            (self.role_limit, "the role may have".to_owned()),
+            (self.database_limit, "the database may have".to_owned()),
+        ];
+        let known = limits.into_iter().filter_map(|(limit, whose)| Some((u64::try_from(limit).ok()?, whose)));
+        let mut notes: Vec<_> = known
+            .map(|(limit, whose)| match wanted <= limit {
+                true => Note::Holds(format!("{sum} ≤ {limit} connections that {whose}")),
+                false => Note::Advice(format!(
+                    "{sum} > {limit} connections that {whose}: under load some replicas cannot connect"
+                )),
+            })
+            .collect();
+        if !self.is_encrypted && !self.is_local {
+            notes.push(Note::Advice(
+                "the connection to the database is not encrypted: add sslmode=verify-full to database.url"
+                    .to_owned(),
+            ));
+        }
+        notes
+    }
+}

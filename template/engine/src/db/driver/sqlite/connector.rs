@@ -1,0 +1,92 @@
+//! How is a connection to SQLite opened, asked, reset and closed?
+//!
+//! What a crash may cost with `synchronous = NORMAL`: the last commits, never the file. SQLite has no timeout for a
+//! statement, so each connection has a [`Brake`](super::brake::Brake).
+
+use std::path::Path;
+use std::time::Duration;
+
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteSynchronous};
+use sqlx::{ConnectOptions, Connection as _};
+use tokio::time::timeout;
+
+use super::super::super::timeouts::{CONNECT_TIMEOUT, unreached};
+use super::super::super::unusable::Unusable;
+use crate::config::DatabaseConfig;
+
+/// sqlx's driver of the database of this build: here [`sqlx::Sqlite`]. For what names a driver, such as
+/// `Executor<'_, Database = Driver>`.
+pub type Driver = sqlx::Sqlite;
+
+/// The driver's own connection.
+pub type Raw = SqliteConnection;
+
+/// Opens connections.
+#[derive(Clone, Debug)]
+pub struct Connector {
+    options: SqliteConnectOptions,
+    connect_timeout: Duration,
+    max_lifetime: Duration,
+}
+
+impl Connector {
+    pub fn new(config: &DatabaseConfig) -> Result<Self, Unusable> {
+        // A URL that is none was refused when the configuration was loaded.
+        let options =
+            config.options().map_err(|problem| Unusable::new(&config.url, &problem, "Correct it"))?;
+        let options = options
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Normal)
+            .busy_timeout(config.lock_timeout)
+            .statement_cache_capacity(config.statement_cache)
+            // Slow statements are logged by our executor, where the request is known.
+            .disable_statement_logging();
+        Ok(Self { options, connect_timeout: config.connect_timeout, max_lifetime: config.max_lifetime })
+    }
+
+    /// The same for a database that must be there already, to read from.
+    pub fn read_only(&self) -> Self {
+        Self { options: self.options.clone().read_only(true).create_if_missing(false), ..self.clone() }
+    }
+
+    /// The folder of the file, if the URL names one.
+    pub fn folder(&self) -> Option<&Path> {
+        self.options.get_filename().parent().filter(|folder| !folder.as_os_str().is_empty())
+    }
+
+    pub fn connect_timeout(&self) -> Duration {
+        self.connect_timeout
+    }
+
+    pub fn max_lifetime(&self) -> Duration {
+        self.max_lifetime
+    }
+
+    pub async fn connect(&self) -> Result<SqliteConnection, sqlx::Error> {
+        let opening = timeout(self.connect_timeout, self.options.connect());
+        opening.await.map_err(|_| unreached(CONNECT_TIMEOUT))?
+    }
+
+    /// A connection that changes the schema. SQLite rebuilds a table by dropping the old one, and with foreign
+    /// keys enforced that would delete the rows which refer to it; a migration cannot switch them off itself,
+    /// since the pragma does nothing within a transaction (<https://www.sqlite.org/lang_altertable.html>).
+    pub async fn connect_to_migrate(&self) -> Result<SqliteConnection, sqlx::Error> {
+        self.options.clone().foreign_keys(false).connect().await
+    }
+
+    /// Nothing is taken back on a connection: it is opened anew.
+    pub async fn reset(&self, _raw: &mut SqliteConnection) -> Result<bool, sqlx::Error> {
+        Ok(false)
+    }
+}
+
+/// The question behind readiness. It reads from the file, not from a cache.
+pub async fn ask(connection: &mut SqliteConnection) -> Result<(), sqlx::Error> {
+    sqlx::query("SELECT count(*) FROM sqlite_schema").execute(connection).await.map(drop)
+}
+
+/// Closes a connection that is of no use. Its thread first ends what it is doing, and this waits for that.
+pub async fn discard(connection: SqliteConnection) {
+    let _ = connection.close().await;
+}

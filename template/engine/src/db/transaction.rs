@@ -1,0 +1,72 @@
+//! Was a transaction done, or is it undone?
+
+use std::ops::{Deref, DerefMut};
+
+use sqlx::raw_sql;
+
+use super::connection::Connection;
+use super::driver;
+use super::pool::Pool;
+use super::trouble::Trouble;
+
+/// A transaction of the database, rolled back unless it is committed: `&mut *transaction` runs queries, as with sqlx's
+/// own.
+#[derive(Debug)]
+pub struct Transaction(Connection);
+
+impl Pool {
+    /// Begins a transaction; dropped without [`commit`](Transaction::commit) it is rolled back.
+    ///
+    /// # Errors
+    /// As [`acquire`](Self::acquire), and when the database refuses to begin.
+    pub async fn begin(&self) -> Result<Transaction, sqlx::Error> {
+        let mut connection = self.acquire().await?;
+        connection.in_transaction = true; // before the statement, which may be cancelled half-way
+        raw_sql(self.0.begin).execute(&mut connection).await?;
+        Ok(Transaction(connection))
+    }
+}
+
+impl Transaction {
+    /// Makes permanent what was done in it.
+    ///
+    /// # Errors
+    /// The database refused, or a statement before had failed: nothing was changed. Or the answer did not come:
+    /// nobody knows, and the log says so. The same when this is dropped before it is done.
+    pub async fn commit(mut self) -> Result<(), sqlx::Error> {
+        // For a transaction that the database has rolled back already, no COMMIT is sent.
+        let mut commit = Commit { is_answered: self.0.is_over() };
+        let outcome = raw_sql(driver::COMMIT).execute(&mut self.0).await;
+        commit.is_answered |= outcome.as_ref().err().is_none_or(|error| !Trouble::is_of_connection(error));
+        outcome?;
+        self.0.in_transaction = false;
+        Ok(())
+    }
+}
+
+/// A COMMIT on its way. The database may have done it although its answer never came.
+struct Commit {
+    is_answered: bool,
+}
+
+impl Drop for Commit {
+    fn drop(&mut self) {
+        if !self.is_answered {
+            tracing::warn!("commit: nobody knows whether it was done");
+        }
+    }
+}
+
+impl Deref for Transaction {
+    type Target = Connection;
+
+    fn deref(&self) -> &Connection {
+        &self.0
+    }
+}
+
+impl DerefMut for Transaction {
+    fn deref_mut(&mut self) -> &mut Connection {
+        &mut self.0
+    }
+}

@@ -1,0 +1,73 @@
+//! How does an answer that lasts learn of the shutdown?
+//!
+//! A stream of events or a WebSocket does not end by itself. If nobody ends it, it takes the whole `shutdown.grace`, is
+//! cut off there, and the process exits with 3.
+
+use std::convert::Infallible;
+
+use axum::Extension;
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
+use axum::response::{IntoResponseParts, ResponseParts};
+use futures_util::{Stream, StreamExt};
+use tokio_util::sync::CancellationToken;
+
+use crate::request;
+
+/// Tells a handler when the process begins to stop, in the handler's arguments. [`end`](Self::end) ends a stream then, and
+/// the token within is cancelled then. This is for what may last for hours: a stream of events ends, a WebSocket says
+/// goodbye. Requests that end by themselves do not need it.
+///
+/// ```
+/// use std::convert::Infallible;
+/// use std::time::Duration;
+///
+/// use axum::body::Body;
+/// use futures_util::{StreamExt, stream};
+/// use longpole::{Endless, Stopping};
+/// use tokio::time::sleep;
+///
+/// /// A line each second, until the process stops.
+/// async fn ticks(stopping: Stopping) -> (Endless, Body) {
+///     let ticks = stream::repeat(()).then(async |()| {
+///         sleep(Duration::from_secs(1)).await;
+///         Ok::<_, Infallible>("tick\n")
+///     });
+///     (Endless, Body::from_stream(stopping.end(ticks)))
+/// }
+/// # let _: axum::Router = axum::Router::new().route("/ticks", axum::routing::get(ticks));
+/// ```
+///
+/// Without it, an answer that lasts is cut off at the end of `shutdown.grace`, and the process exits with 3.
+#[derive(Clone, Debug)]
+pub struct Stopping(pub CancellationToken);
+
+impl Stopping {
+    /// The same stream, which ends when the process begins to stop. An item that is being made then is not waited for.
+    pub fn end<S: Stream>(self, stream: S) -> impl Stream<Item = S::Item> {
+        stream.take_until(self.0.cancelled_owned())
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for Stopping {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(_: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        // A router that is called without our server is told nothing.
+        Ok(Self(request::with_current(|request| request.all.life.draining()).unwrap_or_default()))
+    }
+}
+
+/// Marks an answer whose body may last for hours, such as a stream of events. It gives its place
+/// (`admission.max_in_flight`) to other requests as soon as its head is sent, and what its body spends is not in
+/// `http_request_phase_seconds`. A handler returns it before the answer, as with [`Stopping`].
+#[derive(Clone, Copy, Debug)]
+pub struct Endless;
+
+impl IntoResponseParts for Endless {
+    type Error = Infallible;
+
+    fn into_response_parts(self, parts: ResponseParts) -> Result<ResponseParts, Infallible> {
+        Extension(self).into_response_parts(parts)
+    }
+}

@@ -1,0 +1,91 @@
+//! Which phases has the owner named?
+//!
+//! Each name is a column of every account and a series of every route, so they are few, and known before the service runs.
+
+use std::sync::OnceLock;
+
+/// As many names may there be. Higher: each account takes 20 bytes more for each, and routes may have more series. Lower:
+/// waits that the owner wants to tell apart are `other`.
+pub const NAMES: usize = 8;
+
+/// The longest name, in bytes. Higher: longer lines. Lower: shorter names.
+const LONGEST: usize = 32;
+
+/// The names, in the order in which they were first used.
+static KNOWN: [OnceLock<&str>; NAMES] = [const { OnceLock::new() }; NAMES];
+
+/// The name of a phase of the owner's: see [`Phase::named`](crate::Phase::named).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Name(u8);
+
+/// Why a name cannot be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unnamed {
+    #[error("the name of a phase begins with a to z, and has up to {LONGEST} of a to z, 0 to 9 and _")]
+    Malformed,
+    #[error("there are {NAMES} names of phases already")]
+    TooMany,
+}
+
+impl Name {
+    /// The same name is the same phase. A new one takes the next place.
+    pub fn of(name: &'static str) -> Result<Self, Unnamed> {
+        // First, since it is asked for at each wait.
+        let place = KNOWN.iter().position(|known| known.get() == Some(&name));
+        if let Some(place) = place {
+            return Ok(Self(place as u8));
+        }
+        if !is_well_formed(name) {
+            return Err(Unnamed::Malformed);
+        }
+        // Another thread may take a place meanwhile, for the same name even.
+        let place = KNOWN.iter().position(|known| *known.get_or_init(|| name) == name);
+        place.map(|place| Self(place as u8)).ok_or(Unnamed::TooMany)
+    }
+
+    /// The name at this place, once there is one.
+    pub fn at(place: usize) -> Option<Self> {
+        KNOWN.get(place)?.get().map(|_| Self(place as u8))
+    }
+
+    pub fn place(self) -> usize {
+        usize::from(self.0)
+    }
+
+    pub fn as_str(self) -> &'static str {
+        KNOWN.get(self.place()).and_then(OnceLock::get).copied().unwrap_or_default()
+    }
+}
+
+/// It becomes a key in JSON and the value of a label.
+fn is_well_formed(name: &str) -> bool {
+    let is_of_name = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_';
+    name.len() <= LONGEST
+        && name.bytes().all(is_of_name)
+        && name.bytes().next().is_some_and(|b| b.is_ascii_lowercase())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// One test, since the names are those of the process.
+    #[test]
+    fn few_names_are_known() {
+        assert_eq!(Name::of("Mail"), Err(Unnamed::Malformed));
+        for wrong in ["", "7up", "_x", "a-b", "a b", "a\"b", "ä", &"x".repeat(33)] {
+            assert!(!is_well_formed(wrong), "{wrong}");
+        }
+        assert!(is_well_formed("mail_2") && is_well_formed(&"x".repeat(32)));
+
+        let names = ["a", "b", "c", "d", "e", "f", "g", "h"];
+        let known = names.map(|name| Name::of(name).unwrap());
+
+        assert_eq!(known.map(Name::as_str), names);
+        assert_eq!(known.map(Name::place), [0, 1, 2, 3, 4, 5, 6, 7]);
+        assert_eq!(Name::of("c"), Ok(known[2]));
+        assert_eq!(Name::of("one_too_many"), Err(Unnamed::TooMany));
+        assert_eq!(Name::at(7), Some(known[7]));
+        assert_eq!(Name::at(8), None);
+    }
+}

@@ -1,0 +1,62 @@
+//! Can a file of our crates be read without a circle of others, and does each name mean one thing?
+
+use std::path::PathBuf;
+
+use longpole_tests::modules::{Crate, circles, top_level};
+use longpole_tests::repo;
+
+/// Types of the engine that share a name on purpose, and why.
+const NAMESAKES: [(&str, &str); 8] = [
+    ("Brake", "each database has its own, and a build has one database"),
+    ("Connector", "each database has its own, and a build has one database"),
+    ("DatabaseConfig", "each database has its own, and a build has one database"),
+    ("Driver", "each database has its own, and a build has one database"),
+    ("Migrator", "each database has its own, and a build has one database"),
+    ("Raw", "each database has its own, and a build has one database"),
+    ("Inner", "it is private to its file: what the type of that file shares between its clones"),
+    ("State", "it is private to its file: how far the type of that file has come"),
+];
+
+fn engine() -> PathBuf {
+    repo().join("template/engine/src")
+}
+
+/// A file in a circle is read, tested and changed only together with the whole circle.
+#[test]
+fn no_files_of_the_engine_import_each_other_in_a_circle() {
+    has_no_circle(&Crate::read(&engine()));
+}
+
+#[test]
+fn no_files_of_cargo_unblock_import_each_other_in_a_circle() {
+    has_no_circle(&Crate::read(&repo().join("ci/cargo-unblock/src")));
+}
+
+fn has_no_circle(of: &Crate) {
+    let imports = of.imports();
+    assert!(imports.len() > 50, "the imports are not read: {imports:#?}");
+    let mut text = String::new();
+    for circle in circles(&imports, str::to_owned) {
+        text.push_str(&format!("\nfiles in a circle:\n{circle}"));
+    }
+    for circle in circles(&imports, top_level) {
+        text.push_str(&format!("\ntop-level modules in a circle:\n{circle}"));
+    }
+    assert!(text.is_empty(), "move what both sides need to a place of its own:\n{text}");
+}
+
+/// Whoever reads a name in one file has to know what it is without a look at the imports.
+#[test]
+fn no_two_types_of_the_engine_share_a_name() {
+    let mut namesakes = Crate::read(&engine()).namesakes();
+    let mut text = String::new();
+    for (name, _) in NAMESAKES {
+        if namesakes.remove(name).is_none() {
+            text.push_str(&format!("{name}: no exception any more, only one type has this name\n"));
+        }
+    }
+    for (name, places) in &namesakes {
+        text.push_str(&format!("{name}: {}\n", places.join(", ")));
+    }
+    assert!(text.is_empty(), "these types share a name; give each a name that says which one it is:\n{text}");
+}
