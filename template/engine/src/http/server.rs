@@ -35,9 +35,17 @@ pub struct Server {
 ///
 /// # Errors
 /// The address is in use or not ours.
-pub async fn bind(config: &config::ServerConfig) -> Result<TcpListener, String> {
-    let bound = TcpListener::bind(config.addr).await;
-    bound.map_err(|error| format!("server.addr {}: {error}", config.addr))
+pub async fn bind(config: &config::ServerConfig) -> Result<TcpListener, NotBound> {
+    let addr = config.addr;
+    TcpListener::bind(addr).await.map_err(|source| NotBound { addr, source })
+}
+
+/// The public port cannot be taken.
+#[derive(Debug, thiserror::Error)]
+#[error("server.addr {addr}")]
+pub struct NotBound {
+    addr: SocketAddr,
+    source: io::Error,
 }
 
 impl Server {
@@ -50,8 +58,8 @@ impl Server {
         config: &config::ServerConfig,
         router: Router,
         life: &Life,
-    ) -> Result<Self, String> {
-        let addr = listener.local_addr().map_err(|error| error.to_string())?;
+    ) -> io::Result<Self> {
+        let addr = listener.local_addr()?;
         let (connections, upgraded) = (TaskTracker::new(), TaskTracker::new());
         let terms = Terms {
             http: protocol(config, Streams(connections.clone())),
