@@ -1,10 +1,12 @@
 //! By which name is a request found in every log?
 //!
-//! By the one that its client gave it, so that the logs of both fit together; otherwise by one of ours.
+//! It is found by the id that its client has sent, so that the logs of both fit together. Otherwise the service makes
+//! an id.
 
 use axum::http::{HeaderMap, HeaderValue};
 
-/// `x-request-id`: the client's if it is 1 to 64 of `[A-Za-z0-9._-]`, otherwise one of ours.
+/// The `x-request-id` that the client has sent, if it has 1 to 64 characters of `[A-Za-z0-9._-]`. Otherwise 32 hex
+/// digits by chance.
 #[derive(Clone, Copy, Debug)]
 pub struct RequestId {
     text: [u8; 64],

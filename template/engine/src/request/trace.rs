@@ -4,8 +4,8 @@ use axum::http::{HeaderMap, HeaderValue};
 
 use super::id::{header_value, write_hex};
 
-/// W3C `traceparent` (<https://www.w3.org/TR/trace-context/>): the caller's trace continued with a
-/// span of our own, or a new one.
+/// W3C `traceparent` (<https://www.w3.org/TR/trace-context/>): the caller's trace with a span of our own, or a new
+/// trace.
 #[derive(Clone, Copy, Debug)]
 pub struct Trace([u8; 55]);
 
@@ -17,7 +17,7 @@ impl Trace {
             .get(TRACEPARENT)
             .and_then(|value| value.to_str().ok())
             .filter(|text| is_traceparent(text));
-        // Flags of a trace that we start: 00, nobody decided to record it.
+        // A trace that we start has the flags 00, because nobody has decided to record it.
         let mut own = *b"00-00000000000000000000000000000000-0000000000000000-00";
         match parent.map(str::as_bytes) {
             Some(parent) => {
@@ -42,7 +42,8 @@ impl Trace {
     }
 }
 
-/// `00-<32 hex>-<16 hex>-<2 hex>`, ids not all zero. Later versions may append fields; they begin alike.
+/// Whether this is `00-<32 hex>-<16 hex>-<2 hex>`, with ids that are not all zero. A later version may append fields,
+/// but begins in the same way.
 fn is_traceparent(text: &str) -> bool {
     let bytes = text.as_bytes();
     let hex =
@@ -101,7 +102,7 @@ mod tests {
             String::new(),
             SENT[..54].to_owned(),
             format!("{SENT}-more"),      // version 00 has no more fields
-            format!("ff{}", &SENT[2..]), // a version that is forbidden
+            format!("ff{}", &SENT[2..]), // this version is forbidden
             format!("cc{}.more", &SENT[2..]),
             SENT.to_uppercase(),
             SENT.replace('-', "_"),
