@@ -14,13 +14,13 @@ pub use crate::log::{Logs, NoLog, layer};
 pub use crate::metrics::{COUNTERS, GAUGES, HISTOGRAMS};
 use crate::{Config, HttpClient, Identity, Links, log};
 
-/// Who the tests are.
+/// The identity of the tests.
 pub const IDENTITY: Identity = crate::identity!();
 
 /// # Errors
 /// The directory cannot be written, or the process has a log already.
 pub fn start_log(config: &LogConfig) -> Result<Logs, NoLog> {
-    drop(panic::take_hook()); // the harness of the tests has installed one
+    drop(panic::take_hook()); // the harness of the tests has installed a hook
     log::start(config, Vec::new())
 }
 
