@@ -3,11 +3,9 @@
 //! A line must be whole, and must stay a single line, with every value: a number that is not finite, a name with a
 //! quote in it, a `Debug` that fails or panics, a text that would move the cursor or begin another line.
 
-use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::fmt::{self, Debug, Write};
-use std::panic::{self, AssertUnwindSafe};
 
 use serde_json::value::RawValue;
 use tracing::field::{Field, Visit};
@@ -16,8 +14,9 @@ use tracing_subscriber::field::RecordFields;
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::{FormatFields, FormattedFields};
 
-/// So many sources of an error are written at most, since an error may be its own source.
-const SOURCES: usize = 16;
+use super::escape::{Escaped, OnItsLine, push_escaped};
+use super::guard::{push_guarded, with_sources};
+
 /// Below this, the microseconds of a duration fit exactly into an `i64`, which is faster to write.
 const LONGEST_MS: f64 = 1e12;
 
@@ -236,113 +235,6 @@ impl<'writer> FormatFields<'writer> for NoSpans {
     fn format_fields<R: RecordFields>(&self, _: Writer<'writer>, _: R) -> fmt::Result {
         Ok(())
     }
-}
-
-/// Writes text as the inside of a JSON string, so that every reader sees a single line.
-struct Escaped<'a>(&'a mut String);
-
-impl Write for Escaped<'_> {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        push_escaped(self.0, text);
-        Ok(())
-    }
-}
-
-pub(super) fn push_escaped(line: &mut String, text: &str) {
-    // The characters beyond ASCII that are escaped begin with 0xC2 or 0xE2. Other characters do so, too.
-    let suspicious = |b: &u8| *b < b' ' || matches!(b, b'"' | b'\\' | 0x7f | 0xc2 | 0xe2);
-    let mut rest = text;
-    while let Some(at) = rest.as_bytes().iter().position(suspicious) {
-        let (plain, special) = rest.split_at(at);
-        line.push_str(plain);
-        let mut chars = special.chars();
-        match chars.next() {
-            Some(quoted @ ('"' | '\\')) => line.extend(['\\', quoted]),
-            Some('\n') => line.push_str("\\n"),
-            Some('\t') => line.push_str("\\t"),
-            Some(moving) if moves(moving) => {
-                let _ = write!(line, "\\u{:04x}", u32::from(moving));
-            }
-            harmless => line.extend(harmless),
-        }
-        rest = chars.as_str();
-    }
-    line.push_str(rest);
-}
-
-/// Writes text for people, so that it stays on a single line.
-pub(super) struct OnItsLine<'a>(pub &'a mut String);
-
-impl Write for OnItsLine<'_> {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        for c in text.chars() {
-            if moves(c) { write!(self.0, "{}", c.escape_default())? } else { self.0.push(c) }
-        }
-        Ok(())
-    }
-}
-
-/// Whether a reader may take the character for a new line, or may move the cursor because of it.
-fn moves(c: char) -> bool {
-    c.is_control() || matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-}
-
-/// Writes a value whose `Debug` or `Display` is foreign code and may fail or panic. What it wrote before stays in the
-/// line, and the reason follows.
-fn push_guarded(to: &mut impl Write, value: &dyn Debug) {
-    if let Err(why) = guarded(|| write!(to, "{value:?}")) {
-        let _ = write!(to, "… ({why})");
-    }
-}
-
-/// Calls `write`. If it fails or panics, the error says why.
-fn guarded(write: impl FnOnce() -> fmt::Result) -> Result<(), String> {
-    let was = FORMATTING.replace(true);
-    let outcome = panic::catch_unwind(AssertUnwindSafe(write));
-    FORMATTING.set(was);
-    match outcome {
-        Ok(Ok(())) => Ok(()),
-        Ok(Err(_)) => Err("the value could not be formatted".to_owned()),
-        Err(panic) => {
-            let message = panic.downcast_ref::<&str>().copied();
-            let message = message.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-            Err(format!("a panic while the value was formatted: {}", message.unwrap_or("no message")))
-        }
-    }
-}
-
-thread_local! {
-    static FORMATTING: Cell<bool> = const { Cell::new(false) };
-}
-
-/// Whether this thread is writing a value. It may hold the lock of a span meanwhile, so a panic must not be logged in a
-/// line of its own. The line that is being written says it.
-pub(super) fn is_formatting() -> bool {
-    FORMATTING.try_with(Cell::get).unwrap_or_default()
-}
-
-/// An error and its sources, as `outer: inner`. If the text ends with the text of the next source already, that source
-/// is left out.
-pub fn with_sources(error: &(dyn Error + 'static)) -> String {
-    let mut text = String::new();
-    let told = guarded(|| {
-        let mut next = Some(error);
-        for _ in 0..=SOURCES {
-            let Some(error) = next else { break };
-            let before = text.len();
-            let outcome = write!(text, "{}{error}", if before == 0 { "" } else { ": " });
-            if before > 0 && text[..before].ends_with(text[before..].trim_start_matches(": ")) {
-                text.truncate(before);
-            }
-            outcome?;
-            next = error.source();
-        }
-        Ok(())
-    });
-    if let Err(why) = told {
-        text.push_str(&format!("… ({why})"));
-    }
-    text
 }
 
 fn is_millis(field: &Field) -> bool {

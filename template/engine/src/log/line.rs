@@ -13,7 +13,8 @@ use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, FormattedFields};
 use tracing_subscriber::registry::LookupSpan;
 
-use super::fields::{JsonFields, OnItsLine, TextFields, push_escaped};
+use super::escape::{OnItsLine, push_escaped};
+use super::fields::{JsonFields, TextFields};
 use super::request::MODULE;
 use crate::request;
 

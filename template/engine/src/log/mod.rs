@@ -6,7 +6,9 @@
 //! `log_lines_dropped_total` (the disk is too slow for `log.queue_size`) and at `log_write_errors_total` (the disk
 //! refuses the lines).
 
+mod escape;
 mod fields;
+mod guard;
 mod line;
 mod queue;
 mod request;
@@ -28,7 +30,7 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::{Layer, Registry};
 
-pub use self::fields::with_sources;
+pub use self::guard::with_sources;
 pub use self::queue::{Counts, Queue};
 pub use self::request::{Summary, log_request};
 use super::config::{LogConfig, LogFormat, TAIL};
@@ -146,7 +148,7 @@ fn without_details_of_h2(level: Targets) -> Targets {
 fn tell(panic: &panic::PanicHookInfo<'_>) {
     terminal::say(panic);
     let thread = thread::current();
-    if fields::is_formatting() || thread.name() == Some(WRITER) {
+    if guard::is_formatting() || thread.name() == Some(WRITER) {
         return; // a line that is being formatted has the panic itself; a line from the writer would come back to the writer
     }
     tracing::error!(
