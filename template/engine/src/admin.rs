@@ -23,11 +23,11 @@ use super::life::Life;
 use super::metrics::Metrics;
 use super::status::{self, Overview};
 
-/// What its handlers can reach.
+/// What the handlers of the admin listener can reach.
 #[derive(Clone)]
 pub(super) struct Admin {
     pub overview: Overview,
-    /// The runtime to report on, once there is one.
+    /// The main runtime, on which `/metrics` reports once the runtime is there.
     pub main: Arc<OnceLock<Handle>>,
     metrics: Metrics,
     allowed_hosts: Arc<[String]>,
@@ -91,7 +91,8 @@ async fn render_metrics(State(admin): State<Admin>) -> Response {
     }
 }
 
-/// A scrape of thousands of series must not look like a stall of the main runtime.
+/// Runs `work` on a thread of its own. Otherwise a scrape of thousands of series would hold up the heartbeat, and would
+/// look like a stall of the main runtime.
 #[expect(clippy::disallowed_methods, reason = "the control thread has no offload pool")]
 pub(super) async fn off_the_heartbeat<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
@@ -99,7 +100,7 @@ pub(super) async fn off_the_heartbeat<T: Send + 'static>(
     tokio::task::spawn_blocking(work).await.ok()
 }
 
-/// Refuses names that a web page could have pointed at us (DNS rebinding).
+/// Refuses host names that a web page could have pointed at this listener (DNS rebinding).
 async fn known_host(State(admin): State<Admin>, request: Request, next: Next) -> Response {
     let host = request.headers().get(header::HOST).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let name = match host.rsplit_once(':') {

@@ -15,11 +15,11 @@ use super::identity::Identity;
 use super::shutdown::Exit;
 use super::{release, terminal};
 
-/// Prints the configuration in force and what fits together. An absent database is a warning: the check
-/// may run where there is none.
+/// Prints the configuration in force, and whether its values fit together. If the database does not answer, that is
+/// only a warning, since the check may run where there is no database.
 ///
 /// # Errors
-/// The system refuses what a runtime needs. A configuration that cannot work was refused when it was loaded.
+/// The system refuses what a runtime needs. A configuration that cannot work does not get here: loading has refused it.
 #[cfg_attr(not(feature = "_database"), expect(unused_variables, reason = "only a database is told who asks"))]
 pub fn check(identity: Identity, loaded: &Loaded) -> Result<Exit, Box<dyn Error + Send + Sync>> {
     terminal::print(loaded.report());
@@ -58,7 +58,7 @@ pub fn migrate(
     Ok(Exit::Clean)
 }
 
-/// On a runtime of its own. A blocking call that hangs does not hold up the end: a resolver, say.
+/// Runs `work` on a runtime of its own. A blocking call that hangs, such as name resolution, does not hold up the end.
 #[cfg(feature = "_database")]
 fn run<T>(work: impl Future<Output = T>) -> io::Result<T> {
     let runtime = Builder::new_current_thread().enable_all().build()?;

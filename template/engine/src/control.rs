@@ -1,8 +1,8 @@
 //! Who answers when the service is stuck?
 //!
-//! The control thread: an OS thread with a small runtime of its own. Signals, the [`admin`] listener and
-//! the [`watchdog`](crate::watchdog) live on it, so that the probes and `/metrics` answer, and SIGTERM ends the process,
-//! while every worker of the main runtime is blocked.
+//! The control thread answers. It is an OS thread with a small runtime of its own. Signals, the [`admin`] listener and
+//! the [`watchdog`](crate::watchdog) live on it. So the probes and `/metrics` answer, and SIGTERM ends the process,
+//! also while every worker of the main runtime is blocked.
 
 use std::future::pending;
 use std::net::SocketAddr;
@@ -31,11 +31,12 @@ use super::start::Failure;
 use super::terminal;
 use super::watchdog::Watchdog;
 
-/// Samples of histograms are sorted into their buckets this often. Higher: memory. Lower: wake-ups.
+/// Samples of histograms are sorted into their buckets this often. Higher: the samples take more memory. Lower: the
+/// thread wakes up more often.
 const UPKEEP: Duration = Duration::from_secs(5);
 
-/// A step that is given up has this long to let go of what it waits for. Higher: a step that blocks holds up the end.
-/// Lower: a step that only waits meets a runtime that is gone.
+/// A step of the start that is given up has this long to return. Higher: a step that blocks holds up the end of the
+/// process. Lower: a step that only waits is taken for a step that blocks, and the main runtime is left running.
 const LET_GO: Duration = Duration::from_millis(100);
 
 /// The running control thread.
@@ -48,7 +49,7 @@ pub struct Control {
     signals: mpsc::Receiver<Signal>,
 }
 
-/// What a step of the start waits with.
+/// What a step of the start uses to wait for async work.
 pub struct StartStep {
     main: Handle,
     given_up: CancellationToken,
@@ -72,40 +73,49 @@ pub struct Signal {
     pub name: &'static str,
 }
 
+/// The control thread cannot be started.
+#[derive(Debug, thiserror::Error)]
+pub enum NoControl {
+    #[error("control thread")]
+    Thread(#[from] io::Error),
+    #[error("admin.addr {addr}")]
+    Admin { addr: SocketAddr, source: io::Error },
+}
+
 impl Control {
     /// Binds the admin listener, installs the signal handlers and starts the thread.
     ///
     /// # Errors
     /// The address is in use, or the system refuses a thread.
     #[expect(clippy::disallowed_methods, reason = "these tasks live as long as the process")]
-    pub fn start(identity: Identity, loaded: &Loaded, metrics: Metrics, life: &Life) -> Result<Self, String> {
+    pub fn start(
+        identity: Identity,
+        loaded: &Loaded,
+        metrics: Metrics,
+        life: &Life,
+    ) -> Result<Self, NoControl> {
         let config = &loaded.config;
-        let failed = |error: io::Error| format!("control thread: {error}");
         let runtime = Builder::new_current_thread()
             .enable_all()
-            .thread_name("control-render") // of the threads that render metrics for it
-            .build()
-            .map_err(failed)?;
+            .thread_name("control-render") // the name of its blocking threads, which render metrics
+            .build()?;
         let listener = runtime
             .block_on(TcpListener::bind(config.admin.addr))
-            .map_err(|error| format!("admin.addr {}: {error}", config.admin.addr))?;
-        let addr = listener.local_addr().map_err(failed)?;
+            .map_err(|source| NoControl::Admin { addr: config.admin.addr, source })?;
+        let addr = listener.local_addr()?;
 
         let thread = runtime.handle().clone();
         let admin = Admin::new(identity, loaded, metrics.clone(), life);
         let (signalled, signals) = mpsc::channel();
         {
             let _context = runtime.enter();
-            let terminate = signal(SignalKind::terminate()).map_err(failed)?;
-            let interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
+            let terminate = signal(SignalKind::terminate())?;
+            let interrupt = signal(SignalKind::interrupt())?;
             thread.spawn(receive_signals(terminate, interrupt, life.clone(), signalled));
         }
         thread.spawn(admin::serve(listener, admin.clone()));
         thread.spawn(upkeep(metrics));
-        thread::Builder::new()
-            .name("control".to_owned())
-            .spawn(move || runtime.block_on(pending::<()>()))
-            .map_err(failed)?;
+        thread::Builder::new().name("control".to_owned()).spawn(move || runtime.block_on(pending::<()>()))?;
         info!(%addr, "admin listener ready");
         Ok(Self { identity, thread, admin, watchdog: config.watchdog.clone(), life: life.clone(), signals })
     }
@@ -126,8 +136,9 @@ impl Control {
         self.thread.spawn(watchdog.watch());
     }
 
-    /// Runs a step of start-up on a thread of its own; None if a signal came, and the step did not end within `patience`
-    /// after it. This thread waits meanwhile, so that a step that hangs is given up, whether it waits or blocks.
+    /// Runs a step of the start on a thread of its own, and waits for it. If a signal comes, the step has `patience` to
+    /// end. Then it is given up, and this returns None. A step can be given up also while it blocks, since another
+    /// thread runs it.
     ///
     /// # Errors
     /// The step fails or panics, or the system refuses a thread.
@@ -155,7 +166,7 @@ impl Control {
             }
             given_up.cancel();
             if timeout(LET_GO, &mut told).await.is_err() {
-                main.leave(); // it blocks, and what it asks of the runtime later must not panic
+                main.leave(); // the step blocks, and must not panic when it needs the runtime later
             }
             None
         });
@@ -166,7 +177,7 @@ impl Control {
         }
     }
 
-    /// From now on `/readyz` is 200.
+    /// The service is open: from now on `/readyz` does not say `starting` any more.
     #[cfg_attr(not(feature = "_database"), expect(unused_variables, reason = "no other link can be away"))]
     pub fn serving(&self, addr: SocketAddr, links: &Links) {
         #[cfg(feature = "_database")]
@@ -182,7 +193,7 @@ impl Control {
     }
 }
 
-/// The first signal begins the shutdown, the second ends the process.
+/// The first signal begins the shutdown. The second signal ends the process at once.
 async fn receive_signals(
     mut terminate: Signals,
     mut interrupt: Signals,

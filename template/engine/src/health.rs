@@ -1,9 +1,9 @@
 //! Is the process alive, and may it be sent requests?
 //!
-//! `/livez` asks whether a restart would help: only a main runtime that has been stuck for
-//! `watchdog.dead_after` says no. `/readyz` asks whether this replica should get requests now: not while
-//! it starts or drains, while its event loop is stalled, or while its database does not answer. A
-//! saturated pool is ready: taking a busy replica away makes the others busier.
+//! `/livez` is 503 when only a restart can help: the main runtime has been stuck for `watchdog.dead_after`. `/readyz`
+//! is 503 when this replica should get no requests now: while it starts or drains, while its event loop is stalled, and
+//! while its database does not answer. A replica whose pool is exhausted stays ready: without it, the other replicas
+//! would be busier.
 
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -15,8 +15,8 @@ use super::life::{Life, Stage};
 #[cfg(feature = "_database")]
 use super::links::Links;
 
-/// A stall of this length makes the replica unready. Higher: users wait longer in a stuck one. Lower: one
-/// long poll moves its load to the others.
+/// A stall that is longer than this makes the replica unready. Higher: users wait longer in a replica that is stuck.
+/// Lower: one long poll moves the load of this replica to the others.
 pub const UNREADY_STALL: Duration = Duration::from_secs(1);
 
 /// What the probes know. Clones share it.
@@ -38,7 +38,7 @@ impl Health {
         }
     }
 
-    /// From now on the links are watched, too.
+    /// From now on `/readyz` asks whether the database answers, too.
     #[cfg(feature = "_database")]
     pub(super) fn links_are_open(&self, links: &Links) {
         let _ = self.database.set(links.db.pulse());
@@ -48,7 +48,7 @@ impl Health {
         let _ = self.clock.set(clock);
     }
 
-    /// How long the main runtime has not answered; zero when it is well.
+    /// The time for which the main runtime has not answered; zero if it answers.
     #[must_use]
     pub fn stall(&self) -> Duration {
         let stall = |clock: &Clock| {
@@ -58,7 +58,7 @@ impl Health {
         self.clock.get().and_then(stall).unwrap_or_default()
     }
 
-    /// Why this replica must not get requests; empty when it may.
+    /// The reasons why this replica must not get requests; empty if it may.
     #[must_use]
     pub fn unready(&self) -> Vec<String> {
         let mut reasons = Vec::new();
@@ -71,7 +71,8 @@ impl Health {
         if stall > UNREADY_STALL {
             reasons.push(format!("event loop stalled for {} ms", stall.as_millis()));
         }
-        // The probe runs on the event loop: while that is stalled, the database's silence says nothing.
+        // The probe of the database runs on the event loop. While the loop is stalled, silence says nothing about the
+        // database.
         #[cfg(feature = "_database")]
         if let Some(database) = self.database.get()
             && database.age() > database.unready_after()

@@ -1,4 +1,6 @@
-//! What does a request wait for? The links of the chain, opened in one place.
+//! What can a request wait for?
+//!
+//! All links of the chain are opened here. `shutdown.rs` closes them.
 
 use std::error::Error;
 
@@ -15,10 +17,12 @@ use super::ledger::Instruments;
 use super::life::Life;
 use super::offload::Offload;
 
-/// What requests can wait for, each bounded and measured: the database, other services, threads. Cheap to clone.
+/// Everything that your code can wait for: the database, other services, threads. Each of these links has a bound, and
+/// the engine measures each wait. A clone is cheap and shares the links.
 ///
-/// The engine opens all of them and hands them to your [`Start`](crate::Start). Put those that your handlers use into
-/// their state:
+/// The engine opens all links, and passes them to your [`Start`](crate::Start) function. Put the links that your
+/// handlers use into the state of the handlers, as below. Your code cannot open links itself: tests start the built
+/// program.
 ///
 /// ```
 /// use axum::Router;
@@ -44,16 +48,17 @@ use super::offload::Offload;
 #[derive(Clone)]
 pub struct Links {
     pub(crate) admission: Admission,
-    /// The database. Only with the feature `sqlite` or `postgres`.
+    /// The database: a pool for reading and a pool for writing. This field exists only with the feature `sqlite` or
+    /// `postgres`.
     #[cfg(feature = "_database")]
     pub db: Db,
-    /// Other services.
+    /// Calls to other services.
     pub http: HttpClient,
     /// Threads for CPU work and blocking calls.
     pub offload: Offload,
-    /// Work that lives as long as the process.
+    /// Tasks that live as long as the process.
     pub background: Background,
-    /// What is measured for all requests.
+    /// What measures all requests.
     pub(crate) instruments: Instruments,
 }
 
@@ -62,7 +67,7 @@ impl Links {
     ///
     /// # Errors
     /// The database cannot be opened or does not fit the `migrations`, or TLS cannot be set up for calls to other
-    /// services. Missing certificates are a warning: calls by https fail then.
+    /// services. If the system has no certificates, there is only a warning in the log, and calls by https fail.
     pub(crate) async fn open(
         config: &Config,
         identity: Identity,
@@ -88,11 +93,12 @@ impl Links {
     }
 }
 
-/// Asks from time to time whether the database is there, and once what it grants.
+/// Starts two tasks: the first asks from time to time whether the database is there, and the second asks once for the
+/// limits of the database.
 #[cfg(feature = "_database")]
 fn watch(db: &Db, config: &Config, background: &Background) {
     background.start("database probe", |stop| db.clone().probe(stop));
-    // Beside the requests: what the database grants is worth a warning, and nothing to wait for.
+    // A task asks, since a limit that is too low is worth a warning, but the start must not wait for the answer.
     let (db, config) = (db.clone(), config.clone());
     background.once("database limits", async move {
         match db.limits(&config).await {

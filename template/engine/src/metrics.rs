@@ -1,8 +1,8 @@
 //! What does `/metrics` say?
 //!
-//! Every metric of the engine is named and explained here; the code that moves it registers its handle
-//! once and keeps it, since looking one up by name costs ten times as much as moving it. Add your own
-//! with `metrics::counter!` and friends, and describe them, or `promtool check metrics` complains.
+//! Every metric of the engine is named and explained here. The code that changes a metric registers a handle once and
+//! keeps the handle: to look a metric up by its name costs ten times as much as to change it. Add metrics of your own
+//! with `metrics::counter!` and its like. Describe them, too, since `promtool check metrics` complains otherwise.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -15,15 +15,16 @@ use tokio::runtime::Handle;
 use super::identity::Identity;
 use super::log::Counts;
 
-/// From half a millisecond, a healthy handler, to ten seconds, the default timeout. The first and last
-/// bucket hold what is "fast" and "too slow" to tell apart; each bucket more costs a series per label set.
+/// In seconds, from half a millisecond (a healthy handler) to ten seconds (the default timeout). Times beyond the two
+/// ends are only "fast" or "too slow". Each further bucket costs a series for each set of labels.
 const REQUEST_BUCKETS: [f64; 14] =
     [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
-/// Waits and queries: finer below a millisecond, where a healthy pool or local database answers.
+/// In seconds, for waits and queries. The buckets are finer below a millisecond, since a healthy pool or a local
+/// database answers within that time.
 const LINK_BUCKETS: [f64; 12] = [0.0001, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0];
 
-/// Each route has up to 13 phases, so few: enough to tell a healthy wait from one that users feel. The sums are
-/// exact whatever the buckets.
+/// In seconds. There are few buckets, since each route has them for up to 21 phases: 13 of the engine's and 8 of the
+/// owner's. They suffice to tell a healthy wait from a wait that users feel. The sums are exact with any buckets.
 const PHASE_BUCKETS: [f64; 6] = [0.001, 0.005, 0.025, 0.1, 0.5, 2.5];
 
 pub const HISTOGRAMS: &[(&str, &[f64], &str)] = &[
@@ -72,7 +73,7 @@ pub const COUNTERS: &[(&str, &str)] = &[
     BUSY,
 ];
 
-/// Its rate, divided by `tokio_workers`, is the share of their time that they were busy.
+/// The rate of this counter, divided by `tokio_workers`, is the share of their time in which the workers were busy.
 const BUSY: (&str, &str) = (
     "tokio_worker_busy_seconds_total",
     "Time that the main runtime's workers, all together, were not parked.",
@@ -109,18 +110,26 @@ pub struct Metrics {
     log: Arc<Counts>,
 }
 
-/// Makes this the recorder of the process. To be called before anything registers a metric.
+/// There can be no metrics.
+#[derive(Debug, thiserror::Error)]
+pub enum NoMetrics {
+    #[error(
+        "metrics: this process has a recorder already, and there can be no second. Install none of your own: what \
+         `metrics::counter!` and its like are told is in /metrics by itself"
+    )]
+    Second,
+    #[error("metrics")]
+    Unusable(#[source] BuildError),
+}
+
+/// Installs the recorder of the process. Call this before any code registers a metric.
 ///
 /// # Errors
 /// The process has a recorder already.
-pub fn install(identity: Identity, log: Arc<Counts>) -> Result<Metrics, String> {
+pub fn install(identity: Identity, log: Arc<Counts>) -> Result<Metrics, NoMetrics> {
     let handle = build().map_err(|error| match error {
-        BuildError::FailedToSetGlobalRecorder(_) => {
-            "metrics: this process has a recorder already, and there can be no second. Install none of your own: what \
-             `metrics::counter!` and its like are told is in /metrics by itself"
-                .to_owned()
-        }
-        other => other.to_string(),
+        BuildError::FailedToSetGlobalRecorder(_) => NoMetrics::Second,
+        other => NoMetrics::Unusable(other),
     })?;
     for &(name, _, help) in HISTOGRAMS {
         describe_histogram!(name, help);
@@ -142,13 +151,14 @@ fn build() -> Result<PrometheusHandle, BuildError> {
     for &(name, buckets, _) in HISTOGRAMS {
         builder = builder.set_buckets_for_metric(Matcher::Full(name.to_owned()), buckets)?;
     }
-    // Whatever the owner adds gets buckets too: summaries, the default, cannot be added up over replicas.
+    // Histograms that the owner adds get buckets, too. The default would be summaries, which cannot be added up over
+    // replicas.
     builder.set_buckets(&REQUEST_BUCKETS)?.install_recorder()
 }
 
 impl Metrics {
-    /// The text of `/metrics`. Takes milliseconds when there are thousands of series: never call it on
-    /// the main runtime, nor on the thread of the watchdog.
+    /// Returns the text of `/metrics`. With thousands of series this takes milliseconds, so never call it on the main
+    /// runtime, nor on the thread of the watchdog.
     #[must_use]
     pub fn render(&self, main: Option<&Handle>) -> String {
         self.process.collect();
@@ -156,14 +166,14 @@ impl Metrics {
         let Some(main) = main else { return self.handle.render() };
         publish_runtime(main);
         let mut text = self.handle.render();
-        // Written here, since a counter of the registry has whole numbers only.
+        // This counter is written here, since counters of the registry are whole numbers.
         let (name, help) = BUSY;
         let busy = busy(main).as_secs_f64();
         text.push_str(&format!("\n# HELP {name} {help}\n# TYPE {name} counter\n{name} {busy}\n"));
         text
     }
 
-    /// Moves recorded samples into their buckets. Without it they pile up between scrapes.
+    /// Moves recorded samples into their buckets. Without this, the samples pile up between scrapes.
     pub fn upkeep(&self) {
         self.handle.run_upkeep();
     }
@@ -186,8 +196,42 @@ fn publish_runtime(main: &Handle) {
     gauge!("tokio_global_queue_depth").set(runtime.global_queue_depth() as f64);
 }
 
-/// A worker tells its busy time when it parks.
+/// The busy time of all workers together. Each worker updates its own time when it parks.
 fn busy(main: &Handle) -> Duration {
     let runtime = main.metrics();
     (0..runtime.num_workers()).map(|worker| runtime.worker_total_busy_duration(worker)).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::config::Config;
+
+    #[test]
+    fn buckets_rise_and_are_few_where_series_are_many() {
+        for (name, buckets, help) in HISTOGRAMS {
+            assert!(buckets.is_sorted_by(|lower, upper| lower < upper), "{name}: {buckets:?}");
+            assert!(buckets.iter().all(|bound| *bound > 0.0), "{name}: {buckets:?}");
+            assert!(name.ends_with("_seconds") && help.ends_with('.'), "{name}: {help}");
+        }
+        assert!(PHASE_BUCKETS.len() < REQUEST_BUCKETS.len(), "each route has a histogram for each phase");
+    }
+
+    #[test]
+    fn a_handler_that_is_timed_out_has_a_bucket_of_its_own() {
+        let timeout = Config::default().server.request_timeout.as_secs_f64();
+        assert_eq!(REQUEST_BUCKETS.last(), Some(&timeout), "what takes longer is beyond the last bound");
+    }
+
+    #[test]
+    fn no_metric_is_named_twice() {
+        let histograms = HISTOGRAMS.iter().map(|(name, ..)| *name);
+        let all = histograms.chain(COUNTERS.iter().chain(GAUGES).map(|(name, _)| *name));
+        let mut names = BTreeSet::new();
+        for name in all {
+            assert!(names.insert(name), "{name}");
+        }
+    }
 }

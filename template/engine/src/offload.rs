@@ -1,8 +1,8 @@
 //! Where does CPU work go, and is there a queue?
 //!
-//! Anything that keeps a thread for more than some 100 µs (hashing, parsing megabytes, blocking calls)
-//! stops every request of its worker. It runs here instead, on as many threads as there are cores.
-//! `offload_wait_seconds` rising means that they do not suffice.
+//! Code that keeps a worker for more than some 100 µs (hashing, parsing megabytes, blocking calls) stops every request
+//! of that worker. Such code runs here instead, on `offload.threads` threads. If `offload_wait_seconds` rises, these
+//! threads do not suffice.
 
 use std::sync::Arc;
 
@@ -16,8 +16,11 @@ use super::request::{self, Entered, REQUEST};
 
 /// Runs CPU work and blocking calls on threads of their own, away from the event loop. Clones share the threads.
 ///
-/// How many threads there are is `offload.threads`, and how much work may wait for them `offload.max_queue`. What takes
-/// less than some 100 µs is cheaper where it stands.
+/// Use it for code that computes, or blocks without an `.await`, for more than some 100 µs: a password hash, the files
+/// of `std::fs`, a client library that is not async. Shorter work is cheaper without a thread.
+///
+/// At most `offload.threads` pieces of work run at once (by default as many as there are cores), and at most
+/// `offload.max_queue` more pieces wait for a thread (by default 64 for each thread). More work is refused.
 #[derive(Clone)]
 pub struct Offload(Arc<Inner>);
 
@@ -31,15 +34,15 @@ struct Inner {
     rejected: Counter,
 }
 
-/// Why work on a thread of [`Offload`] brought no result. `?` in a handler makes it a [`Problem`](crate::Problem) with 503
-/// or 500.
+/// Why work on a thread of [`Offload`] has no result. `?` in a handler turns the error into a
+/// [`Problem`](crate::Problem) with 503 or 500.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum OffloadError {
-    /// 503: as much work as `offload.max_queue` allows is waiting for a thread already.
+    /// 503: as much work as `offload.max_queue` allows is waiting for a thread already. The work was not begun.
     #[error("as much work as offload.max_queue allows is waiting for a thread already")]
     QueueFull,
-    /// 500: the work has panicked. The log has the panic.
+    /// 500: the work has panicked. The panic is in the log.
     #[error("the work has panicked")]
     Panicked,
 }
@@ -58,8 +61,13 @@ impl Offload {
         }))
     }
 
-    /// Runs `work` on a thread of the pool; its log lines carry the request's id. Dropping the future
-    /// while the work is queued takes it out of the queue; work that has begun runs to its end.
+    /// Runs `work` on a thread of the pool, and returns what `work` returns. If no thread is free, this waits for a
+    /// thread. The request's account books the time to the phases `offload_wait` and `offload_run`, and the log lines
+    /// of `work` carry the request's id. Without a request, as in a background task, the work runs in the same way.
+    ///
+    /// The work has no timeout of its own. If the future is dropped, since the client has left or
+    /// `server.request_timeout` has passed, work that waits in the queue never begins. Work that has begun runs to its
+    /// end, because a thread cannot be stopped from outside. Its result is lost, and the shutdown does not wait for it.
     ///
     /// ```
     /// use longpole::{Offload, Problem};
@@ -71,7 +79,8 @@ impl Offload {
     /// ```
     ///
     /// # Errors
-    /// The queue is full, or the work panics. `?` in a handler makes it 503 or 500.
+    /// [`OffloadError::QueueFull`] if the queue is full, [`OffloadError::Panicked`] if `work` panics. In a handler, `?`
+    /// turns the first into 503 and the second into 500.
     pub async fn run<T, W>(&self, work: W) -> Result<T, OffloadError>
     where
         T: Send + 'static,
@@ -85,7 +94,7 @@ impl Offload {
         let (run, running, ready) = (pool.run.clone(), pool.running.clone(), request.clone());
         let work = move || {
             drop(waiting);
-            // Freed when the work ends, also when nobody waits for it any more.
+            // The thread is free again when the work ends, also if nobody waits for the result any more.
             let _running = (thread, Timed::into(&run), Counted::enter(&running));
             let enter = |phase| ready.clone().map(|request| Entered::new(request, phase));
             let _entered = enter(Phase::OffloadRun);
@@ -93,7 +102,7 @@ impl Offload {
                 Some(request) => REQUEST.sync_scope(request, work),
                 None => work(),
             });
-            // The request can go on; a worker has yet to see it.
+            // From here on the request could go on, and waits until a worker polls it.
             (result, enter(Phase::LoopDelay))
         };
         #[expect(clippy::disallowed_methods, reason = "this is the pool that the ban points to")]
@@ -111,7 +120,7 @@ impl Offload {
             return Err(OffloadError::QueueFull);
         };
         let _counted = Counted::enter(&pool.queue_length);
-        // Never closed.
+        // The semaphore is never closed.
         Arc::clone(&pool.threads).acquire_owned().await.map_err(|_| OffloadError::QueueFull)
     }
 }

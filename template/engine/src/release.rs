@@ -3,7 +3,7 @@
 use std::backtrace::Backtrace;
 use std::ffi::OsStr;
 
-/// Where a release with the drill is meant, this variable is `1`.
+/// This environment variable is `1` if somebody really wants a release with the drill.
 pub const MEANT: &str = "LONGPOLE_DRILL";
 
 const HAS_DRILL: bool = cfg!(all(feature = "drill", not(debug_assertions)));
@@ -11,7 +11,7 @@ const HAS_DRILL: bool = cfg!(all(feature = "drill", not(debug_assertions)));
 /// What an operator has to know about the build, if anything. `meant` is the value of [`MEANT`].
 ///
 /// # Errors
-/// The drill is in a release, and nobody says that it is meant.
+/// The drill is in a release, and [`MEANT`] does not say that this is wanted.
 pub fn advice(meant: Option<&OsStr>) -> Result<Option<String>, String> {
     let what = "this release has the cargo feature `drill` (--all-features enables it): whoever reaches it can block \
         its event loop, hold its connections and make it panic";
@@ -35,8 +35,8 @@ pub fn profile() -> impl Iterator<Item = String> {
     aborts.into_iter().chain(is_bare).map(str::to_owned)
 }
 
-/// Looks rather than asks: what the profile says may be stripped later. It reads the whole program, so it is for
-/// `check` alone.
+/// Whether a backtrace names lines. This looks at a backtrace and not at the profile, since the line tables may be
+/// stripped after the build. A backtrace reads the whole program, so only `check` does this.
 fn has_lines() -> bool {
     Backtrace::force_capture().to_string().contains("release.rs:")
 }

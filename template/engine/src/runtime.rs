@@ -1,11 +1,11 @@
-//! Where does everything run that serves users?
+//! On which runtime does everything run that serves users?
 
 use std::io;
 
 use tokio::runtime::{Builder, Handle, Runtime};
 
-/// The main runtime. What is still blocked on it when this is dropped dies with the process: tokio's own drop
-/// would wait for it without a bound.
+/// The main runtime. When this is dropped, nobody waits for threads that are still blocked: they end with the process.
+/// The drop of tokio's own type would wait for them without a bound.
 pub struct Main {
     pub handle: Handle,
     runtime: Option<Runtime>,
@@ -19,7 +19,7 @@ impl Main {
         Ok(Self { handle: runtime.handle().clone(), runtime: Some(runtime) })
     }
 
-    /// Lets the runtime go on until the process ends: somebody is still using it.
+    /// Lets the runtime go on until the process ends, for a thread that may still use it.
     pub fn leave(&mut self) {
         std::mem::forget(self.runtime.take());
     }

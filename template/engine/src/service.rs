@@ -1,4 +1,7 @@
-//! How does the process live? From top to bottom.
+//! How does the process live, from its arguments to its exit code?
+//!
+//! Read this file from top to bottom. `run` reads the arguments and the settings, `live` chooses the command, `start`
+//! opens the log, and `serve` goes from the links through the signal to the shutdown.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -30,7 +33,8 @@ use crate::start::{Failure, Start};
 use crate::terminal::{self, LAST_WORDS};
 use crate::{commands, metrics, release};
 
-/// A program that serves HTTP, from its arguments to its exit code: add what is yours, then [`run`](Self::run) it.
+/// A program that serves HTTP, from its arguments to its exit code. Make it with [`new`](Self::new), add your parts,
+/// and call [`run`](Self::run).
 ///
 /// ```no_run
 /// # use axum::Router;
@@ -41,8 +45,13 @@ use crate::{commands, metrics, release};
 /// }
 /// ```
 ///
-/// Its arguments are `check` (prints every setting and where it comes from, and whether they fit together), `migrate`
-/// (where there is a database), `--config FILE`, `--help` and `--version`; without a command it serves.
+/// These are the arguments of the program:
+///
+/// - With no command, it serves until SIGTERM or SIGINT.
+/// - `check` prints every setting, where its value comes from, and whether the settings fit together. Then it ends.
+/// - `migrate`, in a build with a database, applies the pending [migrations](Self::migrations). Then it ends.
+/// - `--config FILE` names the file of settings.
+/// - `--help` and `--version` print a text. Then the program ends.
 pub struct Service {
     identity: Identity,
     sources: Sources,
@@ -71,8 +80,8 @@ enum Command {
     Migrate,
 }
 
-/// When the signal comes while routes and background work are being put together, they have this long to be whole, so
-/// that what has begun is told to end. Higher: a start that hangs there is given up late. Lower: its temporary
+/// If the signal comes while the owner's `start` runs, `start` has this long to return. So the background work that it
+/// has begun is whole, and can be told to end. Higher: a `start` that hangs is given up late. Lower: its temporary
 /// files stay.
 const BEGUN: Duration = Duration::from_millis(500);
 
@@ -80,8 +89,8 @@ const BEGUN: Duration = Duration::from_millis(500);
 type Begin = Box<dyn FnOnce(&StartStep, &Links) -> Result<Router, Failure> + Send>;
 
 impl Service {
-    /// A service with nothing in it yet. `identity` is [`identity!()`](crate::identity!), written in the program's own
-    /// `main.rs`.
+    /// Makes a service that has none of your parts yet. Pass [`identity!()`](crate::identity!), written in the
+    /// program's own `main.rs`.
     #[must_use]
     pub fn new(identity: Identity) -> Self {
         Self {
@@ -93,9 +102,10 @@ impl Service {
         }
     }
 
-    /// The schema of the database, step by step. Steps that are pending are applied at the start, unless
-    /// `database.migrate_on_start` is off; then the command `migrate` applies them. Without this call, the database is
-    /// taken as it is.
+    /// Sets the steps that bring the schema of the database up to date. The start applies the steps that are pending.
+    /// If `database.migrate_on_start` is off, the command `migrate` applies them, and the start only verifies that none
+    /// is pending. If a step fails, or the database does not fit the steps, the process ends with 1. Without this call,
+    /// the engine takes the database as it is. A second call replaces the steps of the first call.
     ///
     /// ```no_run
     /// # use axum::Router;
@@ -112,46 +122,57 @@ impl Service {
         Self { migrations: Some(migrations.into()), ..self }
     }
 
-    /// What the environment variables of the settings begin with; `APP__` if nothing is said: `APP__SERVER__ADDR` is
-    /// `server.addr`. It begins with a capital letter, is of capital letters, digits and single `_`, and ends with `__`;
-    /// otherwise the service does not start.
+    /// Sets what the names of the environment variables for settings begin with. Without this call it is `APP__`, so
+    /// that `APP__SERVER__ADDR` sets `server.addr`. A prefix begins with a capital letter, consists of capital letters,
+    /// digits and `_`, and ends with exactly two `_`. With any other prefix, [`run`](Self::run) prints an error and
+    /// returns 1. Each variable that begins with the prefix has to be a setting.
     #[must_use]
     pub fn env_prefix(mut self, prefix: impl Into<String>) -> Self {
         self.sources.prefix = prefix.into();
         self
     }
 
-    /// The file of settings (TOML) that is read if it is there; `config/service.toml` if nothing is said. A relative path
-    /// begins at the working directory. `--config` names another one, which must be there.
+    /// Sets the path of the file of settings, which is TOML. Without this call it is `config/service.toml`. The file
+    /// may be absent. A relative path begins at the working directory. The argument `--config` names another file,
+    /// which must exist.
     #[must_use]
     pub fn config_file(mut self, file: impl Into<PathBuf>) -> Self {
         self.sources.file = file.into();
         self
     }
 
-    /// A tracing layer of your own, beside the log: a collector of errors, say. It is told what `log.level` lets through,
-    /// your spans included; the engine opens none for a request, whose line has the times. It is made before there is a
-    /// runtime, and what it holds back is for you to write out behind [`run`](Self::run). The subscriber itself is the
-    /// engine's: a process has one.
+    /// Adds a tracing layer of your own beside the log, such as a collector of errors. Call this once for each layer.
+    /// The layer gets the events and the spans that `log.level` lets through, yours included. The engine opens no span
+    /// for a request; the request's log line has the times.
+    ///
+    /// You make the layer before there is a runtime. If the layer keeps events back, write them out after
+    /// [`run`](Self::run) has returned. The subscriber itself is the engine's, since a process can have only one.
     #[must_use]
     pub fn layer(mut self, layer: impl Layer<Registry> + Send + Sync + 'static) -> Self {
         self.layers.push(layer.boxed());
         self
     }
 
-    /// Reads the arguments and the configuration, opens the [`Links`], calls `start` for the routes, serves them until
-    /// SIGTERM or SIGINT, and ends in order. Returns the exit code, of which [`Exit`] tells the meanings: return it from
-    /// `main`.
+    /// Runs the program. It reads the arguments and the settings, opens the [`Links`], calls `start` for the routes,
+    /// serves the routes until SIGTERM or SIGINT, and shuts down within `shutdown.grace`. Returns the exit code, which
+    /// your `main` returns: [`Exit`] says what the codes mean. If the program cannot run, it prints the reason on
+    /// stderr, and logs it if the log is open.
     ///
-    /// `start` is called once, on a thread of its own, so it may block; it may be async, and it may fail: see
-    /// [`Start`]. `Settings` are your own, the section `app`: a struct that derives `Serialize` and `Deserialize`. Its
-    /// `Default` is the built-in value of each setting, and `check` prints them. Without settings, take `()`.
+    /// `start` is your function, in one of the shapes that [`Start`] shows. It is called once, on a thread of its own,
+    /// so it may block. The commands `check` and `migrate` do not call it.
+    ///
+    /// `Settings` is the type of your own settings, the section `app`: `greeting` is `greeting` in `[app]` of the file,
+    /// and `APP__APP__GREETING` in the environment. It is a struct that derives `Serialize` and `Deserialize`. Its
+    /// `Default` has the value of each setting that nobody sets. `check` prints these settings, too. If you have no
+    /// settings, take `()`.
+    ///
+    /// Do not call this inside of a runtime, such as in a `main` with `#[tokio::main]`: it would return 1 at once.
     pub fn run<Settings, Kind, F>(self, start: F) -> ExitCode
     where
         Settings: Default + Serialize + DeserializeOwned + Send + 'static,
         F: Start<Settings, Kind> + Send + 'static,
     {
-        let args = Args::of(&self); // ends with 2 on bad arguments
+        let args = Args::of(&self); // ends the process with 2 if an argument is wrong
         let loaded = self.may_run().and_then(|()| self.load::<Settings>(&args));
         let exit = match loaded {
             Ok(loaded) => {
@@ -171,7 +192,7 @@ impl Service {
         exit.into()
     }
 
-    /// Whether what the owner has written can work at all.
+    /// Checks whether the owner's program can work at all.
     fn may_run(&self) -> Result<(), (Exit, Vec<String>)> {
         let inside = Handle::try_current().is_ok().then(|| {
             "Service::run starts the runtimes itself, and it is called inside of one: take #[tokio::main] away, and let \
@@ -208,7 +229,7 @@ impl Service {
             Some(Command::Migrate) => commands::migrate(self.identity, loaded, self.migrations),
         }));
         outcome.unwrap_or_else(|_| Err("a panic, see above".into())).unwrap_or_else(|failure| {
-            terminal::say(format_args!("error: {failure}"));
+            terminal::say(format_args!("error: {}", log::with_sources(&*failure)));
             Exit::Failed
         })
     }
@@ -217,9 +238,10 @@ impl Service {
         let mut logs = log::start(&loaded.config.log, std::mem::take(&mut self.layers))?;
         let outcome = self.serve(loaded, begin, &mut logs);
         if let Err(failure) = &outcome {
-            tracing::error!("cannot serve: {failure}");
+            let causes = log::with_sources(&**failure);
+            tracing::error!("cannot serve: {causes}");
         }
-        logs.drain(loaded.config.log.drain_timeout); // last, so that it holds everything
+        logs.drain(loaded.config.log.drain_timeout); // last, so that the file has every line
         outcome
     }
 
@@ -249,7 +271,7 @@ impl Service {
         control.watch(&main.handle, &requests);
         let (public, of_server, waits_for) = (config.server.clone(), life.clone(), links.clone());
         let listen = move |step: &StartStep| {
-            // First: without its port the service does not start, and nothing of the owner's work may have begun.
+            // The port comes first. Without it the service does not start, so none of the owner's work may have begun.
             let listener = step.wait(server::bind(&public))??;
             let routes = begin(step, &waits_for)?;
             #[cfg(feature = "drill")]
@@ -272,7 +294,8 @@ impl Service {
 }
 
 impl Args {
-    /// Prints and ends the process where it is asked for help or version, and where an argument is wrong.
+    /// Reads the arguments. If an argument is wrong or asks for help or version, this prints a text and ends the
+    /// process.
     fn of(service: &Service) -> Self {
         let file = service.sources.file.display();
         let help = format!("Configuration file [default: {file}, if it is there]");

@@ -1,16 +1,16 @@
 //! What happens between the signal and the exit, and is anything cut off?
 //!
-//! One deadline over all steps, kept by the main OS thread: it needs no runtime, so it holds while every
-//! worker is blocked. Each step logs what it drained.
+//! One deadline holds for all steps. The main OS thread keeps it: this thread needs no runtime, so the deadline holds
+//! while every worker is blocked. Each step logs what it has drained.
 //!
 //! | step | bound |
 //! |---|---|
-//! | readiness 503, `connection: close`, still accepting | `shutdown.drain_delay` |
-//! | stop accepting, requests in flight finish, those too that go on without their clients | `shutdown.grace` |
-//! | cut off what is left, naming each request | [`ABORT`] |
+//! | `/readyz` is 503, answers carry `connection: close`, and new connections are still accepted | `shutdown.drain_delay` |
+//! | no connection is accepted any more; requests in flight finish, also those that go on without their clients | `shutdown.grace` |
+//! | what is left is cut off, and the log names each request | [`ABORT`] |
 //! | background tasks stop | the rest of the grace, at least [`CLEAN_UP`] |
 //! | pools close | the rest of the grace, at least [`CLEAN_UP`] |
-//! | the log drains | `log.drain_timeout`, within [`TAIL`](super::config::TAIL) of the grace |
+//! | the log drains | `log.drain_timeout`, and [`TAIL`](super::config::TAIL) after the grace at the latest |
 
 use std::process::ExitCode;
 use std::sync::{Arc, mpsc};
@@ -28,24 +28,34 @@ use super::links::Links;
 use super::request::{REQUEST, Requests};
 use super::units::millis;
 
-/// For cut-off requests to write their log lines. Higher: eats the tail. Lower: lines are missing.
+/// Requests that are cut off have this long to write their log lines. Higher: less of `TAIL` is left for the log.
+/// Lower: lines are missing.
 const ABORT: Duration = Duration::from_millis(100);
-/// For background tasks and pools each, when requests used up the grace. Higher: eats the tail. Lower:
-/// temporary files stay.
+/// Background tasks and pools have at least this long each, also when the requests have used up the grace. Higher: less
+/// of `TAIL` is left for the log. Lower: temporary files stay.
 const CLEAN_UP: Duration = Duration::from_millis(200);
 
-/// How the process ended, and with which exit code: 0 to 3. A second signal while it stops ends it at once, with 128 and
-/// the signal's number.
+/// How the process ended, as an exit code from 0 to 3.
+///
+/// [`Service::run`](crate::Service::run) returns the code already, as an [`ExitCode`]. You need this type only where
+/// your `main` ends without `run`, such as after a command of your own: `return Exit::Usage.into()`.
+///
+/// There is one more kind of code: a second signal during the shutdown ends the process at once, with 128 plus the
+/// number of the signal. That is 130 for SIGINT and 143 for SIGTERM.
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exit {
-    /// 0: served and drained in time, or stopped by a signal while starting.
+    /// 0: the service ran and drained in time, or a signal came while it started. `check` and `migrate` end with this
+    /// code if they succeed.
     Clean,
-    /// 1: failed to start or to go on, because a port is in use, say, or the database cannot be used.
+    /// 1: the service could not start or go on. For example, a port is in use, the database or the folder of the log
+    /// cannot be used, or your [`Start`](crate::Start) function has failed. `migrate` ends with this code if it fails.
     Failed,
-    /// 2: bad arguments or configuration.
+    /// 2: an argument or a setting is wrong, or a release has the feature `drill` and the variable `LONGPOLE_DRILL`
+    /// is not `1`.
     Usage,
-    /// 3: at the end of `shutdown.grace` work was still running, and was cut off.
+    /// 3: requests, background tasks or statements were still running at the end of `shutdown.grace`, and were cut off.
+    /// The log names the requests.
     Aborted,
 }
 
@@ -95,7 +105,8 @@ pub fn run(
     exit
 }
 
-/// Ends what works besides the requests, and the database. Each has until the deadline, and at least [`CLEAN_UP`].
+/// Ends the background tasks, and then closes the database. Each of the two has until the deadline, and at least
+/// [`CLEAN_UP`].
 pub fn close(main: &Handle, deadline: Instant, links: &Links, life: &Life) -> Exit {
     life.advance(Stage::Closing);
     let mut exit = Exit::Clean;
@@ -120,7 +131,7 @@ pub fn close(main: &Handle, deadline: Instant, links: &Links, life: &Life) -> Ex
     exit
 }
 
-/// Waits for the requests, those too that go on without their clients.
+/// Waits for the requests, also for those that go on without their clients.
 fn finish(server: &Server, requests: &Arc<Requests>) -> impl Future<Output = ()> + Send + 'static {
     let (connections, requests) = (server.finish(), Arc::clone(requests));
     async move {
@@ -144,13 +155,14 @@ fn log_stuck(requests: &Requests) {
     }
 }
 
-/// When unfinished requests are cut off.
+/// The moment at which unfinished requests are cut off.
 #[must_use]
 pub fn deadline(signal: &Signal, config: &Config) -> Instant {
     signal.at + config.shutdown.grace
 }
 
-/// Waits for a future of the main runtime without relying on it: false if it did not end in time.
+/// Runs `work` on the main runtime, and waits for it without relying on that runtime. Returns false if `work` has not
+/// ended by the deadline.
 fn within(main: &Handle, deadline: Instant, work: impl Future<Output = ()> + Send + 'static) -> bool {
     let (done, wait) = mpsc::channel();
     #[expect(clippy::disallowed_methods, reason = "serves the process, not a request")]

@@ -1,6 +1,6 @@
-//! What may the function be that builds the routes?
+//! What may the function look like that builds the routes?
 //!
-//! A function of the links and the service's own settings. It may be async, and it may fail.
+//! The function gets the links and the owner's settings. It may be async, and it may fail.
 
 use std::error::Error;
 use std::future::ready;
@@ -9,14 +9,17 @@ use axum::Router;
 
 use crate::links::Links;
 
-/// Why something cannot be done.
+/// Why a step of the start has failed.
 pub(crate) type Failure = Box<dyn Error + Send + Sync>;
 
-/// The function that builds your routes, for [`Service::run`](crate::Service::run): of `&Links` and `&Settings`, async or
-/// not. It returns a [`Router`], or a `Result` of it ([`IntoRoutes`]).
+/// The function that builds your routes, for [`Service::run`](crate::Service::run).
 ///
-/// It is called once, when all links are open and the public port is bound, before the first request is served. This is
-/// the place to build the state of the handlers and to start [background work](crate::Background). `Kind` is inferred.
+/// You do not implement this trait. Every function and closure of the shapes below has it: the arguments are `&Links`
+/// and a reference to your own settings, the result is a [`Router`] or a `Result` ([`IntoRoutes`]), and the function
+/// may be async. `Kind` tells async functions from others; the compiler infers it.
+///
+/// The function is called once, when all links are open and the public port is bound, before the first request is
+/// served. Build the state of the handlers here, and start [background tasks](crate::Background).
 ///
 /// ```
 /// use axum::Router;
@@ -41,9 +44,10 @@ pub(crate) type Failure = Box<dyn Error + Send + Sync>;
 /// }
 /// ```
 ///
-/// It has a thread of its own, so a plain function may block. The port is taken before: who connects meanwhile waits, and
-/// `/readyz` says that the service is starting. When a start fails, [background work](crate::Background) that it has begun
-/// is told to end.
+/// The function runs on a thread of its own, so it may block, and no timeout ends it. Meanwhile clients can connect,
+/// but get no answer yet, and `/readyz` is 503. If a signal comes, the function has 500 ms to return; then it is given
+/// up, and the process ends with 0. If the function fails or panics, the process ends with 1. In both cases,
+/// [background tasks](crate::Background) that it has started are told to end.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot start a service",
     note = "it has to be `fn(&longpole::Links, &Settings) -> axum::Router`; it may be async, and may return a `Result`",
@@ -65,7 +69,8 @@ where
     F: FnOnce(&Links, &S) -> R,
     R: IntoRoutes,
 {
-    /// The function runs here and not in the future, so it may take its time: nobody polls it.
+    /// The function runs here and not in the future that is returned. So it may block: nobody polls that future
+    /// meanwhile.
     fn start(self, links: &Links, settings: &S) -> impl Future<Output = Result<Router, Failure>> {
         ready(self(links, settings).into_routes())
     }
@@ -81,8 +86,9 @@ where
     }
 }
 
-/// What the function of [`Start`] may return: a [`Router`], or a `Result` of it with any error. An error ends the process
-/// with 1, and its text is on stderr and in the log.
+/// What the function of [`Start`] may return: a [`Router`], or a `Result` with a [`Router`] and any error. Give the
+/// router its state before, by `.with_state(…)`. An error ends the process with 1; stderr and the log have its text and
+/// its sources.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not what a service is made of",
     note = "return `axum::Router` or `Result<axum::Router, _>`, with the state given by `.with_state(…)`"

@@ -1,7 +1,7 @@
 //! What does the status page show?
 //!
-//! `GET /` is one file, `status.html`, which asks for `/metrics` and for `/status.json`: what metrics cannot
-//! say. It keeps its own history, so it costs the service nothing when nobody looks.
+//! `GET /` is one file, `status.html`. The page asks for `/metrics`, and for `/status.json`, which has what metrics
+//! cannot say. The page keeps the history itself, so it costs the service nothing when nobody looks.
 
 use std::borrow::Cow;
 use std::cmp::Reverse;
@@ -30,7 +30,7 @@ const PAGE: &str = include_str!("status.html");
 pub(super) struct Overview {
     pub health: Health,
     pub stalls: Stalls,
-    /// Once there are any.
+    /// The list of open requests, once the service has that list.
     pub requests: Arc<OnceLock<Arc<Requests>>>,
     facts: Arc<Facts>,
 }
@@ -53,7 +53,7 @@ struct Facts {
     version: &'static str,
     /// Where Longpole's docs are: a URL, or a path that nobody can click.
     docs: &'static str,
-    /// In milliseconds since 1970; another one is another process.
+    /// In milliseconds since 1970. If the value changes, the page knows that another process answers.
     started: u64,
     /// By configuration key: numbers as they are, times in seconds, sizes in bytes.
     limits: BTreeMap<&'static str, f64>,
@@ -96,13 +96,13 @@ impl Facts {
 struct Status<'a> {
     #[serde(flatten)]
     facts: &'a Facts,
-    /// Name, and what it is in words. The owner's are among them once they have been used.
+    /// The name of each phase, and what it means in words. The owner's phases are among them once they have been used.
     phases: Vec<(&'static str, Cow<'static, str>)>,
-    /// Why `/readyz` is 503; empty when it is not.
+    /// Why `/readyz` is 503; empty if it is not.
     unready: Vec<String>,
-    /// The last ones, newest first.
+    /// The last stalls, newest first.
     stalls: Vec<Stall>,
-    /// The oldest ones.
+    /// The oldest open requests.
     open: Vec<Open>,
 }
 
@@ -116,7 +116,7 @@ struct Open {
     age_ms: f64,
 }
 
-/// So many open requests are shown. Higher: a long page. Lower: less to see when everything hangs.
+/// The page shows so many open requests. Higher: the page is long. Lower: there is less to see when everything hangs.
 const OPEN: usize = 10;
 
 fn oldest(requests: &Requests) -> Vec<Open> {
@@ -144,7 +144,7 @@ pub(super) fn json(overview: &Overview) -> Response {
     ([(header::CACHE_CONTROL, "no-store")], Json(&status)).into_response()
 }
 
-/// The only script and style that may run are the page's own, which carry this answer's nonce.
+/// Only the page's own script and style may run: they carry the nonce of this answer.
 pub(super) async fn page() -> impl IntoResponse {
     let nonce = format!("{:032x}", fastrand::u128(..));
     let policy = format!(

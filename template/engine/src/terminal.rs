@@ -1,8 +1,11 @@
 //! How is something printed when its reader is gone, or has stopped?
 //!
-//! `eprintln!` and `println!` panic when the reader has left or its disk is full, and block for as long as the
-//! reader sleeps: so clippy bans them. What goes to stderr is handed to a thread of its own, which nobody
-//! waits for. What cannot be printed is lost; the log has it anyway, where the log works.
+//! `eprintln!` and `println!` panic when the reader has left or its disk is full, and block while the reader sleeps. So
+//! clippy forbids them, and these functions are here instead. A running service uses the log. Use [`say`](fn@say) for a
+//! message before the log is open, and [`print`](fn@print) for the result of a command of your own.
+//!
+//! A thread of its own writes what goes to stderr, so that nobody has to wait for the reader. A text that cannot be
+//! printed is lost. The engine's own messages are in the log as well, if the log is open.
 
 use std::fmt::Display;
 use std::io::{self, Write};
@@ -12,11 +15,11 @@ use std::{mem, thread};
 
 use tracing_subscriber::fmt::MakeWriter;
 
-/// Bytes that may wait for the reader of stderr; a text that does not fit is lost. Higher: memory while the
-/// reader sleeps. Lower: texts are lost when many come at once.
+/// Bytes that may wait for the reader of stderr. A text that does not fit is lost. Higher: more memory is used while
+/// the reader sleeps. Lower: texts are lost when many come at once.
 const ROOM: usize = 1024 * 1024;
-/// The end of the process waits this long for what is not printed yet. Higher: a reader that has stopped holds
-/// up the end. Lower: the last words are lost.
+/// The end of the process waits at most this long for texts that are not printed yet. Higher: a reader that has stopped
+/// holds up the end. Lower: the last words are lost.
 pub(crate) const LAST_WORDS: Duration = Duration::from_millis(100);
 
 static STDERR: Stderr = Stderr {
@@ -31,27 +34,30 @@ struct Stderr {
 
 struct State {
     waiting: Vec<u8>,
-    /// The thread is writing what was waiting before.
+    /// Whether the thread is writing a text at this moment.
     prints: bool,
     started: bool,
 }
 
-/// Prints a line on stderr, soon. Never waits, never fails.
+/// Prints a text and a newline on stderr. Another thread prints it soon after, so this never waits and never fails. If
+/// more than 1 MiB of texts waits for the reader of stderr, the text is lost. At its end,
+/// [`Service::run`](crate::Service::run) waits up to 100 ms for texts that are not printed yet. A `main` that ends
+/// without `run` may lose them.
 pub fn say(text: impl Display) {
     STDERR.take(format!("{text}\n").as_bytes());
 }
 
-/// Prints on stdout, for a command that is asked to. Waits for its reader, as every command does; goes on
-/// without one that has left.
+/// Prints a text on stdout, without a newline at its end. This waits for the reader, as every command does, so do not
+/// call it while the service serves. If the reader has left, the text is lost, and nothing fails.
 pub fn print(text: impl Display) {
     let mut stdout = io::stdout().lock();
     let _ = stdout.write_all(text.to_string().as_bytes()).and_then(|()| stdout.flush());
 }
 
-/// Waits for what was said, for at most [`LAST_WORDS`]. To be called before the process ends.
+/// Waits until all texts are printed, for at most [`LAST_WORDS`]. Call this before the process ends.
 ///
-/// Where the system refuses the thread, it prints what was said itself, and waits for the reader: otherwise nobody
-/// would learn why the process has ended.
+/// If the system has refused the thread, this function prints the texts itself, and waits for the reader. Otherwise
+/// nobody would learn why the process has ended.
 pub(crate) fn finish() {
     let mut state = STDERR.lock();
     if !state.started {
@@ -66,7 +72,7 @@ impl Stderr {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whole texts or nothing.
+    /// Takes the whole text, or nothing of it.
     fn take(&self, text: &[u8]) {
         let mut state = self.lock();
         if state.waiting.len() + text.len() > ROOM {
@@ -94,7 +100,7 @@ impl Stderr {
     }
 }
 
-/// The copy of the log for people. Takes a line for each call.
+/// Writes a copy of the log for people. Each call takes a whole line.
 pub(super) struct Copy;
 
 impl Write for Copy {

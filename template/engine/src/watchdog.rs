@@ -1,10 +1,10 @@
 //! How long was the event loop unavailable, and who held it?
 //!
-//! A beat is sent from the control thread into the main runtime, and the time until a worker ran it is
-//! the delay. Measured from outside, because inside a stalled runtime timers do not fire. The beat also
-//! wakes an idle worker, which then looks after the sockets that a blocked one neglects
-//! (<https://github.com/tokio-rs/tokio/issues/4730>). Between beats it looks at the workers: one that has not
-//! come back from a poll for `watchdog.stall_warn` is stuck, and what it polls is the culprit.
+//! The control thread sends a beat into the main runtime. The delay is the time until a worker has run the beat. It is
+//! measured from outside, because the timers of a stalled runtime do not fire. The beat also wakes an idle worker,
+//! which then serves the sockets that a blocked worker neglects (<https://github.com/tokio-rs/tokio/issues/4730>).
+//! Between beats, the watchdog looks at the workers. A worker that has not come back from a poll for
+//! `watchdog.stall_warn` is stuck, and the task that it polls is the culprit.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -22,10 +22,10 @@ use super::ledger::{Occupant, Stuck};
 use super::request::{REQUEST, Request, Requests};
 use super::units::millis;
 
-/// While no request is in flight, beats are this much rarer. Higher: stalls of background work are seen
-/// later. Lower: an idle service wakes up for nothing.
+/// While no request is in flight, beats are rarer by this factor. Higher: stalls of background tasks are seen later.
+/// Lower: an idle service wakes up for nothing.
 const IDLE_FACTOR: u32 = 10;
-/// Stalls that the status page can show. Higher: memory. Lower: the culprit of an hour ago is gone.
+/// Stalls that the status page can show. Higher: they take more memory. Lower: the culprit of an hour ago is gone.
 const REMEMBERED: usize = 20;
 
 /// The last stalls, newest first. Clones share them.
@@ -35,14 +35,14 @@ pub(super) struct Stalls(Arc<Mutex<VecDeque<Stall>>>);
 /// A worker that did not come back from a poll.
 #[derive(Clone, Debug, Serialize)]
 pub(super) struct Stall {
-    /// What held the worker: `GET /reports/{id}`, say, or a background task.
+    /// What held the worker, such as `GET /reports/{id}` or a background task.
     pub culprit: String,
     pub request_id: Option<String>,
-    /// None where nobody knows which.
+    /// None if nobody knows which worker it was.
     pub worker: Option<usize>,
-    /// When it began, in milliseconds since 1970.
+    /// When the stall began, in milliseconds since 1970.
     pub began: u64,
-    /// Until now, or until it ended.
+    /// The time until now, or until the stall ended.
     pub duration_ms: f64,
     pub ended: bool,
     #[serde(skip)]
@@ -54,7 +54,7 @@ impl Stalls {
         self.lock(|stalls| stalls.iter().cloned().collect())
     }
 
-    /// Who holds a worker right now.
+    /// The tasks that hold a worker right now.
     pub(super) fn culprits(&self) -> Vec<String> {
         let held = |stalls: &mut VecDeque<Stall>| {
             let held = stalls.iter().filter(|stall| !stall.ended);
@@ -94,12 +94,12 @@ impl Watchdog {
                 match timeout(self.config.interval, &mut answered).await {
                     Ok(Ok(delay)) => break delay,
                     Ok(Err(_)) => return,
-                    Err(_) => self.look(), // while it lasts: afterwards may be too late
+                    Err(_) => self.look(), // during the stall, since afterwards the culprit may be gone
                 }
             };
             self.record(&delays, delay);
             self.look();
-            // Often enough to see the stall that a first request causes.
+            // Beats of an idle service come often enough to see the stall that its first request causes.
             let config::WatchdogConfig { interval, stall_warn, .. } = self.config;
             let idle = (interval * IDLE_FACTOR).min(stall_warn / 2).max(interval);
             let pause = if self.requests.count() > 0 { interval } else { idle };
@@ -114,7 +114,7 @@ impl Watchdog {
         }
     }
 
-    /// Finds workers that are stuck, warns of each once, and sees when it comes back.
+    /// Finds workers that are stuck, warns once of each, and notices when a worker comes back.
     fn look(&self) {
         let stuck = self.requests.instruments.stuck();
         let is_of = |stall: &Stall, stuck: &Stuck| stall.since == stuck.since && stall.worker == stuck.worker;
@@ -126,7 +126,7 @@ impl Watchdog {
             for stuck in stuck {
                 if !stalls.iter().any(|stall| is_of(stall, &stuck)) {
                     stalls.push_front(self.warn(&stuck));
-                    // One that goes on must be known, or it would be found anew.
+                    // A stall that goes on must stay in the list. Otherwise it would be found once more.
                     if let Some(oldest) =
                         stalls.iter().rposition(|stall| stall.ended).filter(|_| stalls.len() > REMEMBERED)
                     {
@@ -166,7 +166,7 @@ impl Watchdog {
                 "event loop stalled: a task blocks its worker"
             );
         };
-        // With the culprit's id on the line.
+        // The line has the request id of the culprit.
         match &request {
             Some(request) => REQUEST.sync_scope(Arc::clone(request), say),
             None => say(),

@@ -1,4 +1,5 @@
-//! Your own settings. They are the section `app`: `[app]` in the file, `APP__APP__…` in the environment.
+//! Your own settings. They are the section `app`: `[app]` in the file, `APP__APP__…` in the environment. Give a secret the
+//! type `longpole::Secret`, so that no output shows its value.
 
 use bytesize::ByteSize;
 use serde::{Deserialize, Serialize};

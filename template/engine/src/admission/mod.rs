@@ -1,9 +1,9 @@
 //! Who is let in, and for how long may others wait?
 //!
-//! A service that takes in more than it can serve serves nobody in time. So requests beyond
-//! `admission.max_in_flight` wait in a queue. Whoever would wait there for longer than `admission.max_wait`, as far as
-//! the [pace] of late tells, is refused at once: a client that learns so early can go elsewhere.
-//! `http_requests_shed_total` says how many, and why.
+//! A service that takes in more requests than it can serve serves nobody in time. So requests beyond
+//! `admission.max_in_flight` wait in a queue. The recent [pace] of the queue tells how long a new request would wait.
+//! If that is longer than `admission.max_wait`, the request is refused at once, so that its client can go elsewhere
+//! early. `http_requests_shed_total` says how many requests were refused, and why.
 
 mod pace;
 
@@ -20,7 +20,7 @@ use super::ledger::Phase;
 use super::measure::Counted;
 use super::request;
 
-/// The door. Clones share it.
+/// The door through which requests are let in. Clones share it.
 #[derive(Clone, Debug)]
 pub struct Admission(Arc<Inner>);
 
@@ -28,7 +28,7 @@ pub struct Admission(Arc<Inner>);
 struct Inner {
     places: Arc<Semaphore>,
     queue: Mutex<Pace>,
-    /// Bounds the memory of those who wait, no more.
+    /// Bounds only the memory of the requests that wait.
     max_queue: usize,
     max_wait: Duration,
     admitted: Gauge,
@@ -38,7 +38,7 @@ struct Inner {
     waited_too_long: Counter,
 }
 
-/// The right to be worked on, counted.
+/// The right of a request to be worked on. It is counted until this is dropped.
 #[derive(Debug)]
 pub struct Admitted {
     _permit: OwnedSemaphorePermit,
@@ -65,7 +65,7 @@ impl Admission {
         }))
     }
 
-    /// Waits for a place, in the order of arrival. It is free again when that is dropped.
+    /// Waits for a place, in the order of arrival. The place is free again when the returned value is dropped.
     ///
     /// # Errors
     /// `admission.max_wait` has passed, or would pass, or the queue is full.
@@ -114,7 +114,7 @@ impl Inner {
     }
 }
 
-/// A place in the queue, free again when this is dropped.
+/// A place in the queue. The place is free again when this is dropped.
 struct Queued<'a>(&'a Inner);
 
 impl Drop for Queued<'_> {

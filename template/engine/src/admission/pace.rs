@@ -1,25 +1,27 @@
-//! Would whoever comes now be let in within `admission.max_wait`?
+//! Would a request that comes now be let in within `admission.max_wait`?
 //!
-//! By Little's law as many requests may wait as will be let in during `max_wait`. Nobody knows that number beforehand,
-//! so the number of the last `max_wait` takes its place: the door counts while somebody waits. After a quiet time there
-//! is no such number yet, and everybody may wait until there has been a queue for as long as `max_wait`.
+//! By Little's law, as many requests may wait as will be let in during the next `max_wait`. Nobody knows that number
+//! beforehand, so the number of requests that were let in during the last `max_wait` takes its place. They are counted
+//! while there is a queue. At the beginning of a queue there is no such number yet, so every request may wait until the
+//! queue has lasted for `max_wait`.
 
 use std::time::{Duration, Instant};
 
-/// `max_wait` is counted in so many slices. Higher: a change of the pace is noticed more evenly. Lower: less to add up.
+/// `max_wait` is divided into so many slices. Higher: a change of the pace is noticed more evenly. Lower: there is less
+/// to add up.
 const SLICES: usize = 10;
-/// More may wait than were let in lately, by one in so many: the pace wavers. Higher: some are refused who would have
-/// been let in. Lower: some wait in vain.
+/// The pace varies, so a few more requests may wait than were let in lately: one more for each `MARGIN`. Higher: some
+/// requests are refused that would have been let in. Lower: some requests wait in vain.
 const MARGIN: usize = 8;
 
-/// Who waits, and how many were let in from the queue lately.
+/// How many requests wait, and how many were let in from the queue lately.
 #[derive(Debug)]
 pub(super) struct Pace {
     waiting: usize,
     slice: Duration,
-    /// As many may always wait: all places may become free at once.
+    /// So many requests may always wait, since all places may become free at once.
     at_least: usize,
-    /// Since when there has been a queue without a break.
+    /// When the queue began that has lasted without a break.
     since: Instant,
     /// The newest slice, counted from `since`.
     newest: u64,
@@ -32,7 +34,7 @@ impl Pace {
         Self { waiting: 0, slice, at_least, since: Instant::now(), newest: 0, let_in: [0; SLICES] }
     }
 
-    /// Whoever comes now begins to wait, unless that would take too long.
+    /// A request comes. It begins to wait unless that would take too long; returns whether it waits.
     pub fn join(&mut self, now: Instant) -> bool {
         if self.waiting == 0 {
             (self.since, self.newest, self.let_in) = (now, 0, [0; SLICES]);
@@ -46,28 +48,28 @@ impl Pace {
         self.waiting
     }
 
-    /// Somebody no longer waits, let in or not.
+    /// A request no longer waits, whether it was let in or not.
     pub fn leave(&mut self) {
         self.waiting -= 1;
     }
 
-    /// One who has waited is let in.
+    /// A request that has waited is let in.
     pub fn let_in(&mut self, now: Instant) {
         self.turn_to(now);
         self.let_in[(self.newest % SLICES as u64) as usize] += 1;
     }
 
-    /// How many may wait at most.
+    /// How many requests may wait at most.
     fn may_wait(&mut self, now: Instant) -> usize {
         self.turn_to(now);
         if self.newest < SLICES as u64 {
-            return usize::MAX; // nobody can know yet
+            return usize::MAX; // the pace is not known yet
         }
         let lately: usize = self.let_in.iter().sum();
         (lately + lately / MARGIN).max(self.at_least)
     }
 
-    /// Empties the slices that lie too far back.
+    /// Empties the slices that are too old.
     fn turn_to(&mut self, now: Instant) {
         let newest = (now.saturating_duration_since(self.since).as_nanos() / self.slice.as_nanos()) as u64;
         let passed = newest.saturating_sub(self.newest).min(SLICES as u64);
@@ -84,7 +86,7 @@ mod tests {
 
     const MAX_WAIT: Duration = Duration::from_millis(500);
 
-    /// A queue into which somebody is let each `pause` for `time`.
+    /// A queue from which a request is let in after each `pause`, for `time`.
     fn after(pace: &mut Pace, from: Instant, time: Duration, pause: Duration) -> Instant {
         let mut now = from;
         while now < from + time {

@@ -1,7 +1,7 @@
 //! Which bound and which series belong to a host?
 //!
-//! Handles of metrics are registered once for each host and status, and kept: looking one up by its name costs
-//! several times as much as moving it.
+//! Handles of metrics are registered once for each host and status, and kept: to look a metric up by its name costs
+//! several times as much as to change it.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -15,11 +15,11 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::measure::{Counted, Handles};
 
-/// Hosts with bounds and series of their own; further hosts share [`OTHER`]. Higher: series for ever. Lower:
-/// hosts that you want to tell apart share a bound.
+/// So many hosts have bounds and series of their own. Further hosts share [`OTHER`]. Higher: more series stay for ever.
+/// Lower: hosts that you want to tell apart share a bound.
 const HOSTS: usize = 64;
-/// Statuses of a host with series of their own; further statuses share [`OTHER`]. Higher: a host that makes up
-/// statuses makes up series. Lower: statuses that you want to tell apart share a series.
+/// So many statuses of a host have series of their own. Further statuses share [`OTHER`]. Higher: a host that sends
+/// invented statuses causes as many series. Lower: statuses that you want to tell apart share a series.
 const STATUSES: usize = 32;
 const OTHER: &str = "_OTHER";
 
@@ -42,9 +42,9 @@ pub(super) struct Host {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum End {
     Status(StatusCode),
-    /// It brought no answer, or a part of one.
+    /// No answer came, or only a part of an answer.
     Error,
-    /// Nobody waited for it any more.
+    /// Nobody waited for the call any more.
     Cancelled,
 }
 
@@ -61,7 +61,7 @@ impl Places {
     }
 }
 
-/// Measures a call until it ends, however it does.
+/// Measures a call until it ends, in whatever way it ends.
 pub(super) struct TimedCall {
     pub(super) host: Arc<Host>,
     pub(super) end: End,

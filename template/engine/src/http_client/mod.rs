@@ -1,12 +1,13 @@
 //! How does this service call others, and does it wait for a place to do so?
 //!
-//! Calls are made with reqwest, sent through here: with a bound on how many run at once, over all and for each
-//! host, held until the answer's body is read. reqwest itself has no such bound, so one slow service would
-//! gather all requests at itself. `http_client_wait_seconds` rising means that the bounds bind;
-//! `http_client_request_seconds`, that the other service is slow.
+//! Calls are built with reqwest and sent from here. There is a bound on how many calls run at once, over all hosts and
+//! for each host, and a call counts until the body of its answer is read. reqwest itself has no such bound, so all
+//! requests would end up waiting for one slow service. If `http_client_wait_seconds` rises, the bounds are reached. If
+//! `http_client_request_seconds` rises, the other service is slow.
 //!
-//! A redirect is an answer like any other, and is not followed: the next hop would run in the place of the first
-//! host, and be counted for it. Which hosts have bounds of their own is in [`host`], what is sent once more in [`repeat`].
+//! A redirect is an answer like any other, and is not followed: the call to the next host would hold the place of the
+//! first host, and would be counted for it. [`host`] says which hosts have bounds of their own, [`repeat`] says which
+//! calls are sent once more, and [`reply`] has the answer and the errors.
 
 mod host;
 mod repeat;
@@ -37,8 +38,10 @@ const PROXIES: [&str; 6] =
 
 /// Calls other services, with bounds on how many calls run at once. Clones share connections and bounds.
 ///
-/// A call is built with reqwest's `RequestBuilder`, and sent by [`send`](Self::send). The bounds are `http_client.max_in_flight`
-/// over all and `http_client.max_per_host` for each host. Redirects are not followed.
+/// [`get`](Self::get) or [`request`](Self::request) begins a call, the methods of reqwest's `RequestBuilder` add
+/// headers and a body to it, and [`send`](Self::send) sends it. At most `http_client.max_in_flight` calls run at once
+/// over all hosts, and at most `http_client.max_per_host` to one host; more calls wait. Redirects are not followed: the
+/// reply is the 3xx itself.
 ///
 /// ```
 /// use axum::http::StatusCode;
@@ -64,7 +67,8 @@ pub struct HttpClient(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     reqwest: reqwest::Client,
-    /// Opens a connection for each call: what is sent once more must not meet a second one that is closing.
+    /// Opens a connection for each call. A call that is sent once more must not meet another connection that is
+    /// closing.
     unpooled: reqwest::Client,
     places: Arc<Semaphore>,
     hosts: Hosts,
@@ -77,8 +81,8 @@ struct Inner {
 impl HttpClient {
     /// # Errors
     /// TLS cannot be set up.
-    pub(crate) fn new(config: &config::HttpClientConfig, identity: Identity) -> Result<Self, String> {
-        // Once for the process; a second service in it finds the first one's.
+    pub(crate) fn new(config: &config::HttpClientConfig, identity: Identity) -> Result<Self, NoTls> {
+        // The provider is installed once for the process, so a second service in the process uses the first service's.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let is_set = |name: &&str| env::var_os(name).is_some_and(|value| !value.is_empty());
         let proxies: Vec<_> = PROXIES.into_iter().filter(is_set).collect();
@@ -99,24 +103,34 @@ impl HttpClient {
         })))
     }
 
-    /// Begins a GET as reqwest does; give it to [`send`](Self::send), not to its own `send`.
+    /// Begins a GET, as reqwest does. Pass the call to [`send`](Self::send). Do not call its own `send`, which nothing
+    /// bounds or measures. If `url` is wrong, [`send`](Self::send) returns the error.
     pub fn get(&self, url: impl IntoUrl) -> RequestBuilder {
         self.request(Method::GET, url)
     }
 
-    /// Begins a call as reqwest does; give it to [`send`](Self::send), not to its own `send`. `method` is axum's
-    /// `http::Method` as well.
+    /// Begins a call with any method, as reqwest does. Pass the call to [`send`](Self::send). Do not call its own
+    /// `send`, which nothing bounds or measures. If `url` is wrong, [`send`](Self::send) returns the error. `method`
+    /// can be `axum::http::Method`, which is the same type.
     pub fn request(&self, method: Method, url: impl IntoUrl) -> RequestBuilder {
         self.0.reqwest.request(method, url)
     }
 
-    /// Waits for a place and for the head of the answer. The request's id and trace go along, in `x-request-id` and
-    /// `traceparent`. The call has `http_client.timeout` to its last byte, unless it has set a timeout itself. If its
-    /// connection was about to be closed, it is sent once more, provided that it may be: its method is idempotent, or
-    /// it has the header `idempotency-key`.
+    /// Sends a call, and returns when the head of the answer has come. The body is not read yet: see [`Reply`].
+    ///
+    /// First the call waits for a place of its host, and then for a place among all calls. Only the deadline of the
+    /// request (`server.request_timeout`) bounds this wait; in a background task nothing does. From the sending to the
+    /// last byte of the answer, the call has `http_client.timeout`, or the timeout that the call sets itself.
+    /// `http_client.connect_timeout` and `http_client.read_timeout` hold as well.
+    ///
+    /// The headers `x-request-id` and `traceparent` of the call are set to the request's id and trace. If the other
+    /// service closed the connection instead of answering, and the connection had been used before, the call is sent
+    /// once more on a new connection. This is done only if the request may be repeated: its method is idempotent, or it
+    /// has the header `idempotency-key`, and its body is not a stream.
     ///
     /// # Errors
-    /// As [`CallError`] says; an answer with any status is none. `?` in a handler makes it 504 or 502.
+    /// [`CallError`] if no answer has come. An answer with any status is a [`Reply`], a 500 as well as a 200. In a
+    /// handler, `?` turns the error into 504 or 502.
     pub async fn send(&self, call: RequestBuilder) -> Result<Reply, CallError> {
         let mut call = call.build().map_err(CallError::of)?;
         let host = self.0.hosts.of(call.url());
@@ -125,7 +139,8 @@ impl HttpClient {
             call.headers_mut().insert(REQUEST_ID, request.id.header());
             call.headers_mut().insert(TRACEPARENT, request.trace.header());
         });
-        // From here to the end of the body. The request's own deadline ends the call as well: it drops it.
+        // This timeout counts from here to the end of the body. The request's deadline may come first, and drops the
+        // call.
         call.timeout_mut().get_or_insert(self.0.timeout);
         let mut timed = TimedCall::start(host);
         let response = request::wait(Phase::HttpUpstream, self.execute(call, &timed)).await;
@@ -133,7 +148,8 @@ impl HttpClient {
         Ok(Reply { response: response?, limit: self.0.body_limit, timed, _places: places })
     }
 
-    /// Sends it, and once more if it met a connection that was closing; both within one place and one timeout.
+    /// Sends a call, and sends it once more if its connection was closing. Both attempts share the places and the
+    /// timeout.
     async fn execute(&self, call: Request, timed: &TimedCall) -> Result<Response, CallError> {
         let copy = repeat::copy(&call);
         #[expect(clippy::disallowed_methods, reason = "this is the client that the ban points to")]
@@ -151,7 +167,8 @@ impl HttpClient {
         }
     }
 
-    /// Of the host first: who waits for a slow one takes no place from the others.
+    /// Waits for a place of the host, and then for a place among all calls. In this order, a call that waits for a slow
+    /// host takes no place from calls to other hosts.
     async fn places(&self, host: &Host) -> Places {
         let mut waiting = None;
         let mut places = Vec::with_capacity(2);
@@ -161,7 +178,7 @@ impl HttpClient {
                 continue;
             }
             waiting.get_or_insert_with(|| (Counted::enter(&self.0.waiting), Timed::into(&host.wait)));
-            // Never closed.
+            // The semaphore is never closed.
             places.extend(request::wait(Phase::HttpWait, Arc::clone(semaphore).acquire_owned()).await);
         }
         if waiting.is_none() {
@@ -171,12 +188,17 @@ impl HttpClient {
     }
 }
 
-/// `pooled`: connections to each host that are kept for the next call.
+/// TLS cannot be set up.
+#[derive(Debug, thiserror::Error)]
+#[error("http_client: TLS cannot be set up")]
+pub struct NoTls(#[source] reqwest::Error);
+
+/// Makes a client of reqwest's. It keeps up to `pooled` idle connections to each host for the next calls.
 fn build(
     config: &config::HttpClientConfig,
     identity: Identity,
     pooled: usize,
-) -> Result<reqwest::Client, String> {
+) -> Result<reqwest::Client, NoTls> {
     let client = || {
         reqwest::Client::builder()
             .connect_timeout(config.connect_timeout)
@@ -190,9 +212,9 @@ fn build(
     #[expect(clippy::disallowed_methods, reason = "this is the client that the ban points to")]
     let build = |client: reqwest::ClientBuilder| client.build();
     let client = build(client()).or_else(|error| {
-        // Enough for a service that calls nobody by https.
+        // A client without certificates is enough for a service that calls nobody by https.
         tracing::warn!(error = ?error, "no certificates (package ca-certificates): calls by https will fail");
         build(client().tls_certs_only([]))
     });
-    client.map_err(|error| format!("http_client: {error:?}"))
+    client.map_err(NoTls)
 }

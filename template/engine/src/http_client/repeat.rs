@@ -2,10 +2,11 @@
 //!
 //! A service closes a connection on which nothing happened for a while. A request that is sent at that moment meets
 //! a connection that is closing, and fails although nothing is wrong. `http_client.idle_timeout` makes this rare:
-//! we close first. What is left is sent once more, on a new connection, if the request may be repeated.
+//! we close first. If a request still meets such a connection, it is sent once more on a new connection, provided that
+//! it may be repeated.
 //!
-//! hyper tells no more than that the connection ended before the head of the answer was complete. So a head that broke
-//! off in the middle counts as no answer. That does no harm, since only what may be repeated is repeated.
+//! hyper only says that the connection ended before the head of the answer was complete. So a head that broke off in
+//! the middle counts as no answer. That does no harm, since only requests that may be repeated are sent once more.
 
 use std::cell::Cell;
 use std::error::Error;
@@ -15,10 +16,11 @@ use std::iter;
 use reqwest::{Request, Response};
 use tokio::task_local;
 
-/// With this header, the other service sees to it that a request which comes twice is done once.
+/// With this header, the other service makes sure that a request that arrives twice is done once.
 const IDEMPOTENCY_KEY: &str = "idempotency-key";
 
-/// How the system says that the other side ended a connection: by RST, or in TLS without its goodbye.
+/// The errors by which the system says that the other side ended a connection: by RST, or in TLS without
+/// `close_notify`.
 const ENDED: [ErrorKind; 5] = [
     ErrorKind::ConnectionReset,
     ErrorKind::ConnectionAborted,
@@ -46,14 +48,15 @@ pub(super) fn copy(call: &Request) -> Option<Request> {
     may_be_repeated.then(|| call.try_clone()).flatten()
 }
 
-/// To be called by the client's connector, in the task that waits for the connection.
+/// Notes that the call has a new connection. The client's connector calls this, in the task that waits for the
+/// connection.
 pub(super) fn opened<C>(connection: C) -> C {
-    // Fails where hyper connects on behalf of nobody: the call that wanted it took a connection that became free.
+    // This fails if no call waits for the connection any more: the call has taken a connection that became free.
     let _ = OPENED.try_with(|opened| opened.set(true));
     connection
 }
 
-/// Waits for the head of the answer.
+/// Makes one attempt at a call, and waits for the head of the answer.
 pub(super) async fn attempt(
     call: impl Future<Output = Result<Response, reqwest::Error>>,
 ) -> Result<Response, FailedAttempt> {
@@ -66,14 +69,14 @@ pub(super) async fn attempt(
     OPENED.scope(Cell::new(false), attempt).await
 }
 
-/// Whether the connection ended under the request.
+/// Whether the connection ended while the request used it.
 fn was_closed(error: &reqwest::Error) -> bool {
     if error.is_connect() || error.is_timeout() {
         return false;
     }
     let causes = || iter::successors(Some(error as &(dyn Error + 'static)), |cause| (*cause).source());
     let Some(hyper) = causes().find_map(|cause| cause.downcast_ref::<hyper::Error>()) else { return false };
-    // What the body of the request says of itself is nothing that the connection did.
+    // An error of the request's own body says nothing about the connection.
     !hyper.is_user()
         && (hyper.is_incomplete_message()
             || causes()

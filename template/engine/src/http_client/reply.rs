@@ -9,8 +9,12 @@ use super::host::{End, Places, TimedCall};
 use crate::ledger::Phase;
 use crate::request;
 
-/// The answer of another service, whose body is not read yet. It holds its place among the calls that run at once
-/// (`http_client.max_in_flight`): read it or drop it soon.
+/// The answer of another service: its status and its headers. Its body is read by [`bytes`](Self::bytes) or
+/// [`json`](Self::json).
+///
+/// Until the body is read, or this is dropped, the call counts as one that runs (`http_client.max_in_flight` and
+/// `http_client.max_per_host`), and no timeout changes that. So read the reply or drop it soon. You may drop it without
+/// reading it.
 pub struct Reply {
     pub(super) response: Response,
     pub(super) limit: usize,
@@ -19,7 +23,7 @@ pub struct Reply {
 }
 
 impl Reply {
-    /// The status of the answer; whatever it is, it is an answer.
+    /// The status of the answer, which may be any status. Check it before you read the body.
     #[must_use]
     pub fn status(&self) -> StatusCode {
         self.response.status()
@@ -31,10 +35,11 @@ impl Reply {
         self.response.headers()
     }
 
-    /// Reads the whole body, at most `http_client.body_limit`.
+    /// Reads the whole body, at most `http_client.body_limit`, within the rest of the call's timeout.
     ///
     /// # Errors
-    /// As [`CallError`] says.
+    /// [`CallError::TooLarge`] if the body is larger. [`CallError::TimedOut`] or [`CallError::Failed`] if its end does
+    /// not come.
     pub async fn bytes(mut self) -> Result<Bytes, CallError> {
         let read = self.read().await;
         if read.is_err() {
@@ -43,10 +48,10 @@ impl Reply {
         read
     }
 
-    /// Reads the whole body as JSON, at most `http_client.body_limit`.
+    /// Reads the whole body as JSON, whatever its `content-type` is. The bounds are those of [`bytes`](Self::bytes).
     ///
     /// # Errors
-    /// As [`CallError`] says.
+    /// [`CallError::NotJson`] if the body is no JSON or does not fit `T`, and the errors of [`bytes`](Self::bytes).
     pub async fn json<T: DeserializeOwned>(self) -> Result<T, CallError> {
         serde_json::from_slice(&self.bytes().await?).map_err(CallError::NotJson)
     }
@@ -65,26 +70,30 @@ impl Reply {
     }
 }
 
-/// Why a call to another service brought no answer, or not all of it. `?` in a handler makes it a
-/// [`Problem`](crate::Problem) with 504 or 502.
+/// Why a call to another service has no answer, or only a part of an answer. An answer with a status such as 500 is not
+/// an error, but a [`Reply`]. In a handler, `?` logs the error and turns it into a [`Problem`](crate::Problem) with 504
+/// or 502.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum CallError {
-    /// 504: none within `http_client.timeout`, or within the timeout that the call has set itself.
+    /// 504: the answer did not come, or did not end, in time. The call took longer than `http_client.timeout` or the
+    /// timeout that it has set itself, connecting took longer than `http_client.connect_timeout`, or no byte of the
+    /// answer came for `http_client.read_timeout`.
     #[error("another service took longer than http_client.timeout")]
     TimedOut,
-    /// 502: the request could not be built or sent, or the answer could not be read.
+    /// 502: the request could not be built or sent, or the answer could not be read. For example, the URL is wrong, or
+    /// the other service refuses connections. The error within does not show the URL.
     #[error("another service cannot be asked")]
     Failed(#[source] reqwest::Error),
-    /// 502: the other service closed the connection, which had been used before, instead of answering, and the request
-    /// must not be sent twice. Give it the header `idempotency-key` if the other service knows that, or lower
-    /// `http_client.idle_timeout`.
+    /// 502: the other service closed the connection instead of answering. The connection had been used before, and the
+    /// request must not be sent twice. If the other service knows the header `idempotency-key`, give it to the request.
+    /// Otherwise lower `http_client.idle_timeout`.
     #[error("another service closed a connection that had been idle instead of answering")]
     Closed(#[source] reqwest::Error),
     /// 502: the body is larger than `http_client.body_limit`.
     #[error("an answer is larger than http_client.body_limit")]
     TooLarge,
-    /// 502: the body is not the JSON that was expected.
+    /// 502: the body is not JSON, or not the JSON that was expected.
     #[error("not the JSON that was expected, line {} column {}", .0.line(), .0.column())]
     NotJson(serde_json::Error),
 }

@@ -1,13 +1,11 @@
-//! How does a value stand in a line, whatever it is?
+//! How is a value written into a line, whatever the value is?
 //!
-//! A line must be whole and must be one line, for every value: one that is no number, a name with a quote in it,
-//! a `Debug` that fails or panics, text that would move the cursor or begin another line.
+//! A line must be whole, and must stay a single line, with every value: a number that is not finite, a name with a
+//! quote in it, a `Debug` that fails or panics, a text that would move the cursor or begin another line.
 
-use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::fmt::{self, Debug, Write};
-use std::panic::{self, AssertUnwindSafe};
 
 use serde_json::value::RawValue;
 use tracing::field::{Field, Visit};
@@ -16,9 +14,10 @@ use tracing_subscriber::field::RecordFields;
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::{FormatFields, FormattedFields};
 
-/// Sources of an error that are told. An error may be its own source.
-const SOURCES: usize = 16;
-/// Below, a duration of milliseconds has exact microseconds in an `i64`, which is the faster way to write it.
+use super::escape::{Escaped, OnItsLine, push_escaped};
+use super::guard::{push_guarded, with_sources};
+
+/// Below this, the microseconds of a duration fit exactly into an `i64`, which is faster to write.
 const LONGEST_MS: f64 = 1e12;
 
 /// Writes fields as the inside of a JSON object, each with a comma in front.
@@ -26,15 +25,15 @@ pub(super) struct JsonFields<'a> {
     pub line: &'a mut String,
     /// Keys that the object has already.
     pub own_keys: &'static [&'static str],
-    /// Fields that hold JSON objects already.
+    /// Fields whose values are JSON objects already.
     pub objects: &'static [&'static str],
-    /// A record of the crate `log`: `log.target` and the like are in the line already.
+    /// Whether this is a record of the crate `log`: then `log.target` and its like are in the line already.
     pub is_record: bool,
     pub saw_message: bool,
 }
 
 impl JsonFields<'_> {
-    /// Writes the key; the value is to be pushed behind it.
+    /// Writes the key. The caller then pushes the value behind the key.
     fn key(&mut self, field: &Field) -> &mut String {
         let name = plain(field.name());
         self.saw_message |= name == "message";
@@ -48,7 +47,7 @@ impl JsonFields<'_> {
         self.line
     }
 
-    /// For a field whose key is taken: `field_` in front of it, until it is free.
+    /// The key of a field whose name is taken: the name with as many `field_` in front as it needs to be free.
     fn another_key(&self, field: &Field) -> String {
         let all: Vec<_> = names(field).collect();
         let mut made: Vec<String> = Vec::new();
@@ -64,7 +63,7 @@ impl JsonFields<'_> {
         made.pop().unwrap_or_default()
     }
 
-    // Writing to a `String` cannot fail, but `write!` must be able to say so.
+    // `write!` returns a `Result`, although writing to a `String` cannot fail.
     fn put(&mut self, field: &Field, value: fmt::Arguments<'_>) {
         let _ = self.key(field).write_fmt(value);
     }
@@ -74,7 +73,7 @@ impl JsonFields<'_> {
         self.put(field, format_args!("{value}{places}"));
     }
 
-    /// A number that readers of JSON would round stands as text.
+    /// Writes a number as text, since readers of JSON would round it.
     fn put_large(&mut self, field: &Field, value: fmt::Arguments<'_>) {
         if is_millis(field) {
             self.put_whole(field, value)
@@ -148,15 +147,15 @@ impl Visit for JsonFields<'_> {
     }
 }
 
-/// Writes fields as ` key=value`, the message as itself.
+/// Writes fields as ` key=value`, and the message without a key.
 pub(super) struct TextFields<'a> {
     pub line: &'a mut String,
-    /// A record of the crate `log`: `log.target` and the like are in the line already.
+    /// Whether this is a record of the crate `log`: then `log.target` and its like are in the line already.
     pub is_record: bool,
 }
 
 impl TextFields<'_> {
-    /// Writes the key; the value is to be pushed behind it.
+    /// Writes the key. The caller then pushes the value behind the key.
     fn key(&mut self, field: &Field) -> OnItsLine<'_> {
         let mut line = OnItsLine(self.line);
         let _ = match plain(field.name()) {
@@ -194,7 +193,7 @@ impl Visit for TextFields<'_> {
     }
 }
 
-/// Spans keep their fields as the inside of a JSON object, written once, when the span is made.
+/// Writes the fields of a span once, when the span is made, as the inside of a JSON object.
 pub(super) struct JsonSpans;
 
 impl<'writer> FormatFields<'writer> for JsonSpans {
@@ -211,7 +210,7 @@ impl<'writer> FormatFields<'writer> for JsonSpans {
         to.write_str(&line)
     }
 
-    /// The later value of a field takes the place of the earlier.
+    /// The later value of a field replaces the earlier value.
     fn add_fields(&self, current: &'writer mut FormattedFields<Self>, fields: &Record<'_>) -> fmt::Result {
         self.format_fields(current.as_writer(), fields)?;
         let object = format!("{{{}}}", current.as_str().trim_start_matches(','));
@@ -236,111 +235,6 @@ impl<'writer> FormatFields<'writer> for NoSpans {
     fn format_fields<R: RecordFields>(&self, _: Writer<'writer>, _: R) -> fmt::Result {
         Ok(())
     }
-}
-
-/// Writes text as the inside of a JSON string, and so that it stays on its line in every reader's eyes.
-struct Escaped<'a>(&'a mut String);
-
-impl Write for Escaped<'_> {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        push_escaped(self.0, text);
-        Ok(())
-    }
-}
-
-pub(super) fn push_escaped(line: &mut String, text: &str) {
-    // 0xC2 and 0xE2 begin the characters beyond ASCII that are escaped, among others.
-    let suspicious = |b: &u8| *b < b' ' || matches!(b, b'"' | b'\\' | 0x7f | 0xc2 | 0xe2);
-    let mut rest = text;
-    while let Some(at) = rest.as_bytes().iter().position(suspicious) {
-        let (plain, special) = rest.split_at(at);
-        line.push_str(plain);
-        let mut chars = special.chars();
-        match chars.next() {
-            Some(quoted @ ('"' | '\\')) => line.extend(['\\', quoted]),
-            Some('\n') => line.push_str("\\n"),
-            Some('\t') => line.push_str("\\t"),
-            Some(moving) if moves(moving) => {
-                let _ = write!(line, "\\u{:04x}", u32::from(moving));
-            }
-            harmless => line.extend(harmless),
-        }
-        rest = chars.as_str();
-    }
-    line.push_str(rest);
-}
-
-/// Writes text for people, so that it stays on its line.
-pub(super) struct OnItsLine<'a>(pub &'a mut String);
-
-impl Write for OnItsLine<'_> {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        for c in text.chars() {
-            if moves(c) { write!(self.0, "{}", c.escape_default())? } else { self.0.push(c) }
-        }
-        Ok(())
-    }
-}
-
-/// Whether a reader may take it for a new line, or move the cursor for it.
-fn moves(c: char) -> bool {
-    c.is_control() || matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-}
-
-/// Somebody else's `Debug` or `Display` may fail or panic. The line goes on behind what it wrote before that.
-fn push_guarded(to: &mut impl Write, value: &dyn Debug) {
-    if let Err(why) = guarded(|| write!(to, "{value:?}")) {
-        let _ = write!(to, "… ({why})");
-    }
-}
-
-/// Why it did not write all, if so.
-fn guarded(write: impl FnOnce() -> fmt::Result) -> Result<(), String> {
-    let was = FORMATTING.replace(true);
-    let outcome = panic::catch_unwind(AssertUnwindSafe(write));
-    FORMATTING.set(was);
-    match outcome {
-        Ok(Ok(())) => Ok(()),
-        Ok(Err(_)) => Err("the value could not be formatted".to_owned()),
-        Err(panic) => {
-            let message = panic.downcast_ref::<&str>().copied();
-            let message = message.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-            Err(format!("a panic while the value was formatted: {}", message.unwrap_or("no message")))
-        }
-    }
-}
-
-thread_local! {
-    static FORMATTING: Cell<bool> = const { Cell::new(false) };
-}
-
-/// Whether this thread is writing a value. It may hold a lock of a span meanwhile, so a panic must not be logged from
-/// there: the line tells of it.
-pub(super) fn is_formatting() -> bool {
-    FORMATTING.try_with(Cell::get).unwrap_or_default()
-}
-
-/// An error and its sources, as `outer: inner`. A source that the outer text ends with already is left out.
-pub fn with_sources(error: &(dyn Error + 'static)) -> String {
-    let mut text = String::new();
-    let told = guarded(|| {
-        let mut next = Some(error);
-        for _ in 0..=SOURCES {
-            let Some(error) = next else { break };
-            let before = text.len();
-            let outcome = write!(text, "{}{error}", if before == 0 { "" } else { ": " });
-            if before > 0 && text[..before].ends_with(text[before..].trim_start_matches(": ")) {
-                text.truncate(before);
-            }
-            outcome?;
-            next = error.source();
-        }
-        Ok(())
-    });
-    if let Err(why) = told {
-        text.push_str(&format!("… ({why})"));
-    }
-    text
 }
 
 fn is_millis(field: &Field) -> bool {

@@ -1,8 +1,8 @@
 //! What does a log line look like?
 //!
-//! JSON: `timestamp`, `level`, `target`, `message`, the event's fields beside them, and within a request
-//! its `request_id` and `trace_id`. Everything that came from outside is escaped: nobody can forge a
-//! line. Fields of surrounding spans stand in `spans`. How a value is written is in [`fields`](super::fields).
+//! A line is a JSON object with `timestamp`, `level`, `target`, `message` and the event's fields. Within a request, it
+//! has the `request_id` and the `trace_id` as well. `spans` has the fields of the surrounding spans. Every text from
+//! outside is escaped, so that nobody can forge a line. [`fields`](super::fields) says how a value is written.
 
 use std::fmt::{self, Write};
 use std::time::SystemTime;
@@ -13,11 +13,12 @@ use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, FormattedFields};
 use tracing_subscriber::registry::LookupSpan;
 
-use super::fields::{JsonFields, OnItsLine, TextFields, push_escaped};
+use super::escape::{OnItsLine, push_escaped};
+use super::fields::{JsonFields, TextFields};
 use super::request::MODULE;
 use crate::request;
 
-/// Keys of the line itself; a field of the same name gets `field_` in front.
+/// The keys of the line itself. A field with such a name gets `field_` in front of its name.
 const OWN_KEYS: [&str; 6] = ["timestamp", "level", "target", "request_id", "trace_id", "spans"];
 
 pub(super) struct JsonLine;
@@ -32,7 +33,7 @@ where
         let normal = event.normalized_metadata();
         let metadata = normal.as_ref().unwrap_or_else(|| event.metadata());
         let timestamp = humantime::format_rfc3339_micros(SystemTime::now());
-        // Put together here and handed over whole: `to` is a virtual call for each piece.
+        // The line is put together here and handed over as a whole, since `to` costs a virtual call for each piece.
         let mut line = String::with_capacity(512);
         write!(line, "{{\"timestamp\":\"{timestamp}")?;
         push_all(&mut line, &["\",\"level\":\"", metadata.level().as_str(), "\",\"target\":\""]);
@@ -59,7 +60,8 @@ where
     }
 }
 
-/// The line of a request, and no line that only looks like it, has fields that are JSON objects already.
+/// The fields of an event that are JSON objects already. Only the line of a request has such fields, and no line that
+/// only looks like it.
 fn objects(metadata: &Metadata<'static>) -> &'static [&'static str] {
     if metadata.target() == "request" && metadata.module_path() == Some(MODULE) {
         &["phases", "busy"]
@@ -72,7 +74,7 @@ fn push_all(line: &mut String, parts: &[&str]) {
     parts.iter().for_each(|part| line.push_str(part));
 }
 
-/// The spans' fields were formatted once, when the span was made, as the inside of a JSON object.
+/// Adds the spans. The fields of a span were formatted when the span was made, as the inside of a JSON object.
 fn push_spans<S, N>(ctx: &FmtContext<'_, S, N>, line: &mut String)
 where
     S: Subscriber + for<'span> LookupSpan<'span>,
@@ -90,7 +92,7 @@ where
     line.push(']');
 }
 
-/// For people: `2026-01-31T12:00:00.000000Z  INFO my_service::app: message key=value request_id=…`
+/// A line for people: `2026-01-31T12:00:00.000000Z  INFO my_service::app: message key=value request_id=…`
 pub(super) struct TextLine;
 
 impl<S, N> FormatEvent<S, N> for TextLine

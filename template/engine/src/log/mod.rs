@@ -1,11 +1,14 @@
 //! Where do log lines go, and were any lost?
 //!
-//! Each line passes three places, and is counted in each: the [`queue`] (emitted, or dropped when the
-//! queue is full), tracing-appender's thread, and the [`sink`] that writes the file (written, or
-//! failed). So after shutdown: emitted = written + dropped + failed. Look at `log_lines_dropped_total`
-//! (the disk is too slow for `log.queue_size`) and `log_write_errors_total` (the disk refuses).
+//! Each line passes three places: the [`queue`], tracing-appender's thread, and the [`sink`] that writes the file. The
+//! queue counts each line as emitted, and counts a line that it has no room for as dropped. The sink counts each line
+//! as written or as failed. So after the shutdown, emitted = written + dropped + failed. Look at
+//! `log_lines_dropped_total` (the disk is too slow for `log.queue_size`) and at `log_write_errors_total` (the disk
+//! refuses the lines).
 
+mod escape;
 mod fields;
+mod guard;
 mod line;
 mod queue;
 mod request;
@@ -13,6 +16,7 @@ mod rolling;
 mod sink;
 
 use std::io::{self, IsTerminal};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use std::{panic, thread};
@@ -20,28 +24,28 @@ use std::{panic, thread};
 use tracing::Level;
 use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
 use tracing_log::{AsLog, LogTracer};
-use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::filter::{LevelFilter, ParseError, Targets};
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::{Layer, Registry};
 
-pub use self::fields::with_sources;
+pub use self::guard::with_sources;
 pub use self::queue::{Counts, Queue};
 pub use self::request::{Summary, log_request};
 use super::config::{LogConfig, LogFormat, TAIL};
 use super::identity::Identity;
 use super::terminal;
 
-/// Batches that may wait between the queue and the file. `log.queue_size` is the real bound; this one
-/// only has to be out of its way. Higher: memory for empty slots. Lower: small batches are dropped
-/// before the bytes are used up.
+/// Batches that may wait between the queue and the file. The real bound is `log.queue_size`, and this bound must not be
+/// reached before it. Higher: empty slots take memory. Lower: small batches are dropped although there is room for
+/// their bytes.
 const BATCHES: usize = 16_384;
 
 /// The thread that writes the file.
 const WRITER: &str = "log-writer";
 
-/// OwnersLayers of the owner's, beside the log.
+/// The layers of the owner's, beside the log.
 pub type OwnersLayers = Vec<Box<dyn Layer<Registry> + Send + Sync>>;
 
 /// The running log. Keep it until the end of the process, then [`drain`](Self::drain) it.
@@ -49,42 +53,56 @@ pub type OwnersLayers = Vec<Box<dyn Layer<Registry> + Send + Sync>>;
 pub struct Logs {
     queue: Queue,
     guard: Option<WorkerGuard>,
-    /// When draining must have ended, however long it may take.
+    /// The moment at which draining must have ended, also if `log.drain_timeout` allows more.
     deadline: Option<Instant>,
 }
 
-/// Opens the file and makes this the log of the process, for the crates that use `log` as well.
+/// There can be no log.
+#[derive(Debug, thiserror::Error)]
+pub enum NoLog {
+    #[error(
+        "log: this process has a log already, and there can be no second. Install no logger of your own: what the crates \
+         `tracing` and `log` are told comes here by itself, and `Service::layer` adds a layer"
+    )]
+    Second,
+    #[error(
+        "log: this process has a panic hook already, and there can be no second: the engine's writes each panic into the \
+         log, with the request's id. Install none before; one that `start` installs can call the one that it takes"
+    )]
+    PanicHook,
+    #[error("log.dir: cannot write to {}: {cause}. Create it, or choose another", .dir.display())]
+    Dir { dir: PathBuf, cause: io::Error },
+    #[error("log.level")]
+    Level(#[source] ParseError),
+}
+
+/// Opens the file and becomes the log of the whole process, also for crates that use the crate `log`.
 ///
 /// # Errors
 /// The directory cannot be written, or the process has a log already.
-pub fn start(config: &LogConfig, layers: OwnersLayers) -> Result<Logs, String> {
-    let second = "log: this process has a log already, and there can be no second. Install no logger of your own: \
-        what the crates `tracing` and `log` are told comes here by itself, and `Service::layer` adds a layer";
+pub fn start(config: &LogConfig, layers: OwnersLayers) -> Result<Logs, NoLog> {
     if has_panic_hook() {
-        return Err("log: this process has a panic hook already, and there can be no second: the engine's writes each \
-            panic into the log, with the request's id. Install none before; one that `start` installs can call the \
-            one that it takes"
-            .to_owned());
+        return Err(NoLog::PanicHook);
     }
-    let file = rolling::Rolling::open(config).map_err(|cause| {
-        format!("log.dir: cannot write to {}: {cause}. Create it, or choose another", config.dir.display())
-    })?;
+    let file =
+        rolling::Rolling::open(config).map_err(|cause| NoLog::Dir { dir: config.dir.clone(), cause })?;
     let (logs, queue) = Logs::over(file, config.queue_size.as_u64());
-    let level = config.level.parse().map_err(|error| format!("log.level: {error}"))?;
+    let level = config.level.parse().map_err(NoLog::Level)?;
     let level = without_details_of_h2(level);
-    // People read the terminal; a slow one must not hold up a request either.
+    // If stderr is a terminal, people read the log there. A slow terminal must not hold up a request either.
     let terminal = io::stderr().is_terminal().then(|| layer(LogFormat::Text, terminal::Copy));
-    // An empty list of layers wants no event at all, also for the layers beside it.
+    // An empty list of layers would refuse every event, also for the other layers.
     let layers = (!layers.is_empty()).then_some(layers);
     let subscriber = tracing_subscriber::registry()
         .with(layers)
         .with(level)
         .with(layer(config.format, queue))
         .with(terminal);
-    tracing::subscriber::set_global_default(subscriber).map_err(|_| second)?;
-    // With the highest level that is wanted, so that a record below it costs nothing. The rest is up to `log.level`.
+    tracing::subscriber::set_global_default(subscriber).map_err(|_| NoLog::Second)?;
+    // Records that are more detailed than any wanted level stop here, so that they cost nothing. `log.level` decides
+    // about the other records.
     let highest = LevelFilter::current().as_log();
-    LogTracer::builder().with_max_level(highest).init().map_err(|_| second)?;
+    LogTracer::builder().with_max_level(highest).init().map_err(|_| NoLog::Second)?;
     panic::set_hook(Box::new(tell));
     Ok(logs)
 }
@@ -92,16 +110,16 @@ pub fn start(config: &LogConfig, layers: OwnersLayers) -> Result<Logs, String> {
 /// Whether somebody has installed a panic hook.
 fn has_panic_hook() -> bool {
     let (installed, default, again) = (panic::take_hook(), panic::take_hook(), panic::take_hook());
-    // std makes the box of its own hook anew each time, from the same function. Nothing but the table of its methods
-    // tells one hook from another. Where not even std's own are equal, nothing can be told.
+    // std makes a new box of its own hook each time, from the same function. Only the table of its methods tells one
+    // hook from another. If not even two of std's own hooks are equal, this comparison is of no use.
     let tells = std::ptr::eq(&*default, &*again);
     let is_default = std::ptr::eq(&*installed, &*default);
     panic::set_hook(installed);
     tells && !is_default
 }
 
-/// Services that were generated before the engine was a crate had a library `service`, engine and all. A level for it
-/// would silently be a level for nothing.
+/// What to tell an operator whose `log.level` names the library `service`. In services that were generated before the
+/// engine was a crate, this library held all code, the engine included. Today a level for `service` has no effect.
 pub fn of_another_crate(config: &LogConfig, identity: Identity) -> Option<String> {
     const OLD: &str = "service";
     let levels: Targets = config.level.parse().ok()?;
@@ -115,7 +133,7 @@ pub fn of_another_crate(config: &LogConfig, identity: Identity) -> Option<String
     })
 }
 
-/// Below INFO, `h2` quotes what clients send. Only who names it gets that.
+/// Keeps `h2` at INFO unless `log.level` names it, since below INFO `h2` quotes what clients send.
 fn without_details_of_h2(level: Targets) -> Targets {
     const H2: &str = "h2";
     let is_named = level.iter().any(|(target, _)| target == H2);
@@ -125,12 +143,13 @@ fn without_details_of_h2(level: Targets) -> Targets {
     }
 }
 
-/// One line with the request's id. Stderr has it, too, for a panic before anything is served.
+/// Logs a panic in one line, with the request's id. The panic is on stderr, too, since a panic before anything is
+/// served is looked for there.
 fn tell(panic: &panic::PanicHookInfo<'_>) {
     terminal::say(panic);
     let thread = thread::current();
-    if fields::is_formatting() || thread.name() == Some(WRITER) {
-        return; // the line that is being written tells of it; the writer's would come back to it
+    if guard::is_formatting() || thread.name() == Some(WRITER) {
+        return; // a line that is being formatted has the panic itself; a line from the writer would come back to the writer
     }
     tracing::error!(
         location = panic.location().map(tracing::field::display),
@@ -140,7 +159,7 @@ fn tell(panic: &panic::PanicHookInfo<'_>) {
     );
 }
 
-/// Turns events into lines, and hands each whole to a writer.
+/// Turns events into lines, and hands each line as a whole to `writer`.
 pub fn layer<S, W>(format: LogFormat, writer: W) -> Box<dyn Layer<S> + Send + Sync>
 where
     S: tracing::Subscriber + for<'span> LookupSpan<'span>,
@@ -158,7 +177,7 @@ where
 }
 
 impl Logs {
-    /// The way of a line to any writer: bounded queue, tracing-appender's thread, counting sink.
+    /// Builds the way of a line to any writer: the bounded queue, tracing-appender's thread, and the sink that counts.
     pub fn over(writer: impl io::Write + Send + 'static, queue_size: u64) -> (Self, Queue) {
         let counts = Arc::new(Counts::default());
         let sink = sink::Sink::new(writer, Arc::clone(&counts));
@@ -173,7 +192,7 @@ impl Logs {
         self.queue.counts()
     }
 
-    /// Shutdown has a deadline of its own.
+    /// Sets the deadline of the shutdown, after which [`drain`](Self::drain) does not wait any more.
     pub fn drain_before(&mut self, deadline: Instant) {
         self.deadline = Some(deadline);
     }
@@ -186,7 +205,7 @@ impl Logs {
 }
 
 impl Drop for Logs {
-    /// Without [`drain`](Self::drain), in a panic, what was written so far still reaches the file.
+    /// Writes what is queued, also when a panic has skipped [`drain`](Self::drain).
     fn drop(&mut self) {
         let deadline = self.deadline.unwrap_or_else(|| Instant::now() + TAIL);
         self.queue.close();
@@ -230,18 +249,18 @@ mod tests {
         assert!(!without_details_of_h2("off".parse().unwrap()).would_enable("h2", &Level::ERROR));
     }
 
-    /// Alone in this program to ask for the log of the process.
+    /// No other test of this program may set the log of the process.
     #[test]
     fn a_second_logger_is_a_clear_error() {
         let dir = tempfile::tempdir().unwrap();
         tracing_log::log::set_boxed_logger(Box::new(LogTracer::new())).unwrap();
-        drop(panic::take_hook()); // the harness of the tests has installed one
+        drop(panic::take_hook()); // the harness of the tests has installed a hook
 
         let refused =
             start(&LogConfig { dir: dir.path().to_owned(), ..LogConfig::default() }, OwnersLayers::new())
                 .err()
                 .unwrap();
 
-        assert!(refused.contains("has a log already") && refused.contains("Install no logger"), "{refused}");
+        assert!(matches!(refused, NoLog::Second), "{refused}");
     }
 }

@@ -1,8 +1,8 @@
 //! What does writing a log line cost the request, and what if the disk is slow?
 //!
-//! A line is copied into a shared buffer, no more. The buffer is handed to tracing-appender when it is
-//! full or after a tick: one wake-up and one write for hundreds of lines, where a line each costs
-//! 4 µs. The bound counts bytes, because that is what runs out.
+//! The request only copies its line into a shared buffer. The buffer is handed to tracing-appender when the buffer is
+//! full, or after a tick. So hundreds of lines share one wake-up and one write, while each wake-up costs 4 µs. The
+//! bound counts bytes, because memory is what runs out.
 
 use std::io;
 use std::sync::atomic::AtomicU64;
@@ -14,20 +14,21 @@ use std::time::Duration;
 use tracing_appender::non_blocking::NonBlocking;
 use tracing_subscriber::fmt::MakeWriter;
 
-/// A buffer of this size is handed over at once. Higher: more memory, later lines. Lower: more writes.
+/// A buffer of this size is handed over at once. Higher: lines take more memory and are written later. Lower: there are
+/// more writes.
 const BATCH: usize = 64 * 1024;
-/// Longest time a line waits in the buffer. Higher: `tail -f` lags, and more lines are lost when the
-/// process is killed. Lower: more wake-ups and writes.
+/// The longest time for which a line waits in the buffer. Higher: `tail -f` lags, and more lines are lost when the
+/// process is killed. Lower: there are more wake-ups and writes.
 const TICK: Duration = Duration::from_millis(20);
 
-/// Lines by what became of them.
+/// How many lines there were, and what became of them.
 #[derive(Debug, Default)]
 pub struct Counts {
     pub emitted: AtomicU64,
     pub written: AtomicU64,
-    /// Never queued: the queue was full, or closed.
+    /// Lines that were not queued, since the queue was full or closed.
     pub dropped: AtomicU64,
-    /// Handed to the disk, which refused them.
+    /// Lines that the disk refused.
     pub failed: AtomicU64,
     pub write_errors: AtomicU64,
     pub queued_bytes: AtomicU64,
@@ -38,13 +39,13 @@ impl Counts {
         self.queued_bytes.load(Acquire)
     }
 
-    /// Lines that are in no file, those still waiting included.
+    /// Lines that are in no file. Lines that still wait are among them.
     pub fn lost(&self) -> u64 {
         self.emitted.load(Relaxed).saturating_sub(self.written.load(Relaxed))
     }
 }
 
-/// The end that lines are written to. Clones share one buffer.
+/// The end of the queue at which lines come in. Clones share one buffer.
 #[derive(Clone)]
 pub struct Queue {
     shared: Arc<Shared>,
@@ -60,7 +61,7 @@ struct Shared {
 struct State {
     buffer: Vec<u8>,
     lines: u64,
-    /// None once closed.
+    /// None once the queue is closed.
     appender: Option<NonBlocking>,
 }
 
@@ -86,7 +87,7 @@ impl Queue {
     }
 }
 
-/// Sleeps while nothing is buffered: an idle service wakes nobody.
+/// Hands the buffer over after each tick. It sleeps while nothing is buffered, so that an idle service wakes nobody.
 fn flush_each_tick(shared: &Shared) {
     loop {
         thread::park();
@@ -101,7 +102,7 @@ fn flush_each_tick(shared: &Shared) {
 
 impl Shared {
     fn lock(&self) -> MutexGuard<'_, State> {
-        // A panic while a line was copied leaves at worst a torn line; the log must go on.
+        // A panic while a line is copied leaves a torn line at worst, and the log must go on.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -109,7 +110,7 @@ impl Shared {
         let Some(appender) = state.appender.as_mut().filter(|_| state.lines > 0) else { return };
         let refused = appender.error_counter().dropped_lines();
         let _ = io::Write::write(appender, &state.buffer);
-        // Only this lock's holder writes to the appender, so a refusal can only be of this batch.
+        // Only the holder of this lock writes to the appender, so a new refusal is a refusal of this batch.
         if appender.error_counter().dropped_lines() > refused {
             self.counts.dropped.fetch_add(state.lines, Relaxed);
             self.counts.queued_bytes.fetch_sub(state.buffer.len() as u64, Relaxed);
@@ -120,7 +121,7 @@ impl Shared {
 }
 
 impl io::Write for &Queue {
-    /// Takes one whole line, its newline included. Never blocks, never fails.
+    /// Takes one whole line with its newline. This never waits for the disk, and never fails.
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         let Shared { counts, limit, .. } = &*self.shared;
         let mut state = self.shared.lock();

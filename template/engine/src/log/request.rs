@@ -10,7 +10,7 @@ use crate::ledger::Statement;
 use crate::request::{REQUEST, Request};
 use crate::units::millis;
 
-/// Where the line comes from. Nobody else can write a line with this.
+/// The module from which the line comes. No other code can write a line with this module.
 pub(super) const MODULE: &str = module_path!();
 
 /// How a request ended.
@@ -18,9 +18,9 @@ pub struct Summary {
     pub status: StatusCode,
     pub outcome: &'static str,
     pub statement: Statement,
-    /// Where `log.client_addr` is on.
+    /// The client's address, if `log.client_addr` is on.
     pub client: Option<IpAddr>,
-    /// Only where something went on without its client: whether all of it came to its end.
+    /// Whether all work that went on without its client came to its end. None if no work did.
     pub finished: Option<bool>,
 }
 
@@ -37,7 +37,7 @@ pub fn log_request(request: &Arc<Request>, summary: &Summary) {
             duration_ms = millis(statement.duration),
             long_pole = statement.shares.longest().name(),
             phases = %statement.shares,
-            // Only where branches waited side by side.
+            // This field is only there if branches of the request waited at the same time.
             busy = statement.overlaps().then(|| display(&statement.busy)),
             client_addr = client.map(display),
             ended_in = statement.gave_up_in.map(|phase| phase.name()),

@@ -1,7 +1,7 @@
 //! Which file does a line go to, and which are deleted?
 //!
-//! Our own, because what rolls the files must not print: tracing-appender tells stderr when a rotation fails, and
-//! so ends its thread or blocks it where nobody reads stderr.
+//! The engine does this itself, because code that changes log files must not print. tracing-appender prints on stderr
+//! when a rotation fails. If nobody reads stderr, that ends its thread or blocks it.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Write};
@@ -11,7 +11,7 @@ use std::time::SystemTime;
 use super::sink::Complaint;
 use crate::config::{LogConfig, Rotation};
 
-/// Every file is `service.PERIOD.log`, or `service.log` where nothing is rotated.
+/// Every file is called `service.PERIOD.log`, or `service.log` if nothing is rotated.
 const PREFIX: &str = "service.";
 const SUFFIX: &str = ".log";
 
@@ -35,11 +35,11 @@ impl Rolling {
         let name = name(rotation, clock());
         let file = append(&dir, &name)?;
         let rolling = Self { dir, rotation, max_files, clock, name, file, complaint: Complaint::default() };
-        let _ = rolling.prune(); // the disk may not let us look; the next rotation tells
+        let _ = rolling.prune(); // if this fails, the next rotation complains
         Ok(rolling)
     }
 
-    /// Begins the file of a new period. Goes on with the old one where that fails, and tries again.
+    /// Begins the file of a new period. If that fails, the log goes on in the old file, and the next write tries again.
     fn roll(&mut self) {
         let name = name(self.rotation, (self.clock)());
         if name == self.name {
@@ -67,12 +67,13 @@ impl Rolling {
                 entry?.file_name().into_string().ok().filter(|name| is_ours(name) && *name != self.name),
             );
         }
-        ours.sort_unstable(); // by name is by time
+        ours.sort_unstable(); // the order of the names is the order of the times
         let mut outcome = Ok(());
         let too_many = (ours.len() + 1).saturating_sub(self.max_files);
         for name in ours.iter().take(too_many) {
             match fs::remove_file(self.dir.join(name)) {
-                Err(error) if error.kind() != ErrorKind::NotFound => outcome = Err(error), // or another process was faster
+                // If there is no such file any more, another process was faster.
+                Err(error) if error.kind() != ErrorKind::NotFound => outcome = Err(error),
                 _ => {}
             }
         }
@@ -105,7 +106,7 @@ fn name(rotation: Rotation, now: SystemTime) -> String {
     }
 }
 
-/// Whether a file has a period in its name: 2026-01-31, or 2026-01-31-12.
+/// Whether the name of a file has a period in it: 2026-01-31, or 2026-01-31-12.
 fn is_ours(name: &str) -> bool {
     let Some(period) = name.strip_prefix(PREFIX).and_then(|rest| rest.strip_suffix(SUFFIX)) else {
         return false;

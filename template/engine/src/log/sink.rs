@@ -1,7 +1,7 @@
 //! Did the line reach the file?
 //!
-//! tracing-appender swallows write errors (<https://github.com/tokio-rs/tracing/issues/1155>), so they
-//! are counted here, behind it, where each batch meets the disk.
+//! tracing-appender hides write errors (<https://github.com/tokio-rs/tracing/issues/1155>). So they are counted here,
+//! behind tracing-appender, where each batch is written to the disk.
 
 use std::fmt::Display;
 use std::io::{self, ErrorKind, Write};
@@ -13,18 +13,18 @@ use std::time::{Duration, Instant};
 use super::Counts;
 use crate::terminal;
 
-/// Stderr hears of a failing disk this often. Higher: an operator learns late. Lower: it floods.
+/// Stderr is told of a failing disk at most this often. Higher: an operator learns of it late. Lower: it floods stderr.
 const COMPLAIN_EVERY: Duration = Duration::from_secs(10);
 
 pub(super) struct Sink<W> {
     file: W,
     counts: Arc<Counts>,
-    /// The last write ended within a line: a newline has to close it before the next.
+    /// Whether the last write ended within a line. Then a newline has to close that line before the next line.
     torn: bool,
     complaint: Complaint,
 }
 
-/// What stderr hears of, and when it last did.
+/// A complaint for stderr, with the time at which it was last made.
 #[derive(Default)]
 pub(super) struct Complaint(Option<Instant>);
 
@@ -42,13 +42,14 @@ impl<W: Write> Sink<W> {
         Self { file, counts, torn: false, complaint: Complaint::default() }
     }
 
-    /// A writer that panics has failed. The thread of the log must not end with it.
+    /// Writes some of the bytes. A panic of the writer counts as a failure, since it must not end the thread of the
+    /// log.
     fn write_some(&mut self, bytes: &[u8]) -> io::Result<usize> {
         panic::catch_unwind(AssertUnwindSafe(|| self.file.write(bytes)))
             .unwrap_or_else(|_| Err(io::Error::other("its writer panicked")))
     }
 
-    /// Writes as much as the disk takes, and returns how much that was.
+    /// Writes as many bytes as the disk takes. Returns how many it took, and why it took no more.
     fn try_write(&mut self, batch: &[u8]) -> (usize, Option<io::Error>) {
         if self.torn {
             match self.write_some(b"\n") {
@@ -71,7 +72,7 @@ impl<W: Write> Sink<W> {
 }
 
 impl<W: Write> Write for Sink<W> {
-    /// Takes one batch of whole lines. Reports no error: tracing-appender would only swallow it.
+    /// Takes one batch of whole lines. This reports no error, since tracing-appender would only hide the error.
     fn write(&mut self, batch: &[u8]) -> io::Result<usize> {
         let (done, error) = self.try_write(batch);
         let written = count_lines(&batch[..done]);
@@ -83,12 +84,12 @@ impl<W: Write> Write for Sink<W> {
             let text = format_args!("the log file cannot be written, lines are lost: {error}");
             self.complaint.make(text);
         }
-        // Last: whoever sees an empty queue may trust the other counts.
+        // This count changes last, so that the other counts are right for code that sees an empty queue.
         self.counts.queued_bytes.fetch_sub(batch.len() as u64, Release);
         Ok(batch.len())
     }
 
-    /// tracing-appender prints an error of this, and so may end its thread.
+    /// Hides errors, since tracing-appender would print them, and that could end its thread.
     fn flush(&mut self) -> io::Result<()> {
         let _ = panic::catch_unwind(AssertUnwindSafe(|| self.file.flush()));
         Ok(())

@@ -1,13 +1,14 @@
 //! By which names is a request found, in this log and in those of other services?
 //!
-//! By its id, which its client may have given it, and by its trace, which runs through several services. Both go along
-//! with calls to other services.
+//! A request is found by its id, which its client may have sent, and by its trace, which runs through several services.
+//! The engine sends both along with calls to other services.
 
 use std::ops::Range;
 
 use axum::http::{HeaderMap, HeaderValue};
 
-/// `x-request-id`: the client's if it is 1 to 64 of `[A-Za-z0-9._-]`, otherwise one of ours.
+/// The `x-request-id` that the client has sent, if it has 1 to 64 characters of `[A-Za-z0-9._-]`. Otherwise 32 hex
+/// digits by chance.
 #[derive(Clone, Copy, Debug)]
 pub struct RequestId {
     text: [u8; 64],
@@ -47,8 +48,8 @@ impl RequestId {
     }
 }
 
-/// W3C `traceparent` (<https://www.w3.org/TR/trace-context/>): the caller's trace continued with a
-/// span of our own, or a new one.
+/// W3C `traceparent` (<https://www.w3.org/TR/trace-context/>): the caller's trace with a span of our own, or a new
+/// trace.
 #[derive(Clone, Copy, Debug)]
 pub struct Trace([u8; 55]);
 
@@ -60,7 +61,7 @@ impl Trace {
             .get(TRACEPARENT)
             .and_then(|value| value.to_str().ok())
             .filter(|text| is_traceparent(text));
-        // Flags of a trace that we start: 00, nobody decided to record it.
+        // A trace that we start has the flags 00, because nobody has decided to record it.
         let mut own = *b"00-00000000000000000000000000000000-0000000000000000-00";
         match parent.map(str::as_bytes) {
             Some(parent) => {
@@ -85,7 +86,8 @@ impl Trace {
     }
 }
 
-/// `00-<32 hex>-<16 hex>-<2 hex>`, ids not all zero. Later versions may append fields; they begin alike.
+/// Whether this is `00-<32 hex>-<16 hex>-<2 hex>`, with ids that are not all zero. A later version may append fields,
+/// but begins in the same way.
 fn is_traceparent(text: &str) -> bool {
     let bytes = text.as_bytes();
     let hex = |range: Range<usize>| bytes[range].iter().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
@@ -190,7 +192,7 @@ mod tests {
             String::new(),
             SENT[..54].to_owned(),
             format!("{SENT}-more"),      // version 00 has no more fields
-            format!("ff{}", &SENT[2..]), // a version that is forbidden
+            format!("ff{}", &SENT[2..]), // this version is forbidden
             format!("cc{}.more", &SENT[2..]),
             SENT.to_uppercase(),
             SENT.replace('-', "_"),

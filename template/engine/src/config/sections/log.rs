@@ -19,7 +19,7 @@ const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
 pub struct LogConfig {
     /// The folder of the log. Give the log a folder of its own: `max_files` deletes files in it that begin like the log's.
     pub dir: PathBuf,
-    /// The lowest level that is logged, also for single modules: `info,my_service::app=debug,sqlx=warn`. `h2` stays at
+    /// The lowest level that is logged, also for single modules: `info,my_service::app=debug,rustls=warn`. `h2` stays at
     /// `info` or above unless it is named, since below `info` it quotes what clients send.
     pub level: String,
     /// How a line is written: as JSON for programs, or as text for people.
