@@ -1,5 +1,5 @@
-//! What `ci/try` cannot say in plain shell: is an address free, start a program in a process group of
-//! its own, send one HTTP request. Only the standard library, so that `rustc` alone compiles it.
+//! This does for `ci/try` what plain shell cannot do: see whether an address is free, start a program in a process
+//! group of its own, send one HTTP request. It uses only the standard library, so that `rustc` alone compiles it.
 
 use std::env;
 use std::error::Error;
@@ -10,7 +10,7 @@ use std::os::unix::process::CommandExt;
 use std::process::{self, Command};
 use std::time::Duration;
 
-/// Longer than any answer takes that is worth showing.
+/// How long an answer may take. Higher: a service that hangs is noticed later. Lower: a slow machine fails.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 fn main() {
@@ -31,8 +31,8 @@ fn main() {
     }
 }
 
-/// Becomes the program. In a group of its own, it does not hear the terminal's Ctrl-C: the script passes
-/// it on, once.
+/// Turns this process into the program. In a group of its own, the program does not get the terminal's Ctrl-C: the
+/// script passes the signal on, once.
 fn start(pid_file: &str, program: &str, args: &[&str]) -> Result<(), Box<dyn Error>> {
     fs::write(pid_file, process::id().to_string())?;
     Err(Command::new(program).args(args).process_group(0).exec().into())

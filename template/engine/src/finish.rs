@@ -39,8 +39,8 @@ use super::request::{self, REQUEST, Request};
 /// Three things end the work before its time, and each of them is in the log:
 ///
 /// - The work panics. The result is 500.
-/// - `server.request_timeout` has passed since the request's head. The result is 504. Within the body of an answer, such
-///   as a stream of events, the time counts from the call of this function.
+/// - `server.request_timeout` has passed since the request's head. The result is 504. Within the body of an answer,
+///   such as a stream of events, the time counts from the call of this function.
 /// - `shutdown.grace` has passed since the signal. The result is 503.
 ///
 /// What was done until then stays done, so a transaction is still the only way to do everything or nothing.
@@ -67,7 +67,7 @@ where
         let mut running = running; // moves the whole value: otherwise only a copy of `ended` would be captured
         let outcome = tokio::select! {
             biased;
-            outcome = work => outcome.map_err(Problem::from), // done here, so that errors are logged without a client, too
+            outcome = work => outcome.map_err(Problem::from), // here, so that errors are logged without a client, too
             () = sleep_until(deadline) => {
                 tracing::warn!("work was given up at server.request_timeout");
                 return Err(Problem::new(StatusCode::GATEWAY_TIMEOUT, "The request took longer than it may."));

@@ -1,4 +1,4 @@
-//! Does the engine keep its promises? Drives the built binary as a client and an operator would.
+//! Does the engine keep its promises? These tests drive the built binary as a client and an operator would.
 //!
 //! Run them once for each set of features: `drill` with `sqlite`, with `postgres`, and with neither.
 

@@ -12,11 +12,11 @@ use longpole::internals;
 const LINES: u64 = 200_000;
 const THREADS: u64 = 8;
 
-/// Alone in its process, since it makes itself the log of the process.
+/// This test is alone in its process, because it installs the log of the process.
 #[test]
 fn emitted_is_written_plus_dropped_plus_failed() {
     let dir = tempfile::tempdir().unwrap();
-    // So small that lines are dropped.
+    // The queue is so small that lines are dropped.
     let mut config = LogConfig::default();
     config.dir = dir.path().to_owned();
     config.queue_size = ByteSize::kib(256);

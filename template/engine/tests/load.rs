@@ -1,5 +1,5 @@
-//! Does the engine keep its promises on its worst day? Load, floods and hostile clients, one after another, since each
-//! keeps the machine busy.
+//! Does the engine keep its promises on its worst day? The tests bring load, floods and hostile clients. They run one
+//! after another, because each of them keeps the machine busy.
 //!
 //! They are ignored by default: `cargo test -p longpole --features drill,sqlite --test load -- --ignored
 //! --test-threads 1 --show-output`.

@@ -1,4 +1,4 @@
-//! Bodies of requests and answers that are large, slow, broken or endless, and connections that leave HTTP.
+//! Which bodies are hard to serve? Here are large, slow, broken and endless ones, and a connection that leaves HTTP.
 
 use std::convert::Infallible;
 use std::io;
@@ -35,7 +35,7 @@ pub(super) fn routes() -> Router {
         .route("/drill/echo/{ms}", any(echo))
 }
 
-/// Reads a body whole, and knows nothing of limits.
+/// Reads a whole body without a limit of its own.
 async fn collect(body: axum::body::Body) -> Result<String, Problem> {
     let bytes = axum::body::to_bytes(body, usize::MAX).await.map_err(|_| Problem::internal())?;
     Ok(bytes.len().to_string())
@@ -74,8 +74,8 @@ fn broken_stream() -> impl futures_util::Stream<Item = io::Result<Bytes>> {
     stream::iter([Ok(Bytes::from_static(b"part\n")), Err(io::Error::other("drill: broken"))])
 }
 
-/// Leaves HTTP and sends back what comes, as a WebSocket would: in a task that knows of no request. When the service
-/// stops, it says goodbye after that many milliseconds.
+/// Leaves HTTP and sends back what comes, as a WebSocket would. This runs in a task that knows of no request. When the
+/// service stops, the handler says goodbye after `ms` milliseconds.
 async fn echo(Path(ms): Path<u64>, Stopping(stop): Stopping, request: Request) -> Response {
     let tunnel = request.method() == Method::CONNECT;
     let upgrade = hyper::upgrade::on(request);

@@ -1,14 +1,17 @@
-//! Bottlenecks on demand, to see what the service says about each. Only with the cargo feature `drill`, with
-//! which a release refuses to start: these routes do on purpose what the engine exists to prevent.
+//! How does the service show each bottleneck on demand?
 //!
-//! One for each phase; some need a second request that gets in the way:
+//! These routes do on purpose what the engine exists to prevent, so that you see what the service says about it. They
+//! are there only with the cargo feature `drill`. A release with this feature refuses to start without
+//! `LONGPOLE_DRILL=1`.
+//!
+//! There is a route for each phase. Some phases need a second request that gets in the way:
 //!
 //! | phase | ask | while |
 //! |---|---|---|
 //! | `admission` | anything | `/drill/hold-places/MS` |
 //! | `request_body` | `POST /drill/read`, and send slowly | |
 //! | `db_wait` | `/drill/query/0` | `/drill/hold-all/MS` |
-//! | `db_connect` | `/drill/connect/MS` (it only says so: opening a file is not slow) | |
+//! | `db_connect` | `/drill/connect/MS` (it only sleeps in this phase, because opening a file is not slow) | |
 //! | `db_query` | `/drill/query/MS` | |
 //! | `http_wait` | `/drill/call/0` | more than `http_client.max_per_host` of `/drill/call/MS` |
 //! | `http_upstream` | `/drill/call/MS` | |

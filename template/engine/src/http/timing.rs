@@ -1,6 +1,7 @@
 //! What does an answer say of where its time went?
 //!
-//! Nothing, unless `server.server_timing` is on. The time until now is told: what follows the head cannot be in the head.
+//! It says nothing, unless `server.server_timing` is on. Then it tells the time until now: the time after the head
+//! cannot be in the head.
 
 use std::time::Duration;
 

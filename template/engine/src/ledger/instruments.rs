@@ -1,6 +1,6 @@
 //! What is measured beside the requests, and for all of them?
 //!
-//! It is measured for how long the event loop was unavailable, and noted what each of its workers polls.
+//! The instruments measure for how long the event loop was unavailable, and note what each of its workers polls.
 
 use std::future::poll_fn;
 use std::pin::pin;

@@ -7,8 +7,8 @@ use std::ops::Range;
 
 use axum::http::{HeaderMap, HeaderValue};
 
-/// The `x-request-id` that the client has sent, if it has 1 to 64 characters of `[A-Za-z0-9._-]`. Otherwise 32 hex
-/// digits by chance.
+/// The `x-request-id` that the client has sent, if it has 1 to 64 characters of `[A-Za-z0-9._-]`. Otherwise the id is
+/// 32 random hex digits.
 #[derive(Clone, Copy, Debug)]
 pub struct RequestId {
     text: [u8; 64],

@@ -8,7 +8,7 @@ pub use longpole_testing::open;
 use longpole_testing::{PATIENCE, Response};
 use socket2::{Domain, SockRef, Socket, Type};
 
-/// Opens a connection and sends the bytes; None if nobody is there any more.
+/// Opens a connection and sends the bytes. `None` if nobody is there any more.
 pub fn try_open(to: SocketAddr, bytes: &[u8]) -> Option<TcpStream> {
     let mut stream = TcpStream::connect(to).ok()?;
     stream.set_read_timeout(Some(PATIENCE)).ok()?;
@@ -16,19 +16,19 @@ pub fn try_open(to: SocketAddr, bytes: &[u8]) -> Option<TcpStream> {
     Some(stream)
 }
 
-/// Sends the bytes, and says that there are no more.
+/// Opens a connection, sends the bytes, and says that there are no more.
 pub fn half_close(to: SocketAddr, bytes: &[u8]) -> TcpStream {
     let stream = open(to, bytes);
     let _ = stream.shutdown(Shutdown::Write); // the service may have closed already
     stream
 }
 
-/// Leaves without a goodbye: the service's next look at the connection is an error.
+/// Leaves without a goodbye, so that the service finds an error when it next looks at the connection.
 pub fn reset(stream: TcpStream) {
     SockRef::from(&stream).set_linger(Some(Duration::ZERO)).unwrap();
 }
 
-/// Has room for a few kilobytes of an answer that nobody reads.
+/// Opens a connection that has room for a few kilobytes of an answer that nobody reads.
 pub fn open_narrow(to: SocketAddr, bytes: &[u8]) -> TcpStream {
     let socket = Socket::new(Domain::for_address(to), Type::STREAM, None).unwrap();
     socket.set_recv_buffer_size(4096).unwrap();
@@ -39,7 +39,7 @@ pub fn open_narrow(to: SocketAddr, bytes: &[u8]) -> TcpStream {
     stream
 }
 
-/// Reads an answer to the connection's end; None if there is none, or only a part of one.
+/// Reads an answer until the connection ends. `None` if there is no answer, or only a part of it.
 pub fn read(stream: &mut TcpStream) -> Option<Response> {
     Response::read(stream)
 }
@@ -54,9 +54,9 @@ pub struct KeepAlive {
 #[derive(Debug)]
 pub enum Outcome {
     Answer(Response),
-    /// Closed before a byte of the answer: the service may never have seen the request.
+    /// The connection was closed before a byte of the answer came: the service may never have seen the request.
     Closed,
-    /// Closed in the middle of the answer.
+    /// The connection was closed in the middle of the answer.
     Torn,
 }
 

@@ -1,4 +1,4 @@
-//! What the engine's tests do past the service, beside what an owner's tests do.
+//! What the engine's tests do in the database without the service, beside what an owner's tests do.
 
 use longpole_testing::Database;
 #[cfg(feature = "postgres")]
@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use sqlx::{AssertSqlSafe, Connection};
 
 pub trait PastTheService {
-    /// Runs statements, and lets the test's own runtime go on meanwhile.
+    /// Runs statements. The test's own runtime goes on meanwhile.
     async fn run(&self, statements: &str);
 
     /// The first column of all rows.
@@ -32,10 +32,10 @@ impl PastTheService for Database {
 pub trait OnAServer {
     fn addr(&self) -> SocketAddr;
 
-    /// The same database, by way of another address.
+    /// The URL of the same database at another address.
     fn url_by(&self, addr: SocketAddr) -> String;
 
-    /// A new role that may do what it likes in this database, and the URL to use it.
+    /// Makes a new role that may do everything in this database, and returns the URL to use it.
     async fn role(&self) -> (String, String);
 }
 
@@ -61,7 +61,7 @@ impl OnAServer for Database {
     }
 }
 
-/// Host and port.
+/// The host and the port of a URL.
 #[cfg(feature = "postgres")]
 fn server(url: &str) -> &str {
     url.split_once('@').unwrap().1.split_once('/').unwrap().0

@@ -9,7 +9,7 @@ use tokio::time::sleep;
 
 use super::{Service, client};
 
-/// Takes no more of an answer than the protocol's first 64 KiB before it reads.
+/// A client that takes no more of an answer than the protocol's first 64 KiB before it reads.
 #[expect(clippy::disallowed_methods, reason = "a test's own")]
 pub fn well_behaved() -> Client {
     let _ = rustls::crypto::ring::default_provider().install_default();
@@ -29,7 +29,7 @@ pub async fn get(client: &Client, service: &Service, path: &str, id: &str) -> Re
     response
 }
 
-/// Reads it slowly. Returns how many bytes there were, and whether that was the end of it.
+/// Reads an answer slowly. Returns how many bytes came, and whether the answer came to its end.
 pub async fn read_slowly(mut response: Response, pause: Duration) -> (usize, bool) {
     let mut length = 0;
     loop {
@@ -82,7 +82,7 @@ impl Frames {
     pub fn get(&mut self, stream: u32, path: &str) {
         let mut block = Vec::new();
         for (name, value) in [(":method", "GET"), (":scheme", "http"), (":path", path), (":authority", "x")] {
-            // Literal, not indexed, not compressed.
+            // The header is literal, not indexed and not compressed.
             block.extend(
                 [&[0, name.len() as u8], name.as_bytes(), &[value.len() as u8], value.as_bytes()].concat(),
             );
@@ -90,7 +90,7 @@ impl Frames {
         self.write(HEADERS, END_HEADERS | END_STREAM, stream, &block);
     }
 
-    /// The next frame; None at the connection's end.
+    /// The next frame. `None` if the connection has ended.
     pub fn next(&mut self) -> Option<Frame> {
         let mut head = [0; 9];
         self.0.read_exact(&mut head).ok()?;

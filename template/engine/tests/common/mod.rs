@@ -24,18 +24,18 @@ pub use self::database::PastTheService;
 /// The `pool` label of the connections that write.
 pub const WRITE: &str = if cfg!(feature = "sqlite") { "write" } else { "main" };
 
-/// The drill, which has no routes but its own.
+/// Sets up the program of the drill, which has no routes but its own.
 pub fn setup() -> Setup {
     // Without the variable, a release with the drill refuses to start.
     longpole_testing::setup!("longpole-drill").variable("LONGPOLE_DRILL", "1")
 }
 
-/// A release says on stderr that the drill is in it.
+/// What the service says on stderr, without the line in which a release says that the drill is in it.
 pub fn without_drill(stderr: &str) -> String {
     stderr.split_inclusive('\n').filter(|line| !line.contains("LONGPOLE_DRILL")).collect()
 }
 
-/// It asks this resolver and no other. None where this user may not arrange that.
+/// Lets the service ask this resolver and no other. `None` if this user may not arrange that.
 pub fn resolved_by(addr: &str, setup: Setup) -> Option<Setup> {
     let may =
         Command::new("unshare").args(["-rm", "mount", "--bind", "/etc/hosts", "/etc/resolv.conf"]).output();
@@ -49,9 +49,9 @@ pub fn make_pipe(pipe: &Path) {
     assert!(Command::new("mkfifo").arg(pipe).status().unwrap().success());
 }
 
-/// Waits until somebody reads a named pipe. Whoever does waits until this is dropped.
+/// Waits until somebody reads a named pipe. The reader then waits until the result is dropped.
 pub fn hold(pipe: &Path) -> File {
-    const O_NONBLOCK: i32 = 0o4000; // of Linux: fails while nobody reads
+    const O_NONBLOCK: i32 = 0o4000; // on Linux; with it, to open the pipe fails while nobody reads
     eventually("a reader of the pipe", || {
         File::options().write(true).custom_flags(O_NONBLOCK).open(pipe).ok()
     })

@@ -16,9 +16,9 @@ pub struct Proxy {
 
 #[derive(Default)]
 struct State {
-    /// Milliseconds that each new connection waits first.
+    /// How many milliseconds each new connection waits before anything is forwarded.
     delay: AtomicU64,
-    /// Milliseconds that each byte is under way, in each direction.
+    /// How many milliseconds each byte is under way, in each direction.
     latency: AtomicU64,
     frozen: Mutex<bool>,
     thawed: Condvar,
@@ -46,7 +46,7 @@ impl Proxy {
         self.state.delay.store(delay.as_millis() as u64, SeqCst);
     }
 
-    /// From now on both are so far from each other: a question and its answer take this together.
+    /// From now on both sides are this far from each other: a question and its answer together take this time.
     pub fn round_trip(&self, takes: Duration) {
         self.state.latency.store(takes.as_millis() as u64 / 2, SeqCst);
     }
@@ -68,7 +68,7 @@ impl Proxy {
         }
     }
 
-    /// How often the service began to speak after the other had spoken: the round trips.
+    /// How often the service began to speak after the other side had spoken. This is the number of round trips.
     pub fn round_trips(&self) -> usize {
         self.state.turns.load(SeqCst)
     }
@@ -85,7 +85,7 @@ fn connect(client: &TcpStream, to: SocketAddr, state: &Arc<State>) {
         stream.set_nodelay(true).unwrap();
         state.open.lock().unwrap().push(stream.try_clone().unwrap());
     }
-    // Whether the client was the last to speak on this connection.
+    // `asking` says whether the client was the last to speak on this connection.
     let asking = Arc::new(Mutex::new(false));
     let (from, into) = (server.try_clone().unwrap(), client.try_clone().unwrap());
     let (other, back) = (Arc::clone(&asking), Arc::clone(state));
@@ -102,7 +102,7 @@ fn connect(client: &TcpStream, to: SocketAddr, state: &Arc<State>) {
     answers.join().unwrap();
 }
 
-/// Reads on while what was read before is still under way.
+/// Forwards in one direction. It goes on reading while the bytes that it has read before are still under way.
 fn forward(mut from: TcpStream, mut into: TcpStream, state: &State, spoken: impl Fn()) {
     let (under_way, arriving) = mpsc::channel::<(Instant, Vec<u8>)>();
     thread::scope(|scope| {

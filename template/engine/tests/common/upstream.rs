@@ -1,4 +1,4 @@
-//! Another service that answers as a test says, well or badly: real sockets, on threads of their own.
+//! Another service, which answers as a test says, well or badly. It has real sockets, on threads of their own.
 //!
 //! It notes what it receives, so that a test can say what was sent, how often, and on which connection.
 
@@ -17,11 +17,12 @@ use super::PATIENCE;
 #[derive(Clone, Debug)]
 pub struct Received {
     pub method: String,
-    /// As it stands in the request line: a path, or a whole URL if it was sent to a proxy.
+    /// The target in the request line: a path, or a whole URL if the request was sent to a proxy.
     pub target: String,
     pub headers: Vec<(String, String)>,
     pub body: Vec<u8>,
-    /// Counted from 1 on its connection: whoever comes later found a connection that had been used.
+    /// The number of the request on its connection, from 1 on. A higher number means that the connection was used
+    /// before.
     pub nth: usize,
 }
 
@@ -44,13 +45,13 @@ pub struct Answer {
 /// How far the answer gets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum End {
-    /// To its end, and the connection stays open.
+    /// The answer is whole, and the connection stays open.
     Whole,
-    /// To its end, and the connection is closed, which the answer has not said.
+    /// The answer is whole, and the connection is closed, although the answer has not said so.
     Close,
     /// The connection is closed instead of an answer, with FIN.
     Nothing,
-    /// The same, with RST.
+    /// The connection is closed instead of an answer, with RST.
     Reset,
     /// The connection is closed in the middle of the head.
     HalfHead,
@@ -69,7 +70,7 @@ impl Answer {
         self
     }
 
-    /// Before whatever it does.
+    /// The service waits for this long before it answers.
     pub fn after(mut self, delay: Duration) -> Self {
         self.delay = delay;
         self
@@ -81,7 +82,7 @@ impl Answer {
     }
 }
 
-/// Listens until it is dropped.
+/// A service that listens until it is dropped.
 pub struct Upstream {
     pub addr: SocketAddr,
     state: Arc<State>,
@@ -97,12 +98,12 @@ struct State {
 }
 
 impl Upstream {
-    /// The connections stay open for as long as a test may take.
+    /// A service whose connections stay open for as long as a test may take.
     pub fn start(script: impl Fn(&Received) -> Answer + Send + Sync + 'static) -> Self {
         Self::closing_after(PATIENCE, script)
     }
 
-    /// Closes a connection on which nothing came for this long after an answer.
+    /// A service that closes a connection if nothing came on it for this long after an answer.
     pub fn closing_after(
         idle: Duration,
         script: impl Fn(&Received) -> Answer + Send + Sync + 'static,
@@ -126,7 +127,7 @@ impl Upstream {
                 }
                 state.connections.fetch_add(1, SeqCst);
                 state.open.lock().unwrap().push(stream.try_clone().unwrap());
-                // What fails here is a client that is gone.
+                // An error here means that the client is gone.
                 thread::spawn(move || {
                     if !matches!(state.serve(&stream), Ok(End::Reset)) {
                         let _ = stream.shutdown(Shutdown::Both);
@@ -141,12 +142,12 @@ impl Upstream {
         format!("http://{}{path}", self.addr)
     }
 
-    /// The requests that came so far, those without an answer as well.
+    /// The requests that have come so far, with and without an answer.
     pub fn received(&self) -> Vec<Received> {
         self.state.received.lock().unwrap().clone()
     }
 
-    /// How many of them had this method.
+    /// How many requests with this method have come so far.
     pub fn count(&self, method: &str) -> usize {
         self.received().iter().filter(|it| it.method == method).count()
     }
@@ -159,7 +160,7 @@ impl Upstream {
 impl Drop for Upstream {
     fn drop(&mut self) {
         self.state.ended.store(true, SeqCst);
-        let _ = TcpStream::connect(self.addr); // the one who accepts looks up
+        let _ = TcpStream::connect(self.addr); // wakes the thread that accepts
         for stream in self.state.open.lock().unwrap().iter() {
             let _ = stream.shutdown(Shutdown::Both);
         }
@@ -167,7 +168,7 @@ impl Drop for Upstream {
 }
 
 impl State {
-    /// Says how the last answer ended.
+    /// Serves one connection. Says how the last answer ended.
     fn serve(&self, stream: &TcpStream) -> std::io::Result<End> {
         stream.set_nodelay(true)?;
         let mut reader = BufReader::new(stream);
@@ -190,7 +191,7 @@ impl State {
             };
             (&*stream).write_all(&bytes[..sent])?;
             if answer.end == End::Reset {
-                // RST is sent when the last one who has the socket drops it, and the list has it, too.
+                // The system sends RST when the last handle of the socket is dropped, and the list has a handle, too.
                 SockRef::from(stream).set_linger(Some(Duration::ZERO))?;
                 let peer = stream.peer_addr()?;
                 self.open.lock().unwrap().retain(|open| open.peer_addr().is_ok_and(|it| it != peer));
@@ -218,7 +219,7 @@ impl Answer {
     }
 }
 
-/// None if the client closed, or was idle for too long.
+/// Reads a request. `None` if the client closed the connection, or was idle for too long.
 fn receive(reader: &mut BufReader<&TcpStream>, nth: usize) -> std::io::Result<Option<Received>> {
     let mut head = String::new();
     while !head.ends_with("\r\n\r\n") {

@@ -12,7 +12,7 @@ use crate::common::{Response, Service, Setup, WRITE, client, eventually, request
 
 pub type Times = BTreeMap<String, f64>;
 
-/// Small pools, and patience enough for what is injected.
+/// A service with small pools, and with timeouts that are long enough for what is injected.
 pub fn small() -> Setup {
     let settings = [
         ("server.worker_threads", "2"),
@@ -44,7 +44,7 @@ pub fn header(response: &Response) -> Times {
     entries.map(|(phase, time)| (phase.to_owned(), time.parse().unwrap())).collect()
 }
 
-/// The blamed phase has at least four fifths, no other a tenth.
+/// Asserts that the blamed phase has at least four fifths of the time, and that no other phase has a tenth.
 pub fn blames(phase: &str, times: &Times, least_ms: f64, what: &str) {
     let total: f64 = times.values().sum();
     assert!(total >= least_ms, "{what}: {total} ms, {times:?}");
@@ -56,7 +56,8 @@ pub fn blames(phase: &str, times: &Times, least_ms: f64, what: &str) {
     assert!(times.contains_key(phase), "{what}: no {phase} in {times:?}");
 }
 
-/// Looks at the log line of the request with this id, and at the metrics of its route, which only it has.
+/// Looks at the log line of the request with this id, and at the metrics of its route, which no other request has
+/// asked for.
 pub fn line_and_metric_blame(service: &Service, id: &str, phase: &str) -> Value {
     let line = service.request_line(id);
     assert_eq!(line["long_pole"], phase, "{line}");
@@ -92,9 +93,9 @@ fn what_a_request_does_by_itself() {
         ("offload_run", "/drill/offload/600"),
         ("cpu", "/drill/spin/600"),
         ("other", "/drill/sleep/600"),
-        ("mail", "/drill/named/600"), // a name of the owner's
+        ("mail", "/drill/named/600"), // this phase has a name of the owner's
         #[cfg(feature = "_database")]
-        ("other", "/drill/hold/600"), // holding a connection is not querying
+        ("other", "/drill/hold/600"), // to hold a connection is not to query
     ] {
         let response = ask(&service, "GET", path, phase_id(path).as_str());
         blames(phase, &header(&response), 500.0, path);
@@ -108,7 +109,8 @@ fn phase_id(path: &str) -> String {
 
 #[test]
 fn what_others_do_to_it() {
-    // The one that gets in the way, what must be seen before the victim comes, the victim, and what is blamed.
+    // The request that gets in the way, the metric that must show it before the victim comes, the victim, and the phase
+    // that is blamed.
     for (holder, metric, path, phase) in [
         #[cfg(feature = "_database")]
         ("/drill/hold-all/800", "db_pool_connections", "/drill/query/0", "db_wait"),
@@ -136,7 +138,7 @@ fn what_others_do_to_it() {
 fn waiting_to_be_let_in() {
     let service = small().set("admission.max_in_flight", "2").start();
     let mut holding = service.begin("/drill/hold-places/3000");
-    // Or the next request takes the place that is to be held.
+    // Without this wait, the next request could take a place that is to be held.
     service.await_metric("http_requests_admitted", &[], |admitted| admitted == 2.0);
     let full = eventually("no place is left", || {
         let waiting = service.begin("/drill/spin/0");
@@ -282,7 +284,7 @@ fn a_stall_is_not_blamed_on_what_is_awaited() {
     const BLOCK: f64 = 300.0;
     let service = small().set("offload.threads", "2").start();
     ask(&service, "GET", "/drill/call/0", "warm-up");
-    // The database, a socket, a timer, a permit that somebody of the same loop gives back.
+    // The requests wait for the database, a socket, a timer, and a permit that a task of the same loop gives back.
     for (path, own, own_ms) in [
         #[cfg(feature = "_database")]
         ("/drill/query/20", "db_query", 20.0),
@@ -307,7 +309,7 @@ fn a_stall_is_not_blamed_on_what_is_awaited() {
             let times = phases(&service.request_line(&id), "phases");
             let total: f64 = times.values().sum();
             if total < BLOCK {
-                continue; // it was through before the block began
+                continue; // the request had ended before the block began
             }
             let of_link: f64 = times.get(own).copied().unwrap_or_default();
             errors.push((of_link - own_ms).max(0.0));

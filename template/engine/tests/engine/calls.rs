@@ -1,4 +1,4 @@
-//! Calls to other services that behave badly: what is sent again and what never is, and where a redirect leads.
+//! Calls to other services that behave badly: which calls are sent again, which never are, and where a redirect leads.
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -12,7 +12,7 @@ use longpole::{CallError, Config, HttpClient, internals};
 use crate::common::upstream::{Answer, End, Upstream};
 use crate::common::{Response, Service, Setup, client, setup};
 
-/// The next call to a service that behaves finds a connection that was used.
+/// Calls once, so that the next call finds a connection that was used before.
 fn warm(service: &Service, upstream: &Upstream) {
     assert_eq!(call(service, "GET", &upstream.url("/warm"), &[]).status, 200);
 }
@@ -22,12 +22,12 @@ fn call(service: &Service, method: &str, url: &str, headers: &[(&str, &str)]) ->
     service.call(method, &format!("/drill/fetch?url={url}"), headers, body)
 }
 
-/// One call at a time: whatever is sent again has the place of the call.
+/// A service with one call at a time: a call that is sent again must have the place of the first try.
 fn one_place() -> Setup {
     setup().set("http_client.max_in_flight", "1").set("http_client.max_per_host", "1")
 }
 
-/// Answers the first request of each connection, and then ends so.
+/// A service that answers the first request of each connection, and ends the second one in this way.
 fn closing(end: End) -> Upstream {
     Upstream::start(move |it| match it.nth {
         1 => Answer::new(200, "a whole answer"),
@@ -123,7 +123,7 @@ fn many_calls_that_meet_closing_connections_each_get_a_new_one() {
     let all = Barrier::new(8);
     let upstream = Upstream::start(move |it| match (it.nth, it.target.as_str()) {
         (1, "/warm") => {
-            all.wait(); // so that none finds a free connection
+            all.wait(); // so that no call finds a free connection
             Answer::new(200, "")
         }
         (1, _) => Answer::new(200, ""),
@@ -182,7 +182,7 @@ fn a_connection_that_was_idle_for_too_long_is_not_used_again() {
     }
 }
 
-/// As a job asks that runs as often as the other service closes.
+/// A job may call exactly as often as the other service closes its idle connections.
 #[test]
 fn a_service_that_closes_idle_connections_costs_no_answer() {
     let pause = Duration::from_millis(25);
@@ -201,7 +201,7 @@ fn http(change: impl FnOnce(&mut Config)) -> HttpClient {
     internals::http_client(&config).unwrap()
 }
 
-/// A body that exists once.
+/// A body that cannot be sent twice.
 struct Part(Option<Bytes>);
 
 impl http_body::Body for Part {

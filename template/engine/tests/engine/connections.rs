@@ -1,4 +1,4 @@
-//! Clients that say no more, leave, reset and vanish: who is answered, and is it noticed?
+//! Clients send no more, leave, reset and vanish: are they answered, and does the service notice?
 
 use std::fs;
 use std::io::Read;
@@ -33,7 +33,7 @@ fn the_end_of_sending_means_no_more_than_that_if_the_owner_says_so() {
     let body = b"POST /drill/read HTTP/1.1\r\nhost: x\r\ncontent-length: 4\r\n\r\nbody";
 
     for (bytes, answers) in [(GET, 1), (&pipelined, 2), (body, 1)] {
-        // To the connection's end: nothing more can come on it.
+        // The answer is read until the connection ends, because nothing more can come on it.
         let all = read_all(client::half_close(service.public, bytes));
         assert_eq!(all.matches("HTTP/1.1 200 OK").count(), answers, "{all}");
     }
@@ -46,7 +46,7 @@ fn the_end_of_sending_means_no_more_than_that_if_the_owner_says_so() {
 
 #[test]
 fn a_client_that_leaves_after_the_end_of_its_sending_is_noticed() {
-    // The socket is asked as often as a write may last.
+    // The socket is checked each time `server.write_timeout` has passed.
     let service = setup().set("server.half_close", "true").set("server.write_timeout", "200ms").start();
     let never = request("GET", "/drill/never", &[("x-request-id", "left")], b"");
     let stream = client::half_close(service.public, &never);
@@ -61,7 +61,7 @@ fn a_client_that_leaves_after_the_end_of_its_sending_is_noticed() {
 
 #[test]
 fn so_is_one_that_leaves_while_more_of_its_requests_wait() {
-    // hyper does not read while there is something that it has not looked at.
+    // hyper does not read while it has bytes that it has not looked at.
     let service = setup().set("server.write_timeout", "200ms").start();
     let never = b"GET /drill/never HTTP/1.1\r\nhost: x\r\nx-request-id: first\r\n\r\n";
     let stream = client::open(service.public, &[never, GET].concat());
@@ -80,7 +80,7 @@ fn the_kernel_asks_a_silent_peer_whether_it_is_there() {
     let stream = client::open(service.public, GET);
     let peer = stream.local_addr().unwrap().port();
 
-    // Of the socket on the service's side: the timer that runs, and when it fires, in hundredths of a second.
+    // The timer that runs for the socket of the service, and the hundredths of a second until it fires.
     let timer = eventually("a keepalive timer", || {
         let sockets = fs::read_to_string("/proc/net/tcp").unwrap();
         let ours = format!(":{:04X} ", service.public.port());

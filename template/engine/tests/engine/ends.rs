@@ -1,4 +1,4 @@
-//! However a connection ends: each request that was begun leaves its line, and none that has written is without.
+//! However a connection ends, each request that was begun leaves its line, and no request has written without a line.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
@@ -11,7 +11,7 @@ use super::http2::send;
 use crate::common::http2::well_behaved;
 use crate::common::{PastTheService, Service, client, setup};
 
-/// How a client can end, with a request that has this id in the database.
+/// A way in which a client can end. Its request writes this id into the database.
 type End = fn(&Service, i64);
 
 fn insert(n: i64, length: usize) -> Vec<u8> {
@@ -60,7 +60,7 @@ async fn every_request_that_was_begun_leaves_its_line_however_its_connection_end
             assert_eq!(lines.get(&format!("n-{n}")), Some(&1), "half_close {half_close}: {n} was written");
         }
         assert!(lines.values().all(|lines| *lines == 1), "{lines:?}");
-        // All of it was sent before its end: all of them were begun.
+        // In these ways the whole request was sent before the end, so each request was begun.
         for way in [0, 1] {
             let missing = |n: &i64| !lines.contains_key(&format!("n-{}", 10_000 * way + 2 * n));
             let missing: Vec<_> = (0..EACH).filter(missing).collect();
@@ -93,7 +93,7 @@ async fn what_shutdown_cuts_off_leaves_its_line_too() {
     assert_eq!(lines.len(), 102, "{lines:?}");
 }
 
-/// The lines of requests by their ids, once there come no more.
+/// How many lines each request has, once no more lines come.
 async fn settled_lines(service: &Service) -> BTreeMap<String, usize> {
     service.await_metric("http_requests_in_flight", &[], |open| open == 0.0);
     service.await_metric("log_queue_bytes", &[], |bytes| bytes == 0.0);
@@ -126,7 +126,7 @@ async fn every_request_that_was_begun_leaves_its_line_however_its_stream_ends() 
             let id = format!("n-{}", 100 * round + n);
             sending.spawn(send(client.post(url).header("x-request-id", id).body("body")));
         }
-        // Some are answered, the others are reset; every second time with their connection.
+        // Some requests are answered, and the others are reset. In every second round their connection ends, too.
         for _ in 0..round {
             sending.join_next().await;
         }

@@ -1,4 +1,4 @@
-//! Panics, blocked workers and unknown hosts: what breaks stays small, and an operator can see it.
+//! Panics, blocked workers and unknown hosts: do faults stay small, and can an operator see them?
 
 use std::time::{Duration, Instant};
 

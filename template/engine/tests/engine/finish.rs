@@ -1,4 +1,4 @@
-//! What is finished even when its client leaves: how long it may take, and what becomes of a panic.
+//! Work that goes on when its client leaves: how long may it take, and what becomes of a panic?
 
 use std::convert::Infallible;
 use std::time::Duration;

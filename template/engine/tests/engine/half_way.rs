@@ -1,4 +1,4 @@
-//! A client leaves while its handler is half-way between two inserts: what is dropped, and what is finished all the same.
+//! A client leaves while its handler is between two inserts: which work is dropped, and which work is still finished?
 
 use std::time::Duration;
 
@@ -44,7 +44,7 @@ async fn what_is_finished_keeps_its_id_its_account_and_its_place() {
     let service = with_table(setup()).await;
 
     leave_during_the_call(&service, "/drill/two-inserts-finished/1500", "both");
-    // The connection has ended; the request goes on.
+    // The connection has ended, and the request goes on.
     service.await_metric("http_connections", &[], |open| open == 0.0);
     assert_eq!(service.metric("http_requests_admitted", &[]), 1.0);
     assert_eq!(service.metric("http_requests_in_flight", &[]), 1.0);
@@ -131,7 +131,7 @@ async fn a_commit_that_nobody_waited_for_is_told() {
     assert_eq!(given_up.status, 200);
     let unknown = "commit: nobody knows whether it was done";
     assert_eq!(service.await_line(unknown, |line| line["message"] == unknown)["request_id"], "commit");
-    // The connection is settled, and serves the next.
+    // The connection is settled, and serves the next request.
     assert_eq!(service.get("/drill/two-inserts/1").status, 200);
     assert!(rows(&service.database).await >= 2);
     assert_eq!(service.log().iter().filter(|line| line["message"] == unknown).count(), 1);
@@ -147,7 +147,7 @@ async fn a_stream_that_is_reset_is_a_client_that_leaves() {
     let leaving = client.get(url("/drill/two-inserts-finished/1500")).header("x-request-id", "reset").send();
 
     assert!(timeout(Duration::from_millis(500), leaving).await.is_err());
-    // The connection serves others meanwhile.
+    // The connection serves other requests meanwhile.
     assert_eq!(client.get(url("/drill/sleep/0")).send().await.unwrap().status(), 200);
 
     let line = service.request_line("reset");

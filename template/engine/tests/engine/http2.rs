@@ -1,4 +1,5 @@
-//! HTTP/2: many requests share a connection. What one of them does not take must not take the others along.
+//! Over HTTP/2 many requests share a connection. If a client does not take one answer, the other answers must not
+//! suffer.
 
 #![expect(clippy::disallowed_methods, reason = "a test's own tasks and calls")]
 
@@ -41,7 +42,7 @@ async fn an_answer_that_is_not_read_is_reset_alone() {
 async fn where_it_cannot_be_reset_the_others_finish_before_the_connection_is_closed() {
     let service = setup().set("server.write_timeout", "500ms").start();
     let client = well_behaved();
-    // hyper has all of it, and its last byte has no room: nobody is there who could reset it.
+    // hyper has the whole answer, and its last byte has no room: nothing can reset this answer.
     let unread = get(&client, &service, "/drill/bytes/65536", "unread").await;
     let neighbour = get(&client, &service, STREAM.0, "neighbour").await;
 
@@ -70,21 +71,21 @@ fn the_client_learns_which_answer_it_has_lost() {
                 seen.push("reset");
             }
             (http2::RST_STREAM, stream) => panic!("stream {stream} was reset"),
-            // The first says that there is a second.
+            // The first GOAWAY announces a second one.
             (http2::GOAWAY, _) if !seen.contains(&"goaway") => seen.push("goaway"),
             (http2::DATA, 5) if frame.flags & http2::END_STREAM != 0 => seen.push("the neighbour's end"),
             _ => {}
         }
     }
 
-    // The two that are not read are found in any order.
+    // The two answers that are not read may be found in any order.
     assert_eq!(seen.len(), 3, "{seen:?}");
     assert!(seen.contains(&"reset") && seen.contains(&"goaway"), "{seen:?}");
     assert_eq!(seen[2], "the neighbour's end");
     service.await_metric("http_connection_errors_total", &[("kind", "write_timeout")], |n| n == 2.0);
 }
 
-/// Reads up to GOAWAY. False if the connection ends without.
+/// Reads until GOAWAY. False if the connection ends without it.
 fn is_told_to_go(frames: &mut Frames) -> bool {
     std::iter::from_fn(|| frames.next()).any(|frame| frame.kind == http2::GOAWAY)
 }

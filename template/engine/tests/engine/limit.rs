@@ -1,4 +1,4 @@
-//! `server.body_limit` holds for every body, whatever reads it.
+//! `server.body_limit` holds for every body, whatever code reads the body.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -21,13 +21,13 @@ use crate::common::{PATIENCE, Response, client, read_log, send, setup};
 
 const LIMIT: usize = 64 * 1024;
 
-/// Reads it whole, and does not know what was wrong.
+/// Reads the whole body, and does not look at what was wrong.
 async fn collect(body: Body) -> Result<String, StatusCode> {
     let bytes = to_bytes(body, usize::MAX).await.map_err(|_| StatusCode::IM_A_TEAPOT)?;
     Ok(bytes.len().to_string())
 }
 
-/// Takes an error for the end.
+/// Reads the pieces of a body, and takes an error for its end.
 async fn stream(request: Request) -> String {
     let mut pieces = request.into_body().into_data_stream();
     let mut length = 0;
@@ -55,7 +55,7 @@ async fn readers() -> Owner {
     owner_with(routes, |config| config.server.body_limit = ByteSize::b(LIMIT as u64)).await
 }
 
-/// The bytes of a request with a body of so many bytes.
+/// The bytes of a request with a body of this length.
 fn sized(path: &str, length: usize, chunked: bool) -> Vec<u8> {
     let head = format!("POST {path} HTTP/1.1\r\nhost: h\r\nconnection: close\r\n");
     let body = vec![b'x'; length];
@@ -71,7 +71,7 @@ fn sized(path: &str, length: usize, chunked: bool) -> Vec<u8> {
     request
 }
 
-/// Reads one answer, and does not wait for the connection's end.
+/// Reads one answer, and does not wait until the connection ends.
 fn answer(stream: &mut TcpStream) -> String {
     let mut answer = Vec::new();
     let mut piece = [0; 4096];

@@ -1,4 +1,4 @@
-//! Every log line is whole, is one line, and is JSON: for whatever a program may hand to tracing.
+//! Every log line is whole, is one line and is JSON, whatever a program hands to tracing.
 
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -33,7 +33,7 @@ impl Write for Written {
     }
 }
 
-/// What the log has after `act`, in which one event is logged: one line.
+/// The one line that the log has after `act`, which logs one event.
 fn line_as(format: LogFormat, act: impl FnOnce()) -> String {
     let written = Written::default();
     let writer = written.clone();
@@ -46,7 +46,7 @@ fn line_as(format: LogFormat, act: impl FnOnce()) -> String {
     text
 }
 
-/// The line as JSON: its keys, which must be different, with their values as they stand.
+/// The keys of the line as JSON, which must all be different, with the text of their values.
 fn line(act: impl FnOnce()) -> BTreeMap<String, String> {
     let text = line_as(LogFormat::Json, act);
     parse(&text)
@@ -111,7 +111,7 @@ impl Display for Panics {
     }
 }
 
-/// An error and what it comes from.
+/// An error with its source.
 #[derive(Debug)]
 struct Broken(&'static str, Option<Box<Broken>>);
 
@@ -386,7 +386,7 @@ fn any_value() -> impl Strategy<Value = Box<dyn Value>> {
 }
 
 proptest! {
-    // No seeds of failures in the folder: whoever sees one has it in the output.
+    // No file of failing seeds is written, because the output of the test has the seed.
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]

@@ -50,7 +50,7 @@ fn who_would_wait_too_long_is_refused_at_once_as_soon_as_the_pace_is_known() {
     service.await_in_flight(1.0);
     let shed = |reason| service.metric("http_requests_shed_total", &[("reason", reason)]);
 
-    // A queue without a break, from which nobody is let in.
+    // The queue is never empty, and no request is let in from it.
     let mut waiting = Vec::new();
     eventually("early refusals", || {
         waiting.push(service.begin("/drill/sleep/0"));
@@ -65,7 +65,7 @@ fn who_would_wait_too_long_is_refused_at_once_as_soon_as_the_pace_is_known() {
 
 #[test]
 fn a_burst_that_can_be_served_in_time_is_served_whole() {
-    // 300 at once where four are served at a time: 75 rounds of some 2 ms, well within the wait.
+    // There are 300 requests at once, and four are served at a time: 75 rounds of some 2 ms, well within the wait.
     let service = setup().set("admission.max_in_flight", "4").set("admission.max_wait", "9s").start();
     for _ in 0..3 {
         let burst: Vec<_> = (0..300).map(|_| service.begin("/drill/sleep/2")).collect();
@@ -155,7 +155,7 @@ fn calls_beyond_the_bound_wait_and_are_counted() {
     assert_eq!(service.metric("http_client_request_seconds_count", &[("status", "200")]), 5.0);
 }
 
-/// What answers, and how.
+/// Another service, with routes that answer in different ways.
 async fn upstream() -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());

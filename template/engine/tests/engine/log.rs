@@ -1,4 +1,4 @@
-//! The log under trouble: what is lost is counted, and the service goes on.
+//! The log in trouble: lines that are lost are counted, and the service goes on.
 
 use std::fs;
 use std::io::{self, Write};
@@ -35,7 +35,7 @@ fn a_full_disk_costs_lines_not_requests_and_each_is_counted() {
 #[test]
 fn text_is_for_people_and_keeps_to_its_line() {
     let setup = setup().set("log.format", "text").set("log.rotation", "never");
-    // Of whichever kind: there is no server, and no folder can be made.
+    // This URL works for neither kind of database: there is no server, and no folder can be made.
     let kind = setup.database.url().split_once(':').unwrap().0.to_owned();
     let url = format!("{kind}://127.0.0.1:1/a\n2026-01-31T12:00:00Z_ERROR_forged");
     let setup =
@@ -88,7 +88,7 @@ fn values_that_panic_cost_neither_the_answer_nor_the_log() {
 
 #[test]
 fn the_level_chooses_among_records_of_log_as_well() {
-    // `longpole` tells the test where it listens.
+    // The lines of `longpole` tell the test where the service listens.
     let level = "warn,drill::other=off,drill::fine=debug,longpole=info,longpole::drill=error";
     let service = setup().set("log.level", level).start();
 
@@ -101,7 +101,7 @@ fn the_level_chooses_among_records_of_log_as_well() {
     assert_eq!(levels, ["DEBUG", "ERROR"]);
 }
 
-/// A disk that takes `room` bytes and then is full.
+/// A disk that takes a number of bytes and then is full.
 #[derive(Clone, Default)]
 struct Disk(Arc<Mutex<(usize, Vec<u8>)>>);
 

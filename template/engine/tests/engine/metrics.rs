@@ -1,4 +1,4 @@
-//! Every metric moves: one that nothing observes is a lie.
+//! Every metric moves in a test. A metric that nothing sets would mislead operators.
 
 use std::time::Instant;
 
@@ -77,7 +77,7 @@ fn the_runtime_the_process_and_the_build_are_described() {
     assert!(service.metric("tokio_alive_tasks", &[]) >= 1.0);
     assert!(service.metric("background_tasks", &[]) >= 1.0);
     assert!(service.metric("process_resident_memory_bytes", &[]) > 1e6);
-    let cpu = service.metric("process_cpu_seconds_total", &[]); // whole seconds
+    let cpu = service.metric("process_cpu_seconds_total", &[]); // it has whole seconds only
     eventually("a second of CPU", || {
         service.get("/drill/spin/500");
         (service.metric("process_cpu_seconds_total", &[]) > cpu).then_some(())
@@ -85,10 +85,10 @@ fn the_runtime_the_process_and_the_build_are_described() {
     let busy = || service.metric("tokio_worker_busy_seconds_total", &[]);
     let before = busy();
     for _ in 0..3 {
-        busy(); // whoever else looks changes nothing
+        busy(); // another scrape changes nothing
     }
     service.get("/drill/spin/300");
-    // Told when the worker parks. The test's other requests take some of it as well.
+    // A worker adds its busy time when it parks. Other requests of the test take some of the time as well.
     let grown = eventually("busy time", || Some(busy() - before).filter(|grown| *grown >= 0.29));
     assert!(grown < 2.0 * begun.elapsed().as_secs_f64(), "no more than both workers had: {grown}");
     let text = service.ask("/metrics").text();
@@ -134,7 +134,7 @@ fn every_metric_that_is_named_is_there_and_described() {
     let service = busy();
     service.get("/drill/offload/0");
     service.get("/drill/call/0");
-    service.get("/drill/hold/0"); // of a database, if there is one
+    service.get("/drill/hold/0"); // exists if there is a database
     service.get("/drill/spin/0");
     send(service.public, b"this is not http\r\n\r\n");
     service.await_metric("http_connection_errors_total", &[], |errors| errors == 1.0);

@@ -1,4 +1,4 @@
-//! A service without a database: nothing speaks of one, and the links that are there are blamed as ever.
+//! A service without a database: nothing mentions a database, and the links that are there are blamed as usual.
 
 use std::time::Duration;
 
@@ -66,7 +66,7 @@ fn it_has_no_command_and_no_setting_for_a_database() {
     let migrate = setup.run(&["migrate"]);
     assert_eq!(migrate.status.code(), Some(2), "{migrate:?}");
     assert!(text(&migrate.stderr).contains("'migrate'"), "{migrate:?}");
-    // A variable that is left over from a service with one.
+    // This variable is left over from a service with a database.
     let left_over = setup.set("database.url", "sqlite:data/service.db").run(&[]);
     assert_eq!(left_over.status.code(), Some(2), "{left_over:?}");
     assert!(

@@ -1,5 +1,5 @@
-//! What an owner of an axum router expects: their fallbacks, axum's own extractors, the client's address. The
-//! routes are the test's own, with the engine's edge and server around them.
+//! What the owner of an axum router expects of their fallbacks, of axum's own extractors and of the client's address.
+//! The routes are the test's own, with the engine's edge and server around them.
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
@@ -27,7 +27,7 @@ use tempfile::TempDir;
 use crate::common::Database;
 use crate::common::{Response, client, eventually, read_log, request, send, setup};
 
-/// A service of these routes, in the process of the test.
+/// A service with routes of the test, in the process of the test.
 pub struct Owner {
     pub addr: SocketAddr,
     _server: Server,
@@ -40,7 +40,7 @@ pub async fn owner(routes: Router) -> Owner {
 }
 
 pub async fn owner_with(routes: Router, change: impl FnOnce(&mut Config)) -> Owner {
-    logs(); // before the first line
+    logs(); // sets the log up before the first line
     #[cfg(feature = "_database")]
     let database = Database::new();
     let mut config = Config::default();
@@ -69,7 +69,7 @@ pub async fn owner_with(routes: Router, change: impl FnOnce(&mut Config)) -> Own
     }
 }
 
-/// The folder of the log. One for the process, as in a service.
+/// The folder of the log. As in a service, the process has one log.
 pub fn logs() -> &'static TempDir {
     static LOGS: OnceLock<(TempDir, Logs)> = OnceLock::new();
     let (dir, _) = LOGS.get_or_init(|| {
@@ -81,7 +81,7 @@ pub fn logs() -> &'static TempDir {
     dir
 }
 
-/// The first line that is wanted.
+/// Waits for a line that is wanted, and returns the first one.
 pub fn line(what: &str, wanted: impl Fn(&Value) -> bool) -> Value {
     eventually(what, || read_log(logs().path()).into_iter().find(&wanted))
 }
@@ -105,7 +105,7 @@ impl Owner {
         line("request line", |line| line["message"] == "request" && line["request_id"] == id)
     }
 
-    /// Asserts a 500 that says nothing of the inside, and an error in the log that does.
+    /// Asserts that a 500 does not name the cause, and that an error in the log names it.
     fn mistake_of_ours(&self, answer: &Response, named: &str) {
         let told = answer.problem(500).to_string();
         assert!(!told.contains(named), "{told}");
@@ -198,7 +198,8 @@ async fn what_a_handler_answers_stays() {
     assert_eq!(owner.get("/never").header("allow"), Some("PUT"));
 }
 
-/// The body of another service's answer: its length is known before its pieces have come. None comes later.
+/// The body of another service's answer: its length is known before its pieces have come. A `None` is a piece that
+/// comes later.
 struct Pieces(VecDeque<Option<&'static str>>);
 
 impl http_body::Body for Pieces {
@@ -280,7 +281,7 @@ struct Draft {
     _name: String,
 }
 
-/// Cannot be written as JSON.
+/// A value that cannot be written as JSON.
 struct Unwritable;
 
 impl Serialize for Unwritable {

@@ -117,7 +117,7 @@ fn values_from_outside_cannot_forge_a_log_line() {
     );
     service.call("GET", "/%0a%22,%22level%22:%22FORGED", &[("x-request-id", "safe")], b"").problem(404);
 
-    service.request_line("safe"); // each line parses, or reading the log fails
+    service.request_line("safe"); // this fails if a line of the log cannot be parsed
     service.await_line("the host, escaped", |line| line["host"] == host && line["level"] == "WARN");
 }
 

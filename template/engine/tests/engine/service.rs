@@ -1,4 +1,4 @@
-//! What an owner hands over in `main.rs`, and what is said when it does not fit.
+//! What an owner hands over in `main.rs`, and what the service says when it does not fit.
 
 use crate::common::{Setup, read_log, setup, without_drill};
 use crate::engine::start::refuses;
@@ -63,7 +63,7 @@ fn start_may_be_async_and_wait() {
     assert_eq!(service.get("/told").status, 200);
 }
 
-/// A start that hangs is given up without a word, whether it blocks or waits.
+/// A start that hangs is given up and nothing is printed, whether the start blocks or waits.
 #[test]
 fn a_start_that_hangs_ends_with_the_signal() {
     for how in ["block", "sleep"] {
@@ -79,7 +79,7 @@ fn a_start_that_hangs_ends_with_the_signal() {
     }
 }
 
-/// What it has begun is told to end, so that temporary files go.
+/// The background work is told to end, so that it can remove temporary files.
 #[test]
 fn background_work_of_a_start_that_fails_ends() {
     let setup = setup().variable("DRILL_START", "begin and fail");
@@ -125,7 +125,8 @@ fn check_names_a_program_without_line_tables() {
     assert!(check(&without).contains(words), "{}", check(&without));
 }
 
-/// The library of a service that was generated before the engine was a crate.
+/// A service that was generated before the engine was a crate had a library of its own, whose name may still be in
+/// `log.level`.
 #[test]
 fn a_level_for_a_crate_that_is_gone_is_named() {
     let check = |level: &str| {
@@ -140,7 +141,7 @@ fn a_level_for_a_crate_that_is_gone_is_named() {
     assert!(!check("service_of_another_name=debug").contains("names `service`"));
 }
 
-/// They may be sqlx's, with a table of the same name.
+/// Somebody else may use sqlx's migrations, which have a table of the same name.
 #[cfg(feature = "_database")]
 #[test]
 fn without_migrations_those_of_somebody_else_are_left_alone() {

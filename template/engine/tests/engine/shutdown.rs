@@ -1,4 +1,4 @@
-//! Signals sent to the built binary: what finishes, what is cut off, and the exit code that says so.
+//! Signals to the built binary: what finishes, what is cut off, and which exit code says so?
 
 use std::io::Read;
 use std::net::TcpStream;
@@ -222,7 +222,7 @@ fn a_start_that_blocks_its_thread_is_given_up() {
     let pipe = setup.dir.path().join("certificates");
     make_pipe(&pipe);
     let mut service = setup.start_admin();
-    // Held open, and nothing written: who reads it waits for ever.
+    // The pipe is held open, and nothing is written: a reader waits for ever.
     let _held = hold(&pipe);
 
     let begun = Instant::now();

@@ -1,10 +1,10 @@
-//! What keeps a service from starting, and what it says then: which, where it was set, what to do.
+//! What keeps a service from starting? It has to say what is wrong, where it was set, and what to do.
 
 use std::net::TcpListener;
 
 use crate::common::{Setup, read_log, setup};
 
-/// Runs it to its end: it must exit 1 and say all of `words` on stderr; and in the log, if there is one.
+/// Runs a service to its end. It must exit with 1 and say all of `words` on stderr, and in the log if there is a log.
 pub fn refuses(setup: Setup, words: &[&str]) {
     let output = setup.run(&[]);
     let stderr = String::from_utf8(output.stderr).unwrap();
@@ -35,7 +35,7 @@ fn a_log_directory_that_cannot_be_made() {
 }
 
 #[cfg(feature = "_database")]
-/// `check`, `migrate` and the start say the same of a URL that can never work.
+/// Asserts that `check`, `migrate` and the start say the same of a URL that can never work.
 pub fn never_works(url: &str, words: &[&str]) {
     let setup = setup().set("database.url", url);
     for command in [&["check"][..], &["migrate"], &[]] {

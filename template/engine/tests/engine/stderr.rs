@@ -1,4 +1,4 @@
-//! Nothing that the service prints can end it, hold it up or cost an answer, whoever reads it, or nobody.
+//! Nothing that the service prints can end it, delay it or cost an answer, whether or not somebody reads it.
 
 use std::fs::File;
 use std::io::{self, PipeReader, Write};
@@ -10,11 +10,11 @@ use crate::common::{Setup, setup, without_drill};
 
 const PANICS: usize = 50;
 
-/// A pipe that is full, and whose reader has stopped: whoever writes waits, as long as the reader is kept.
+/// A pipe that is full, and whose reader has stopped: a writer waits as long as the reader is kept.
 fn stopped() -> (PipeReader, Stdio) {
     let (reader, mut writer) = io::pipe().unwrap();
     let stderr = writer.try_clone().unwrap();
-    // It writes and waits until the reader is dropped.
+    // This thread fills the pipe and waits until the reader is dropped.
     thread::spawn(move || while writer.write_all(&[b'x'; 4096]).is_ok() {});
     (reader, stderr.into())
 }

@@ -1,4 +1,5 @@
-//! Connections that leave HTTP, as a WebSocket does: counted, bounded, told of the shutdown, and named at their end.
+//! Connections that leave HTTP, as a WebSocket does: they are counted, bounded, told of the shutdown, and have a line
+//! at their end.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
@@ -9,7 +10,7 @@ use serde_json::Value;
 
 use crate::common::{PATIENCE, Service, client, eventually, setup};
 
-/// One that has left HTTP. It says goodbye `ms` milliseconds after it was told.
+/// Opens a connection that leaves HTTP. The service says goodbye on it `ms` milliseconds after the shutdown has begun.
 fn upgrade(service: &Service, method: &str, ms: u64, id: &str) -> TcpStream {
     let status = if method == "CONNECT" { "200" } else { "101" };
     let mut stream = client::open_narrow(service.public, &head(method, ms, id));
@@ -38,7 +39,7 @@ fn echo(stream: &mut TcpStream) {
     assert_eq!(&back, b"hello");
 }
 
-/// The line at the end of the connection.
+/// The line that is written when the connection ends.
 fn end(service: &Service, id: &str) -> Value {
     service.await_line("the end", |line| {
         line["message"] == "upgraded connection ended" && line["request_id"] == id
@@ -62,7 +63,7 @@ fn it_is_counted_and_bounded_like_any_connection_and_holds_no_place() {
         assert_eq!(service.metric(gauge, &[]), 0.0, "{gauge}");
     }
 
-    // The kernel takes it; the service does not.
+    // The kernel accepts this connection, but the service does not.
     let mut outside =
         client::open(service.public, b"GET /drill/sleep/0 HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
     outside.set_read_timeout(Some(Duration::from_millis(300))).unwrap();

@@ -1,4 +1,5 @@
-//! Under load every single account is true: its parts sum to its whole, and the whole is what the client saw.
+//! Is every single account true under load? Its parts have to sum to its whole, and the client must have seen the
+//! whole.
 
 use std::collections::BTreeMap;
 use std::thread;
@@ -9,7 +10,7 @@ use crate::common::client::{KeepAlive, Outcome};
 use crate::common::{Service, setup};
 
 const CLIENTS: usize = 8;
-const REQUESTS: usize = 1250; // of each client
+const REQUESTS: usize = 1250; // for each client
 const PATHS: &[&str] = &[
     #[cfg(feature = "_database")]
     "/drill/query/0",
@@ -28,7 +29,7 @@ const PATHS: &[&str] = &[
 #[ignore = "keeps the machine busy: run it by itself"]
 fn ten_thousand_accounts_are_true() {
     let _alone = alone();
-    // Everything waits for something now and then, and nothing is refused.
+    // With these limits each link is waited for now and then, and no request is refused.
     let setup = setup()
         .set("server.request_timeout", "60s")
         .set("admission.max_in_flight", "6")
@@ -80,7 +81,7 @@ fn ten_thousand_accounts_are_true() {
     assert!(median < 1.0, "client and service disagree by {median} ms");
 }
 
-/// Returns by id how many milliseconds each request took for its client.
+/// Returns for each id how many milliseconds its request took for the client.
 fn ask(service: &Service, client: usize) -> Vec<(String, f64)> {
     let mut connection = KeepAlive::open(service.public).unwrap();
     let one = |n: usize| {

@@ -1,4 +1,5 @@
-//! Nobody is refused who would have been let in within `admission.max_wait`; whoever would not is refused at once.
+//! A request that would be let in within `admission.max_wait` is not refused. A request that would not is refused at
+//! once.
 
 use std::sync::Mutex;
 use std::sync::atomic::AtomicBool;
@@ -11,10 +12,10 @@ use crate::common::client::{KeepAlive, Outcome};
 use crate::common::http2::{get, well_behaved};
 use crate::common::{Service, setup};
 
-/// An answer's status, how long it took, and when it came after the begin.
+/// The status of an answer, how long it took, and how long after the begin it came.
 type Answer = (u16, Duration, Duration);
 
-/// So many clients, each asks again as soon as it has its answer, until they are told to stop.
+/// Starts this many clients. Each of them asks again as soon as it has its answer, until it is told to stop.
 fn closed_loops(
     service: &Service,
     clients: usize,
@@ -55,7 +56,7 @@ fn shed(service: &Service) -> f64 {
 #[ignore = "keeps the machine busy: run it by itself"]
 fn as_many_clients_as_can_be_served_within_the_wait_are_all_served() {
     let _alone = alone();
-    // Two places: the queue is the rule, and its pace some hundred a second.
+    // There are two places, so requests usually wait in the queue, and some hundred of them leave it each second.
     let service = setup().set("admission.max_in_flight", "2").set("admission.max_wait", "2s").start();
     for clients in [1, 32, 256] {
         let answers = closed_loops(&service, clients, || "/drill/sleep/1", Duration::from_secs(3));
@@ -98,7 +99,8 @@ fn a_service_that_becomes_slow_while_the_queue_is_long_refuses_early_again() {
     });
     assert_eq!(before, 0.0, "fast enough for all");
 
-    // From two waits after the change on: 40 a second are served, and nobody waits long to be refused.
+    // These came more than two waits after the change: 40 a second are served, and no client waits long for its
+    // refusal.
     let later: Vec<_> =
         answers.iter().filter(|(.., at)| *at > Duration::from_secs(2) + 2 * MAX_WAIT).collect();
     let good = later.iter().filter(|(status, ..)| *status == 200).count();

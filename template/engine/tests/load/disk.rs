@@ -1,4 +1,4 @@
-//! The log's disk fills up under load, and is emptied again: requests go on, and each line is accounted for.
+//! The disk of the log fills up under load, and is emptied again. Requests go on, and each line is accounted for.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -39,7 +39,7 @@ impl Drop for Disk {
 fn a_full_disk_costs_lines_and_nothing_else() {
     let _alone = alone();
     let Some(disk) = Disk::mount() else {
-        // Not silently: engine/log.rs and flood.rs cover the counting without a mount.
+        // This is said, because only the mount is not tested then: engine/log.rs and flood.rs test the counting.
         println!("skipped: this user may not mount a tmpfs");
         return;
     };
@@ -47,7 +47,7 @@ fn a_full_disk_costs_lines_and_nothing_else() {
     let service = setup().set("log.dir", logs.to_str().unwrap());
     symlink(&logs, service.dir.path().join("logs")).unwrap(); // where the log is looked for
     let service = service.start();
-    // What is left is a few hundred lines, and the last of them does not fit whole.
+    // There is room for a few hundred lines, and the last of them does not fit as a whole.
     fs::write(disk.path().join("filler"), vec![0; 900_000]).unwrap();
 
     for _ in 0..20 {
@@ -67,7 +67,7 @@ fn a_full_disk_costs_lines_and_nothing_else() {
     accounted_for(&service, &logs);
 }
 
-/// Once the queue is empty: emitted = whole lines in the files + dropped + failed.
+/// Asserts, once the queue is empty, that emitted lines = whole lines in the files + dropped lines + failed lines.
 fn accounted_for(service: &Service, logs: &Path) {
     let count = |name| service.metric(name, &[]);
     eventually("an idle log", || {
@@ -81,6 +81,6 @@ fn accounted_for(service: &Service, logs: &Path) {
         let lost = count("log_lines_dropped_total") + count("log_lines_failed_total");
         (queued == 0.0 && emitted == count("log_lines_total") && emitted == whole as f64 + lost).then_some(())
     });
-    std::thread::sleep(Duration::from_millis(50)); // and stays so
+    std::thread::sleep(Duration::from_millis(50)); // the sum must also stay right
     assert_eq!(count("log_queue_bytes"), 0.0);
 }

@@ -1,4 +1,4 @@
-//! Clients that send nonsense, and handlers that panic: no 5xx but what is meant, no line forged, nothing leaked.
+//! Clients send nonsense, and handlers panic: there is no 5xx but the expected ones, no line is forged, nothing leaks.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpStream};
@@ -9,12 +9,12 @@ use super::alone;
 use crate::common::client::{KeepAlive, Outcome};
 use crate::common::{PATIENCE, Service, eventually, setup, without_drill};
 
-/// Another seed, other nonsense: `SEED=7 cargo test …`.
+/// Another seed makes other nonsense: `SEED=7 cargo test …`.
 fn seed() -> u64 {
     std::env::var("SEED").map_or(20261127, |seed| seed.parse().unwrap())
 }
 
-/// Bytes that begin like HTTP, now and then, and go wrong in many ways.
+/// Bytes that sometimes begin like HTTP, and go wrong in many ways.
 fn nonsense(random: &mut fastrand::Rng) -> Vec<u8> {
     let pick = |random: &mut fastrand::Rng, from: &[&str]| from[random.usize(..from.len())].to_owned();
     let junk = |random: &mut fastrand::Rng, most: usize| {
@@ -129,7 +129,7 @@ fn fifty_thousand_hostile_requests() {
     service.await_metric("http_connections", &[], |open| open == 0.0);
     service.await_metric("log_queue_bytes", &[], |bytes| bytes == 0.0);
     for line in service.log() {
-        // Each line was parsed; none is somebody else's.
+        // Each line was parsed, and none was made by a client.
         let message = line["message"].as_str().unwrap();
         assert!(!message.contains("forged") && !message.starts_with("panic"), "{line}");
         assert!(line["timestamp"].is_string() && line["target"].is_string(), "{line}");
@@ -140,7 +140,7 @@ fn fifty_thousand_hostile_requests() {
     assert_eq!(service.metric("http_requests_in_flight", &[]), 0.0);
 }
 
-/// Sends it, and reads every status that comes back.
+/// Sends the bytes, and reads every status that comes back.
 fn throw(service: &Service, bytes: &[u8]) -> Vec<u16> {
     let mut stream = TcpStream::connect(service.public).unwrap();
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
@@ -148,7 +148,7 @@ fn throw(service: &Service, bytes: &[u8]) -> Vec<u16> {
     let _ = stream.shutdown(Shutdown::Write);
     let mut answer = Vec::new();
     if let Err(error) = stream.read_to_end(&mut answer) {
-        // It may close what it has not read to the end; it must not leave anybody waiting.
+        // The service may close a connection that it has not read to the end, but it must not let the client wait.
         assert_eq!(error.kind(), ErrorKind::ConnectionReset, "{:?}", String::from_utf8_lossy(bytes));
     }
     let text = String::from_utf8_lossy(&answer);

@@ -10,7 +10,8 @@ use crate::common::setup;
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "keeps the machine busy: run it by itself"]
 async fn an_answer_that_is_not_read_is_closed() {
-    // The second is handed over whole, and its last byte does not fit: only what hyper still holds tells.
+    // The second answer is handed over as a whole, but its last byte does not fit. Only what hyper still holds tells
+    // that.
     for size in [1_000_000, 65_536] {
         let service = setup().set("server.write_timeout", "500ms").start();
         let client = well_behaved();

@@ -1,4 +1,5 @@
-//! Ten times more than it can do: the service goes on doing what it can, and says no to the rest at once.
+//! There is ten times more load than the service can serve: it goes on serving what it can, and refuses the rest at
+//! once.
 
 #![cfg_attr(
     not(feature = "_database"),
@@ -17,13 +18,14 @@ use crate::common::{Service, client, eventually, request, send, setup};
 struct Answer {
     status: u16,
     took: Duration,
-    /// Since the begin of the load.
+    /// The time since the begin of the load.
     at: Duration,
 }
 
-/// Sends so many requests a second, each when it is due, whatever became of the others: who is free takes the next.
+/// Sends this many requests a second. Each request is sent when it is due, whether or not the others were answered: a
+/// sender that is free takes the next request.
 fn open_loop(service: &Service, path: &str, rate: u32, seconds: u32) -> Vec<Answer> {
-    const SENDERS: usize = 400; // more than can be let in and wait
+    const SENDERS: usize = 400; // more than the requests that can be let in or wait
     let answers = Mutex::new(Vec::new());
     let next = AtomicU32::new(0);
     let begun = Instant::now();

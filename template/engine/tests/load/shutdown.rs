@@ -1,4 +1,4 @@
-//! Told to end under load: nothing that was begun is lost, and nobody holds it up.
+//! The service is told to end under load: no request that was begun is lost, and no client delays the end.
 
 use std::collections::BTreeMap;
 use std::io::Read;
@@ -29,7 +29,7 @@ fn no_request_that_was_begun_is_lost() {
                 })
                 .collect();
             running.wait();
-            // A different moment of the load in each run.
+            // Each run ends at another moment of the load.
             thread::sleep(Duration::from_millis(20 + 13 * run as u64));
             service.signal("TERM");
             clients.into_iter().flat_map(|client| client.join().unwrap()).collect()
@@ -83,13 +83,13 @@ fn until_closed(service: &Service, client: usize, running: &Barrier) -> Vec<(Str
 fn nobody_holds_it_up_beyond_the_grace() {
     const GRACE: Duration = Duration::from_secs(2);
     let _alone = alone();
-    // An HTTP/2 client that has said hello, and no more: the preface and empty settings.
+    // This HTTP/2 client has said hello, and no more: it has sent the preface and empty settings.
     let http2 = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
     let (head, body) =
         (b"GET /drill/sleep/0 HTT", b"POST /drill/read HTTP/1.1\r\nhost: x\r\ncontent-length: 9\r\n\r\nhalf");
     let stream = request("GET", "/drill/stream/60000", &[], b"");
     let unread = request("GET", "/drill/bytes/100000000", &[], b"");
-    // What is done, and whether it is a request, which has until the grace.
+    // Each entry says what a client does, and whether that is a request, which has time until the end of the grace.
     for (name, bytes, is_request) in [
         ("half a head", &head[..], false),
         ("an idle keep-alive", b"GET /drill/sleep/0 HTTP/1.1\r\nhost: x\r\n\r\n", false),

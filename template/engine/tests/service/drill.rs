@@ -1,9 +1,9 @@
 //! What the engine's tests drive: a service with the drill's routes and two of its own.
 //!
-//! It does by its environment what an owner does in `main.rs`: `DRILL_ENV_PREFIX` and `DRILL_CONFIG_FILE` are handed to
-//! the service, and `DRILL_LAYER=1` adds a layer to the log, which counts the lines of the drill. `DRILL_START` is how its start
-//! goes, and `DRILL_INSTALL` what is there before the service comes.
-//! With `DRILL_NO_MIGRATIONS=1` the schema is left to somebody else.
+//! Its environment decides what an owner decides in `main.rs`. `DRILL_ENV_PREFIX` and `DRILL_CONFIG_FILE` are handed
+//! to the service, and `DRILL_LAYER=1` adds a layer to the log, which counts the lines of the drill. `DRILL_START`
+//! says how its start goes, and `DRILL_INSTALL` says what is installed before the service comes. With
+//! `DRILL_NO_MIGRATIONS=1` the schema is left to somebody else.
 
 use std::convert::Infallible;
 use std::error::Error;
@@ -28,7 +28,7 @@ use tracing_subscriber::layer::Context;
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 struct Settings {
-    /// What `/upstream` asks.
+    /// The URL that `/upstream` asks.
     upstream_url: String,
     /// Secrets whose names do not say so.
     partner: Secret,
@@ -84,11 +84,11 @@ fn main() -> ExitCode {
         }
         _ => service.run(|links: &Links, settings: &Settings| routes(links, settings, told)),
     };
-    thread::sleep(Duration::from_millis(50)); // what is left of a start that was given up could complain
+    thread::sleep(Duration::from_millis(50)); // what is left of a start that was given up gets time to complain
     exit
 }
 
-/// Its own text does not repeat its cause.
+/// An error whose own text does not repeat its cause.
 #[derive(Debug)]
 struct NoRules(io::Error);
 
@@ -104,7 +104,7 @@ impl Error for NoRules {
     }
 }
 
-/// What a process can have only once.
+/// Installs something that a process can have only once.
 fn install(what: &str) -> Option<EnterGuard<'static>> {
     match what {
         "runtime" => return Some(Box::leak(Box::new(Runtime::new().unwrap())).enter()),
@@ -135,7 +135,8 @@ async fn upstream(State((links, settings)): State<(Links, Settings)>) -> Result<
     Ok(links.http.send(links.http.get(settings.upstream_url)).await?.bytes().await?)
 }
 
-/// How many events of the drill a layer was told: others come when they like, such as a stall on a busy machine.
+/// How many events of the drill a layer was told. Other events do not count, because they come at any time, such as a
+/// stall on a busy machine.
 #[derive(Clone, Default)]
 struct Told(Arc<AtomicU64>);
 
