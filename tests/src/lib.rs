@@ -14,6 +14,7 @@ pub mod pgbouncer;
 pub mod postgres;
 pub mod process;
 pub mod service;
+pub mod settings;
 pub mod status;
 pub mod tree;
 

@@ -1,5 +1,7 @@
 //! Can a file of our crates be read without a circle of others, and does each name mean one thing?
 
+use std::collections::BTreeMap;
+use std::fs;
 use std::path::PathBuf;
 
 use longpole_tests::modules::{Crate, circles, top_level};
@@ -59,4 +61,35 @@ fn no_two_types_of_the_engine_share_a_name() {
         text.push_str(&format!("{name}: {}\n", places.join(", ")));
     }
     assert!(text.is_empty(), "these types share a name; give each a name that says which one it is:\n{text}");
+}
+
+/// The map promises that a newcomer can follow a request, and the signal, through few files.
+#[test]
+fn the_ways_on_the_map_are_short_and_name_files_that_exist() {
+    for (way, most_files, most_returns) in
+        [("## A request, file by file", 20, 2), ("## SIGTERM, file by file", 10, 0)]
+    {
+        let mut visits = BTreeMap::<PathBuf, usize>::new();
+        for file in files_of(way) {
+            *visits.entry(file).or_default() += 1;
+        }
+        let missing: Vec<_> = visits.keys().filter(|file| !file.is_file()).collect();
+        assert!(missing.is_empty(), "{way}: {missing:?}");
+        assert!((5..=most_files).contains(&visits.len()), "{way}: {} files", visits.len());
+        let often: Vec<_> = visits.iter().filter(|(_, visits)| **visits > 1 + most_returns).collect();
+        assert!(often.is_empty(), "{way}: {often:?}");
+    }
+}
+
+/// The files in the table below a heading of the map, in their order.
+fn files_of(heading: &str) -> Vec<PathBuf> {
+    let map = fs::read_to_string(repo().join("docs/architecture.md")).unwrap();
+    let (_, section) = map.split_once(heading).unwrap_or_else(|| panic!("the map has no {heading:?}"));
+    let section = section.split("\n## ").next().unwrap();
+    let rows = section.lines().filter_map(|line| line.strip_prefix("| ")?.split('`').nth(1));
+    rows.map(|file| match file.starts_with("src/") {
+        true => repo().join("template").join(file),
+        false => engine().join(file),
+    })
+    .collect()
 }

@@ -1,4 +1,6 @@
-//! From facts to findings, in one place for the project and for the probe.
+//! How do facts become findings?
+//!
+//! The project and the probe both go through this function, so that the probe checks what the project gets.
 
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
@@ -12,11 +14,11 @@ use crate::program::Program;
 
 pub struct Outcome {
     pub findings: Vec<Finding>,
-    /// The source files of what was asked about, from the workspace's root.
+    /// The source files of the packages that the user asked about, from the workspace's root.
     pub files: HashSet<PathBuf>,
 }
 
-/// `check` may refuse a configuration that names what the crates do not have.
+/// `check` may refuse a configuration that names functions which the crates do not have.
 pub fn run(
     units: Vec<Unit>,
     list: &List,
@@ -34,7 +36,7 @@ pub fn run(
     Ok(Outcome { findings, files })
 }
 
-/// The exceptions in all files that were compiled, and the files of what was asked about.
+/// The exceptions in all files that were compiled, and the files of the packages that the user asked about.
 fn exceptions(program: &Program, root: &Path) -> (Allows, HashSet<PathBuf>) {
     let mut lines: HashMap<PathBuf, Vec<(u32, u32)>> = HashMap::new();
     for (id, body) in program.bodies.iter().enumerate() {
@@ -45,7 +47,8 @@ fn exceptions(program: &Program, root: &Path) -> (Allows, HashSet<PathBuf>) {
     }
     let mut allows = Allows::default();
     let (mut files, mut seen) = (HashSet::new(), HashSet::new());
-    // First those that were asked about: a file may belong to both.
+    // A file may belong to two packages. Those that the user asked about come first, since only the first one
+    // counts.
     let (asked, others): (Vec<&Unit>, _) = program.units.iter().partition(|unit| !unit.for_others);
     for unit in asked.into_iter().chain(others) {
         for file in &unit.files {

@@ -3,7 +3,8 @@
 use std::ffi::{OsStr, OsString};
 use std::fs;
 
-/// Cargo puts arguments that are too long for a command line into a file, one on each line: `@file`.
+/// Replaces each `@file` by the lines of that file. Cargo writes arguments that are too long for a command
+/// line into such a file, each on a line of its own.
 pub fn of_files(arguments: &[OsString]) -> Vec<OsString> {
     let mut expanded = Vec::with_capacity(arguments.len());
     for argument in arguments {
@@ -34,7 +35,8 @@ pub fn codegen_option(arguments: &[OsString], name: &str) -> Option<String> {
     })
 }
 
-/// The arguments without some options, and without incremental compilation: a print run stores nothing.
+/// The arguments without some options. Without `--emit`, the options for incremental compilation are left out
+/// too: a run that only prints must not store anything.
 pub fn without(arguments: &[OsString], names: &[&str]) -> Vec<OsString> {
     let mut kept = Vec::with_capacity(arguments.len());
     let mut rest = arguments.iter().peekable();
@@ -83,7 +85,7 @@ mod tests {
         let left = |given: &str, names: &[&str]| without(&arguments(given), names).join(OsStr::new(" "));
         let given = "a.rs --cap-lints allow --cap-lints=warn --cfg x -C incremental=/i -C opt-level=1";
         assert_eq!(left(given, &["--cap-lints"]), "a.rs --cfg x -C incremental=/i -C opt-level=1");
-        // Only a run that emits nothing is one that prints.
+        // Incremental compilation is only left out of a run that emits nothing.
         assert_eq!(left(given, &["--cap-lints", "--emit"]), "a.rs --cfg x -C opt-level=1");
         assert_eq!(left("a.rs --emit", &["--emit"]), "a.rs");
     }

@@ -1,8 +1,8 @@
 //! Which findings were there before?
 //!
-//! A baseline lets old findings pass and fails on new ones. It names functions, not lines, so that it
-//! survives edits elsewhere in a file; the number before a line says how many findings it covers. It only
-//! ever shrinks: what is gone from the code is taken out of the file.
+//! A baseline lets old findings pass and fails on new ones. It names functions and not lines, so that it
+//! stays true when the file is edited elsewhere. The number in front of a line says how many findings the
+//! line covers. A baseline never grows: what is gone from the code is removed from the file.
 
 use std::collections::{BTreeMap, HashSet};
 use std::fmt::Write;
@@ -71,8 +71,8 @@ impl Baseline {
         self.known.values().fold(0, |sum, &count| sum.saturating_add(count))
     }
 
-    /// Splits off what is new, and forgets what is gone. Files that this run did not compile keep theirs,
-    /// if they still exist.
+    /// Returns the findings that are new, and forgets those that are gone. A file that exists but was not
+    /// compiled in this run keeps its findings.
     pub fn sift(&mut self, findings: Vec<Finding>, compiled: &HashSet<PathBuf>, root: &Path) -> Vec<Finding> {
         let mut found: BTreeMap<Key, usize> = BTreeMap::new();
         let new = findings

@@ -1,8 +1,8 @@
 //! How do the facts of a workspace come about?
 //!
-//! `cargo check` runs with this program as the workspace's wrapper (wrapper.rs). Cargo keeps artifacts
-//! that a wrapper made apart from its own, and knows which crates have changed: only these are compiled
-//! and printed anew. The artifacts that cargo names lead to the facts beside them.
+//! `cargo check` runs with this program as the workspace's wrapper (wrapper.rs). Cargo keeps the artifacts
+//! that a wrapper made apart from its own, and knows which crates have changed. Only these are compiled and
+//! printed again. Cargo names the artifacts, and the facts are in files beside them.
 
 use std::collections::HashSet;
 use std::io::{BufRead, BufReader};
@@ -21,11 +21,11 @@ use crate::wrapper;
 #[derive(Default)]
 pub struct Compiled {
     pub units: Vec<Unit>,
-    /// The crates that were compiled from a folder of this machine, and do not belong to the workspace.
+    /// The crates that were compiled from a folder of this machine but do not belong to the workspace.
     pub outside: Vec<Outside>,
 }
 
-/// A path dependency outside of the workspace: the wrapper does not reach it.
+/// A path dependency outside of the workspace. Cargo does not run the wrapper for it.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub struct Outside {
     pub package: String,
@@ -67,7 +67,8 @@ pub fn units(workspace: &Workspace, options: &CargoOptions) -> Result<Compiled, 
     let asked = asked(workspace, options)?;
     let mut missing = Vec::new();
     let mut compiled = Compiled::default();
-    // A second time only when facts were removed, or written by another version: cargo does not know them.
+    // Facts may have been removed, or written by another version, which cargo does not know. The artifacts
+    // are then removed, and cargo is asked a second time.
     for _ in 0..2 {
         let (artifacts, outside) = check(workspace, options, &asked)?;
         compiled.outside = outside;
@@ -88,7 +89,8 @@ pub fn units(workspace: &Workspace, options: &CargoOptions) -> Result<Compiled, 
     }
 }
 
-/// Runs `cargo check`: the metadata files of the workspace's crates, and the crates that it left out.
+/// Runs `cargo check`. Returns the metadata files of the workspace's crates, and the path dependencies
+/// outside of the workspace.
 fn check(
     workspace: &Workspace,
     options: &CargoOptions,
@@ -114,7 +116,8 @@ fn check(
         let Ok(message) = serde_json::from_slice::<Message>(&line) else { continue };
         let Some(target) = message.target.filter(|_| message.reason == "compiler-artifact") else { continue };
         let is_metadata = |file: &PathBuf| file.extension().is_some_and(|extension| extension == "rmeta");
-        // With an `.rlib` beside it, it was compiled for a build script or a procedural macro.
+        // An artifact with an `.rlib` beside its metadata was compiled for a build script or a procedural
+        // macro.
         if target.kind.iter().any(|kind| kind == "custom-build" || kind == "proc-macro")
             || !message.filenames.iter().all(is_metadata)
         {
@@ -144,9 +147,11 @@ fn check(
     Ok((artifacts, outside))
 }
 
-/// The facts beside these files, and the files that have none. Two projects whose packages are named alike
-/// may share a target folder; cargo then takes the one's artifacts for the other's, but the facts say whose
-/// they are: compilers run at the workspace's root, or in the folder of a package that is not below it.
+/// The facts beside these metadata files, and the metadata files that have no facts.
+///
+/// Two projects whose packages have the same name may share a target folder. Cargo then takes the artifacts
+/// of one project for those of the other. The facts say where the compiler ran: at the workspace's root, or
+/// in the package's folder if that is not below the root.
 fn read(artifacts: &[Artifact], root: &Path) -> (Vec<Unit>, Vec<PathBuf>) {
     let (mut units, mut missing) = (Vec::new(), Vec::new());
     for &Artifact { ref metadata, ref folder, for_others } in artifacts {
@@ -162,7 +167,7 @@ fn read(artifacts: &[Artifact], root: &Path) -> (Vec<Unit>, Vec<PathBuf>) {
     (units, missing)
 }
 
-/// Where this tool keeps what is worth keeping between runs.
+/// The folder in which this tool keeps files between runs.
 pub fn cache(workspace: &Workspace, options: &CargoOptions) -> PathBuf {
     let target: &Path = options.target_dir.as_deref().unwrap_or(&workspace.target_directory);
     target.join("unblock")

@@ -1,8 +1,8 @@
 //! What does the project's own configuration say?
 //!
-//! It stands in `unblock.toml` beside the workspace's Cargo.toml, or under `[workspace.metadata.unblock]`
-//! in it. A mistake in it is an error with its line: an exclusion with a slip of the pen would else
-//! silently exclude nothing.
+//! The configuration is in `unblock.toml` beside the workspace's Cargo.toml, or in Cargo.toml under
+//! `[workspace.metadata.unblock]`. A mistake in it is an error that names the line. Otherwise an exclusion
+//! with a typing error would silently exclude nothing.
 
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -28,7 +28,7 @@ struct Table {
     /// Paths to take off the list.
     #[serde(default)]
     exclude: Vec<Spanned<String>>,
-    /// Tiers to report besides.
+    /// Tiers that are reported in addition to the usual ones.
     #[serde(default)]
     also: Vec<Also>,
     dispatch: Option<Dispatch>,
@@ -60,7 +60,8 @@ pub struct Config {
     pub entries: Vec<Entry>,
     pub also: Vec<Also>,
     pub dispatch: Option<Dispatch>,
-    /// Paths that name functions, to be looked up once the crates are known.
+    /// The configured paths of functions, with their places in `text`. They are checked once the crates are
+    /// known.
     named: Vec<(String, Range<usize>)>,
     file: PathBuf,
     text: String,
@@ -132,7 +133,7 @@ impl Config {
         Ok(Config { entries, also: table.also, dispatch: table.dispatch, named, file, text })
     }
 
-    /// A path into one of the workspace's crates must name something there.
+    /// Checks that each path into a crate of the workspace names a function there.
     pub fn check(&self, program: &Program) -> Result<(), Failure> {
         for (path, span) in &self.named {
             if !program.may_have(path) {
@@ -145,7 +146,7 @@ impl Config {
     }
 }
 
-/// Why the text is no path.
+/// Says why the text is not the path of a function.
 fn problem_of(path: &str) -> Option<&'static str> {
     let segments: Vec<&str> = path.split("::").collect();
     let is_name = |segment: &&str| {

@@ -24,7 +24,7 @@ pub fn print_list(options: &ListOptions) -> Result<ExitCode, Failure> {
 pub fn explain(path: &str, options: &Options) -> Result<ExitCode, Failure> {
     let entries = entries(options.cargo.manifest_path.as_ref())?;
     let list = List::new(entries, Vec::new());
-    // As a finding prints it: `<std::fs::File as std::io::Read>::read`.
+    // A finding prints the path of a trait's method as `<std::fs::File as std::io::Read>::read`.
     let plain = match path.strip_prefix('<').and_then(|rest| rest.split_once(" as ")) {
         Some((_, rest)) => rest.replacen('>', "", 1),
         None => path.to_owned(),
@@ -59,7 +59,7 @@ pub fn explain(path: &str, options: &Options) -> Result<ExitCode, Failure> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// The list in force, of the workspace that the command runs in if there is one.
+/// The list in force: of the workspace if the command runs in one, and otherwise the built-in list.
 fn entries(manifest_path: Option<&PathBuf>) -> Result<Vec<Entry>, Failure> {
     let options = CargoOptions { manifest_path: manifest_path.cloned(), ..CargoOptions::default() };
     let in_workspace = manifest_path.is_some()
@@ -71,7 +71,7 @@ fn entries(manifest_path: Option<&PathBuf>) -> Result<Vec<Entry>, Failure> {
     Ok(Config::read(&packages::workspace(&options)?.workspace_root)?.entries)
 }
 
-/// Why calls of this category block.
+/// Says why calls of this category block.
 fn reason(category: &str) -> &'static str {
     match category {
         "fs" | "fs-crate" => {
@@ -114,7 +114,7 @@ fn reason(category: &str) -> &'static str {
     }
 }
 
-/// When an entry of this tier is reported.
+/// Says when an entry of this tier is reported.
 fn meaning(tier: Tier) -> &'static str {
     match tier {
         Tier::Block => "It is reported wherever async code reaches it.",
@@ -152,7 +152,8 @@ fn meaning(tier: Tier) -> &'static str {
 mod tests {
     use super::*;
 
-    /// A category without words of its own gets those for an own function, which say less.
+    /// A category that is missing in `reason` gets the sentence for functions of the project, which says
+    /// less.
     #[test]
     fn every_category_of_the_list_has_a_reason_of_its_own() {
         let general = reason("own");

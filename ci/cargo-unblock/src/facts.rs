@@ -1,8 +1,8 @@
 //! What is kept of one compiled crate?
 //!
-//! The wrapper writes these facts beside the crate's metadata; the analysis reads the facts of all
-//! crates of a workspace. They hold only what the compiler printed, nothing of the list or of the
-//! configuration, so that a changed list does not ask for a new compilation.
+//! The wrapper writes these facts beside the crate's metadata, and the analysis reads the facts of all crates
+//! of a workspace. Facts hold only what the compiler printed. Nothing in them depends on the list or on the
+//! configuration, so that a change of either needs no new compilation.
 
 use std::io;
 use std::path::Path;
@@ -22,14 +22,14 @@ pub struct Unit {
     /// As rustc writes it in paths: with `_` for `-`.
     pub crate_name: String,
     pub is_library: bool,
-    /// Where the compiler ran: what relative paths are relative to.
+    /// The folder that the compiler ran in. Relative paths start there.
     pub directory: String,
     /// The source files that the compiler read.
     pub files: Vec<String>,
     pub strings: Vec<String>,
     pub bodies: Vec<Body>,
-    /// Whether it was only compiled for packages that need it: the user did not ask about its own. Not
-    /// kept, since the next run may ask about others.
+    /// Whether the crate was only compiled because another package needs it, and the user did not ask about
+    /// its package. This is not saved, since the next run may ask about other packages.
     #[serde(skip)]
     pub for_others: bool,
 }
@@ -43,9 +43,9 @@ pub struct Body {
     pub signature: Vec<Str>,
     /// Whether the first argument is called `self`.
     pub has_self: bool,
-    /// Where the text of a closure or async body stands, or a function's return type.
+    /// The place of a closure's or an async body's text; for a function, the place of its return type.
     pub place: Span,
-    /// The line on which it ends: the one of its last `return`.
+    /// The line of the last `return`, on which the body ends.
     pub last_line: u32,
     pub calls: Vec<Call>,
     pub casts: Vec<Cast>,
@@ -82,8 +82,8 @@ pub struct Call {
     pub name: Span,
     /// Whether it only runs while a panic unwinds.
     pub unwinding: bool,
-    /// Where its arguments come from, as far as this body says: the first is 1, a pointer that is called
-    /// is 0. Only of types that hide another one.
+    /// Which types its arguments had before a `dyn` or a function pointer hid them, as far as this body says.
+    /// The first argument is 1; a function pointer that is called is 0.
     pub origins: Vec<(u32, Vec<Origin>)>,
 }
 
@@ -106,7 +106,7 @@ pub enum Target {
     Drop(Str),
 }
 
-/// A value that loses its type: what it was, what it becomes.
+/// A value whose type is hidden from here on: the type that it has, and the type that it gets.
 #[derive(Serialize, Deserialize, Debug)]
 pub struct Cast {
     pub from: Str,
@@ -130,7 +130,8 @@ pub struct Suspend {
     pub span: Span,
 }
 
-/// Facts that were read by another version of this tool are not used: it may have seen less in them.
+/// Facts that another version of this tool wrote are not used, since that version may have read less from the
+/// MIR text.
 pub const FORMAT: u64 = fingerprint(&[
     include_str!("facts.rs"),
     include_str!("mir/comment.rs"),
@@ -143,7 +144,8 @@ pub const FORMAT: u64 = fingerprint(&[
     include_str!("notation.rs"),
 ]);
 
-/// FNV-1a, which is short and can run at compile time; <http://www.isthe.com/chongo/tech/comp/fnv/>.
+/// The hash FNV-1a of the texts. It is short and can run at compile time;
+/// <http://www.isthe.com/chongo/tech/comp/fnv/>.
 pub const fn fingerprint(texts: &[&str]) -> u64 {
     let mut hash = 0xcbf2_9ce4_8422_2325_u64;
     let mut text = 0;
@@ -164,7 +166,8 @@ impl Unit {
         self.strings.get(index as usize).map_or("", String::as_str)
     }
 
-    /// Writes to a name of its own first: a run that is ended in between leaves no half a file.
+    /// Writes to another name first and then renames the file, so that a run that is interrupted leaves no
+    /// incomplete file.
     pub fn save(&self, path: &Path) -> io::Result<()> {
         let bytes = postcard::to_stdvec(&(FORMAT, self)).map_err(io::Error::other)?;
         let partial = path.with_extension(format!("{}.part", std::process::id()));

@@ -15,9 +15,11 @@ use crate::findings::{Finding, Kind, group};
 use crate::place::Place;
 use crate::report::{cure, message};
 
-/// More places than this are counted, not listed.
+/// So many places of a finding are listed; the others are only counted. Higher: one diagnostic fills a
+/// screen. Lower: the reader has to run the tool again for the rest.
 const MAX_LISTED: usize = 10;
-/// So many functions are named in the summary.
+/// So many functions are named in the summary. Higher: the ones that matter most stand out less. Lower: some
+/// that would clear many findings are not named.
 const MAX_ADVICE: usize = 5;
 
 pub fn print(findings: &[Finding], root: &Path, offload: &str, colored: bool) -> String {
@@ -111,7 +113,7 @@ fn origin<'a>(finding: &'a Finding, texts: &mut Texts) -> Snippet<'a, annotate_s
     snippet
 }
 
-/// The further steps, those in one file together.
+/// The steps after the first one.
 fn steps<'a>(finding: &'a Finding, texts: &mut Texts) -> Vec<Snippet<'a, annotate_snippets::Annotation<'a>>> {
     let mut snippets = Vec::new();
     if finding.kind == Kind::Guard {
@@ -203,7 +205,7 @@ impl Texts<'_> {
         };
         let (start, end) =
             (at(place.line, place.column.max(1))?, at(place.end_line, place.end_column.max(1))?);
-        // Long expressions are marked on their first line.
+        // A mark on a long expression ends with the first line.
         let row_end = text[start..].find('\n').map_or(text.len(), |length| start + length);
         Some(start..end.clamp(start, row_end))
     }

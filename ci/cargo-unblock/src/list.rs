@@ -1,14 +1,14 @@
 //! Which APIs block, and what is known of each?
 //!
-//! The list itself is blocking.tsv, data that explains itself; a project's configuration adds to it and
-//! takes from it. Paths are matched whole, since their last names mean little: `RequestBuilder::send` of
-//! `reqwest` is async, that of `reqwest::blocking` is not.
+//! The list itself is blocking.tsv, whose head explains its columns. A project's configuration adds entries
+//! and removes entries. Paths are compared as a whole, since their last names are ambiguous:
+//! `RequestBuilder::send` of `reqwest` is async, and that of `reqwest::blocking` is not.
 
 use std::fmt;
 
 use rustc_hash::FxHashMap;
 
-/// What an entry says of its path; blocking.tsv explains each.
+/// What an entry says of its path. The head of blocking.tsv explains each tier.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Tier {
     Block,
@@ -70,7 +70,7 @@ pub struct Entry {
 }
 
 impl Entry {
-    /// What to use in its place, with its own name filled in.
+    /// What to use instead, with `{name}` replaced by the last name of the path.
     pub fn instead(&self) -> String {
         self.instead.replace("{name}", self.path.rsplit("::").next().unwrap_or(""))
     }
@@ -85,10 +85,10 @@ pub struct List {
 
 const DATA: &str = include_str!("blocking.tsv");
 
-/// The crate whose API is known to the last function, and the category of its entries.
+/// The crate whose functions are known one by one. Its name is also the category of its entries.
 pub const ENGINE: &str = "longpole";
 
-/// The list as this tool brings it.
+/// The list that is built into this tool.
 pub fn built_in() -> Vec<Entry> {
     DATA.lines()
         .filter(|line| !line.starts_with('#') && !line.is_empty())
@@ -103,7 +103,7 @@ pub fn built_in() -> Vec<Entry> {
 }
 
 impl List {
-    /// `also`: the tiers of [`Tier::Minor`] and [`Tier::Print`] that are to be reported.
+    /// `also` names the tiers that are reported in addition: [`Tier::Minor`], [`Tier::Print`] or both.
     pub fn new(entries: Vec<Entry>, also: Vec<Tier>) -> List {
         let mut by_path: FxHashMap<String, Vec<usize>> = FxHashMap::default();
         for (index, entry) in entries.iter().enumerate() {
@@ -112,8 +112,8 @@ impl List {
         List { entries, by_path, also }
     }
 
-    /// The entries for a path: its own, or those of its end if it leads through a crate's export of
-    /// another crate.
+    /// The entries for a path. A path may lead through another crate that exports the item. The leading names
+    /// are then left out, one after the other, until an entry is found.
     pub fn find(&self, path: &str) -> impl Iterator<Item = usize> {
         let mut rest = path;
         let found = loop {
@@ -145,7 +145,7 @@ impl List {
         }
     }
 
-    /// Whether the crate calls what it is given on the event loop.
+    /// Whether the crate of the path calls the closures that it is given on the event loop.
     pub fn is_loop(&self, path: &str) -> bool {
         self.get(path.split("::").next().unwrap_or(path), &[Tier::Loop]).is_some()
     }
@@ -162,8 +162,8 @@ impl List {
     }
 }
 
-/// `longpole::Offload::run` for `longpole::offload::Offload::run`: the path at the crate's root, where the
-/// private modules between are left out.
+/// The path at the crate's root: `longpole::Offload::run` for `longpole::offload::Offload::run`. The private
+/// modules between them are left out.
 fn at_root(path: &str) -> Option<String> {
     let rest = path.strip_prefix(ENGINE)?.strip_prefix("::")?;
     let (modules, last) = rest.rsplit_once("::")?;

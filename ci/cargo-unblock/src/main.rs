@@ -1,9 +1,11 @@
 //! `cargo unblock`: rejects blocking calls that async code can reach.
 //!
-//! From the compiler to the verdict: wrapper.rs lets rustc print each crate's MIR, mir.rs keeps the facts
-//! (facts.rs), program.rs puts those of all crates together, graph.rs follows calls, findings.rs looks
-//! for ways from async code to what list.rs says blocks. types.rs reads the compiler's notation, sources.rs
-//! what only the source text says, and probe.rs checks that this compiler is understood.
+//! This is the way from the compiler to the verdict. compile.rs runs cargo, and wrapper.rs lets rustc print
+//! the MIR of each crate. mir/ reads that text and keeps facts (facts.rs). program/ puts the facts of all
+//! crates together, graph/ follows the calls, and findings/ looks for ways from async code to what the list
+//! (list.rs) says blocks. report.rs and human.rs print what was found. types/ and notation.rs read the
+//! compiler's notation, sources/ reads what only the source text says, and probe.rs checks that this compiler
+//! is understood.
 
 mod analysis;
 mod arguments;
@@ -46,7 +48,7 @@ fn main() -> ExitCode {
     if std::env::var_os(wrapper::VARIABLE).is_some() {
         return wrapper::run(std::env::args_os().skip(1).collect());
     }
-    // Run by its own name, it gets no `unblock` from cargo.
+    // Cargo passes `unblock` as the first argument. A user who runs `cargo-unblock` directly does not.
     let mut arguments: Vec<_> = std::env::args_os().collect();
     if arguments.get(1).is_none_or(|first| first != "unblock") {
         arguments.insert(1.min(arguments.len()), "unblock".into());
@@ -111,7 +113,7 @@ fn check(options: &Options) -> Result<ExitCode, Failure> {
     print(&findings, options, root)
 }
 
-/// Which path dependencies nobody looks into, in one line: none of those that the list knows.
+/// One line that names the path dependencies which are not analysed and which the list does not know.
 fn left_out(outside: &[Outside], list: &List, root: &std::path::Path) -> Option<String> {
     let unknown: Vec<String> = outside
         .iter()
@@ -151,7 +153,7 @@ fn print(findings: &[Finding], options: &Options, root: &std::path::Path) -> Res
         }
         Format::Sarif => report::sarif(&from_repository(findings, root), offload) + "\n",
     };
-    // A reader that closes the pipe has read enough.
+    // A reader that closes the pipe has read enough, and needs no error.
     let _ = std::io::stdout().write_all(text.as_bytes());
     if findings.is_empty() {
         if options.message_format == Format::Human && !options.cargo.quiet {
@@ -162,8 +164,8 @@ fn print(findings: &[Finding], options: &Options, root: &std::path::Path) -> Res
     Ok(ExitCode::from(1))
 }
 
-/// The findings with paths from the repository's root, which is what GitHub takes them for: the workspace
-/// may be a folder in it.
+/// The findings with paths from the repository's root, since GitHub reads them so. The workspace may be a
+/// folder below it.
 fn from_repository(findings: &[Finding], root: &std::path::Path) -> Vec<Finding> {
     let repository = std::env::var_os("GITHUB_WORKSPACE").map(std::path::PathBuf::from);
     let repository = repository.and_then(|path| path.canonicalize().ok());

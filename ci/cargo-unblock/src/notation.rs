@@ -1,8 +1,8 @@
-//! How does rustc write a path, and how a place in the sources?
+//! How does rustc write a path, and how does it write a place in the sources?
 //!
-//! Pieces of its notation that several readers meet: the MIR text, the types in it, and the names of bodies.
+//! The MIR text, the types in it and the names of bodies share this notation, and several readers need it.
 
-/// Where the `<` that stands before `text` is closed: just after its `>`.
+/// Finds the `>` that closes a `<` standing before `text`, and returns the offset behind it.
 pub fn angle_end(text: &str) -> Option<usize> {
     let mut depth = 1usize;
     let mut before = ' ';
@@ -22,8 +22,8 @@ pub fn angle_end(text: &str) -> Option<usize> {
     None
 }
 
-/// The path without the number that stands behind the name of a crate that is no library, so that its
-/// paths are not taken for the library's.
+/// The path without the numbers behind the names of crates. The crate of a program has such a number, so that
+/// its paths are not taken for those of a library with the same name.
 pub fn plain(path: &str) -> String {
     match path.split_once('~') {
         Some((before, rest)) => {
@@ -33,7 +33,7 @@ pub fn plain(path: &str) -> String {
     }
 }
 
-/// `src/a.rs:6:5: 6:26`.
+/// The file, line, column, last line and last column of `src/a.rs:6:5: 6:26`.
 pub fn place_of(text: &str) -> Option<(&str, [u32; 4])> {
     let (start, end) = text.rsplit_once(": ")?;
     let (end_line, end_column) = end.split_once(':')?;
@@ -63,6 +63,7 @@ mod tests {
     #[test]
     fn a_place_is_a_file_and_four_numbers() {
         assert_eq!(place_of("src/a b.rs:6:5: 7:26"), Some(("src/a b.rs", [6, 5, 7, 26])));
+        assert_eq!(place_of("src/a: b.rs:6:5: 7:26"), Some(("src/a: b.rs", [6, 5, 7, 26])));
         assert_eq!(place_of("C:/a.rs:1:2: 3:4"), Some(("C:/a.rs", [1, 2, 3, 4])));
         for text in ["", "src/a.rs", "src/a.rs:6:5", "src/a.rs:6: 7:26", "a:x:5: 7:26"] {
             assert_eq!(place_of(text), None, "{text}");

@@ -6,7 +6,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::graph::Dispatch;
 
-/// Cargo runs `cargo-unblock unblock …` for `cargo unblock …`.
+/// For `cargo unblock …`, cargo runs `cargo-unblock unblock …`.
 #[derive(Parser)]
 #[command(name = "cargo", bin_name = "cargo", disable_help_subcommand = true)]
 pub enum Cargo {

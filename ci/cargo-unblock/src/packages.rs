@@ -45,14 +45,15 @@ pub fn workspace(options: &CargoOptions) -> Result<Workspace, Failure> {
     let mut workspace: Workspace = serde_json::from_slice(&output.stdout).map_err(|error| {
         Failure::new(format!("`cargo metadata` answered something else than expected: {error}"))
     })?;
-    // Compilers run there, and name the folder without symbolic links.
+    // Cargo runs compilers in this folder under its name without symbolic links.
     if let Ok(whole) = workspace.workspace_root.canonicalize() {
         workspace.workspace_root = whole;
     }
     Ok(workspace)
 }
 
-/// The members of the workspace that the user asks about: all, without `--package` and `--exclude`.
+/// The members of the workspace that the user asks about. Without `--package` and `--exclude`, these are all
+/// members.
 pub fn asked<'a>(workspace: &'a Workspace, options: &CargoOptions) -> Result<HashSet<&'a str>, Failure> {
     let names = |spec: &str, package: &Package| spec == package.id || matches(name_in(spec), &package.name);
     for spec in &options.packages {
@@ -73,8 +74,8 @@ pub fn asked<'a>(workspace: &'a Workspace, options: &CargoOptions) -> Result<Has
     Ok(asked.map(|package| package.id.as_str()).collect())
 }
 
-/// The name in a package's specification: `name`, `name@1.0.0`, `URL#name@1.0.0` or, when the folder is
-/// called as the package is, `URL#1.0.0`.
+/// The name in a package's specification, which is `name`, `name@1.0.0` or `URL#name@1.0.0`. If the last
+/// folder of the URL is the name, it may be `URL#1.0.0`.
 pub fn name_in(spec: &str) -> &str {
     let (url, rest) = spec.rsplit_once('#').unwrap_or(("", spec));
     if !url.is_empty() && rest.starts_with(|c: char| c.is_ascii_digit()) {
@@ -83,7 +84,8 @@ pub fn name_in(spec: &str) -> &str {
     rest.split(['@', ':']).next().unwrap_or(rest)
 }
 
-/// Whether a name fits a pattern of cargo's: `*` is any text, `?` any letter, `[ab]` and `[!ab]` one of some.
+/// Whether a name fits a pattern of cargo's: `*` stands for any text, `?` for any letter, `[ab]` for one of
+/// these letters and `[!ab]` for any other letter.
 fn matches(pattern: &str, name: &str) -> bool {
     let mut signs = pattern.chars();
     match signs.next() {

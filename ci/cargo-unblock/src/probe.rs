@@ -1,8 +1,8 @@
 //! Does this tool understand the compiler at hand?
 //!
-//! MIR text may change with any rustc, and a lint that silently sees nothing is worse than none. So each
-//! compiler that is met has to print a small crate (probe/sample.rs) first, whose findings are known. If
-//! one is missing, or one is found too much, nothing this tool says of the project is to be trusted: it
+//! Any new rustc may print MIR differently, and a check that silently sees nothing is worse than no check. So
+//! each compiler first has to print a small crate whose findings are known (probe/sample.rs). If a finding is
+//! missing, or if there is one too many, the findings of the project cannot be trusted either, and the tool
 //! stops. A compiler that passed is remembered in the target folder.
 
 use std::collections::BTreeSet;
@@ -93,7 +93,7 @@ pub fn check(units: &[Unit], cache: &Path) -> Result<(), Failure> {
                 env!("CARGO_PKG_VERSION")
             ))
         })?;
-        // Nothing is lost when it cannot be remembered.
+        // If this fails, the next run probes the compiler again.
         let _ = std::fs::write(passed, version);
     }
     Ok(())

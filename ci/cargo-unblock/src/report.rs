@@ -1,13 +1,13 @@
-//! How is a finding told?
+//! How is a finding described?
 //!
-//! The sentences are the same in all formats; human.rs adds the source text.
+//! All formats use the same sentences. human.rs adds the source text.
 
 use std::fmt::Write;
 
 use crate::findings::{Finding, Kind};
 use crate::place::Place;
 
-/// What is wrong, in one sentence without an end.
+/// Says what is wrong, in one sentence without a full stop.
 pub fn message(finding: &Finding) -> String {
     match finding.kind {
         Kind::Blocking => {
@@ -25,7 +25,7 @@ pub fn message(finding: &Finding) -> String {
     }
 }
 
-/// What to do about it.
+/// Says what to do about it.
 pub fn cure(finding: &Finding, offload: &str) -> String {
     let wrap = |what: &str| format!("{what} in one `{offload}(move || …).await`");
     match finding.kind {
@@ -79,8 +79,8 @@ pub fn json(finding: &Finding, offload: &str) -> String {
     value.to_string()
 }
 
-/// A workflow command of GitHub Actions. Line ends and signs would end it, or start another: they are
-/// escaped as <https://github.com/actions/toolkit/blob/main/packages/core/src/command.ts> does.
+/// A workflow command of GitHub Actions. Line ends and some signs would end the command or start another one.
+/// They are escaped as in <https://github.com/actions/toolkit/blob/main/packages/core/src/command.ts>.
 pub fn github(finding: &Finding, offload: &str) -> String {
     let place = &finding.place;
     let mut text = format!("{}\n", message(finding));

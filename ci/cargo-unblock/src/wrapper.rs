@@ -1,9 +1,9 @@
 //! What happens when cargo compiles a crate of the workspace?
 //!
-//! Cargo runs this program in rustc's place (`RUSTC_WORKSPACE_WRAPPER`). It lets rustc do what cargo
-//! asked for, and beside it lets the same rustc print the crate's MIR, of which it keeps the facts. The
-//! options that print MIR are not stable; `RUSTC_BOOTSTRAP=1` opens them on a stable compiler for that
-//! one run, which writes no artifact. Dependencies never come here.
+//! Cargo runs this program in place of rustc (`RUSTC_WORKSPACE_WRAPPER`). The program lets rustc do what
+//! cargo asked for. At the same time it lets the same rustc print the MIR of the crate, and keeps the facts
+//! from that text. The options that print MIR are not stable: `RUSTC_BOOTSTRAP=1` makes a stable compiler
+//! accept them, for this one run, which writes no artifact. Cargo does not run the wrapper for dependencies.
 
 use std::ffi::{OsStr, OsString};
 use std::fs;
@@ -14,20 +14,20 @@ use std::process::{Command, ExitCode, Stdio};
 use crate::facts::Unit;
 use crate::{arguments, mir};
 
-/// Set for cargo's run: this program is then a wrapper.
+/// When this variable is set, cargo runs this program as a wrapper.
 pub const VARIABLE: &str = "CARGO_UNBLOCK_WRAPPER";
 
-/// The options that make rustc print what mir.rs reads.
+/// The options that make rustc print what mir/ reads.
 pub const PRINT: [&str; 3] = ["-Zunpretty=mir", "-Zmir-include-spans=yes", "-Ztrim-diagnostic-paths=no"];
 
-/// Where the facts of the crate are whose metadata cargo names.
+/// The file with the facts of the crate whose metadata cargo names.
 pub fn facts_path(metadata: &Path) -> Option<PathBuf> {
     let stem = metadata.file_stem()?.to_str()?;
     (metadata.extension()? == "rmeta")
         .then(|| metadata.with_file_name(format!("{}.unblock", stem.strip_prefix("lib").unwrap_or(stem))))
 }
 
-/// `arguments`: rustc, then what cargo tells it.
+/// `arguments` are the path of rustc, and what cargo tells rustc.
 pub fn run(arguments: Vec<OsString>) -> ExitCode {
     let Some((rustc, arguments)) = arguments.split_first() else {
         eprintln!("cargo-unblock: {VARIABLE} is set, but no compiler was named");
@@ -37,7 +37,7 @@ pub fn run(arguments: Vec<OsString>) -> ExitCode {
     let arguments = expanded.as_slice();
     let compilation = Compilation::of(arguments);
     let mut cargo_asked = Command::new(rustc);
-    // Its lints are `cargo check`'s concern.
+    // The lints of the project are reported by `cargo check`, and not here.
     match &compilation {
         Some(_) => cargo_asked.args(arguments::without(arguments, &["--cap-lints"])).arg("--cap-lints=allow"),
         None => cargo_asked.args(arguments),
@@ -77,13 +77,13 @@ struct Compilation {
     crate_name: String,
     is_library: bool,
     facts: PathBuf,
-    /// Where rustc lists the files it read.
+    /// The file in which rustc lists the source files that it read.
     dependencies: PathBuf,
 }
 
 impl Compilation {
-    /// Nothing for what cargo only asks the compiler, and for what is linked: build scripts, procedural
-    /// macros and crates that these need run while the project is built.
+    /// Returns nothing when cargo only asks the compiler a question, and nothing for crates that are linked:
+    /// build scripts, procedural macros and the crates that these need run while the project is built.
     fn of(arguments: &[OsString]) -> Option<Compilation> {
         let crate_name = arguments::option(arguments, "--crate-name")?.to_str()?.to_owned();
         let out = PathBuf::from(arguments::option(arguments, "--out-dir")?);
@@ -147,7 +147,7 @@ pub fn print(mut command: Command, unit: &mut Unit) -> io::Result<()> {
     Err(io::Error::other(format!("rustc did not print the MIR ({status}):\n{errors}")))
 }
 
-/// `rustc -vV`: which compiler this is, to the commit.
+/// The output of `rustc -vV`, which names the compiler to the commit.
 pub fn version(rustc: &OsStr) -> io::Result<String> {
     let output = Command::new(rustc).arg("-vV").output()?;
     if !output.status.success() {
@@ -156,7 +156,7 @@ pub fn version(rustc: &OsStr) -> io::Result<String> {
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
-/// The sources that a `.d` file names: one line `file:` each.
+/// The source files that a `.d` file names. Each has a line of its own: `file:`.
 fn read_files(path: &Path) -> Vec<String> {
     let text = fs::read(path).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default();
     text.lines()

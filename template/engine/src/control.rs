@@ -73,40 +73,49 @@ pub struct Signal {
     pub name: &'static str,
 }
 
+/// The control thread cannot be started.
+#[derive(Debug, thiserror::Error)]
+pub enum NoControl {
+    #[error("control thread")]
+    Thread(#[from] io::Error),
+    #[error("admin.addr {addr}")]
+    Admin { addr: SocketAddr, source: io::Error },
+}
+
 impl Control {
     /// Binds the admin listener, installs the signal handlers and starts the thread.
     ///
     /// # Errors
     /// The address is in use, or the system refuses a thread.
     #[expect(clippy::disallowed_methods, reason = "these tasks live as long as the process")]
-    pub fn start(identity: Identity, loaded: &Loaded, metrics: Metrics, life: &Life) -> Result<Self, String> {
+    pub fn start(
+        identity: Identity,
+        loaded: &Loaded,
+        metrics: Metrics,
+        life: &Life,
+    ) -> Result<Self, NoControl> {
         let config = &loaded.config;
-        let failed = |error: io::Error| format!("control thread: {error}");
         let runtime = Builder::new_current_thread()
             .enable_all()
             .thread_name("control-render") // the name of its blocking threads, which render metrics
-            .build()
-            .map_err(failed)?;
+            .build()?;
         let listener = runtime
             .block_on(TcpListener::bind(config.admin.addr))
-            .map_err(|error| format!("admin.addr {}: {error}", config.admin.addr))?;
-        let addr = listener.local_addr().map_err(failed)?;
+            .map_err(|source| NoControl::Admin { addr: config.admin.addr, source })?;
+        let addr = listener.local_addr()?;
 
         let thread = runtime.handle().clone();
         let admin = Admin::new(identity, loaded, metrics.clone(), life);
         let (signalled, signals) = mpsc::channel();
         {
             let _context = runtime.enter();
-            let terminate = signal(SignalKind::terminate()).map_err(failed)?;
-            let interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
+            let terminate = signal(SignalKind::terminate())?;
+            let interrupt = signal(SignalKind::interrupt())?;
             thread.spawn(receive_signals(terminate, interrupt, life.clone(), signalled));
         }
         thread.spawn(admin::serve(listener, admin.clone()));
         thread.spawn(upkeep(metrics));
-        thread::Builder::new()
-            .name("control".to_owned())
-            .spawn(move || runtime.block_on(pending::<()>()))
-            .map_err(failed)?;
+        thread::Builder::new().name("control".to_owned()).spawn(move || runtime.block_on(pending::<()>()))?;
         info!(%addr, "admin listener ready");
         Ok(Self { identity, thread, admin, watchdog: config.watchdog.clone(), life: life.clone(), signals })
     }

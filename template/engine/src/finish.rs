@@ -1,8 +1,9 @@
 //! What goes on when its client has left?
 //!
-//! A handler is dropped where it stands when its client leaves: that is axum's way. What must not be left
-//! half-done is given to [`finish`]. It goes on without its client, and still belongs to its request: the same
-//! id, the same account, the same place and the same deadline. The request's line is written when it has ended.
+//! When a client leaves, axum drops its handler at the `.await` that it has reached. Work that must not be left
+//! half-done is given to [`finish`]. It goes on without its client, and still belongs to its request: it has the same
+//! id, the same account, the same place and the same deadline. The request's log line is written when the work has
+//! ended.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -15,8 +16,9 @@ use super::http::problem::Problem;
 use super::life::Stage;
 use super::request::{self, REQUEST, Request};
 
-/// Does work to its end, also when the client leaves meanwhile: axum drops a handler where it stands when that happens.
-/// Give it all steps that belong together, those that only take time too.
+/// Does work to its end, even if the client leaves meanwhile. Without it, axum drops the handler when the client
+/// leaves, at the `.await` that the handler has reached. Give all steps that belong together to one call, even steps
+/// that only take time.
 ///
 /// ```
 /// use axum::http::{Method, StatusCode};
@@ -34,19 +36,23 @@ use super::request::{self, REQUEST, Request};
 /// }
 /// ```
 ///
-/// Three things end it before its time: a panic; `server.request_timeout`, counted from the request's head as
-/// always, when the client gets 504; and the end of `shutdown.grace`. Each is in the log, and what was done until
-/// then stays done, so a transaction is still the only way to "all or nothing". Within the body of an answer, such
-/// as a stream of events, `server.request_timeout` is counted from the call of this function.
+/// Three things end the work before its time, and each of them is in the log:
+///
+/// - The work panics. The result is 500.
+/// - `server.request_timeout` has passed since the request's head. The result is 504. Within the body of an answer, such
+///   as a stream of events, the time counts from the call of this function.
+/// - `shutdown.grace` has passed since the signal. The result is 503.
+///
+/// What was done until then stays done, so a transaction is still the only way to do everything or nothing.
 ///
 /// # Errors
-/// What `work` returns, as a problem.
+/// The error that `work` returns, as a problem, or one of the three problems above.
 pub async fn finish<T, E>(work: impl Future<Output = Result<T, E>> + Send + 'static) -> Result<T, Problem>
 where
     T: Send + 'static,
     Problem: From<E>,
 {
-    // Without a request, or behind its end, there is no client that could leave.
+    // Without a request, or after its end, there is no client that could leave.
     let Some(request) = request::current().filter(|request| !request.account.is_closed()) else {
         return Ok(work.await?);
     };
@@ -58,10 +64,10 @@ where
     };
     let life = all.life.clone();
     let task = async move {
-        let mut running = running; // as a whole: `ended` alone would be copied in
+        let mut running = running; // moves the whole value: otherwise only a copy of `ended` would be captured
         let outcome = tokio::select! {
             biased;
-            outcome = work => outcome.map_err(Problem::from), // here, so that it is logged without a client, too
+            outcome = work => outcome.map_err(Problem::from), // done here, so that errors are logged without a client, too
             () = sleep_until(deadline) => {
                 tracing::warn!("work was given up at server.request_timeout");
                 return Err(Problem::new(StatusCode::GATEWAY_TIMEOUT, "The request took longer than it may."));
@@ -76,7 +82,7 @@ where
     task.await.unwrap_or_else(|_panic| Err(Problem::internal())) // logged by the panic hook
 }
 
-/// Work that is being finished, until this is dropped.
+/// Work that is being finished. It has ended when this is dropped.
 struct Running {
     request: Arc<Request>,
     ended: bool,

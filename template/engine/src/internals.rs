@@ -8,8 +8,9 @@ pub use crate::config::load::{Loaded, Sources, load};
 pub use crate::db::{Unusable, open as open_database};
 pub use crate::http::edge::Edge;
 pub use crate::http::server::{Server, bind};
+pub use crate::http_client::NoTls;
 pub use crate::life::Life;
-pub use crate::log::{Logs, layer};
+pub use crate::log::{Logs, NoLog, layer};
 pub use crate::metrics::{COUNTERS, GAUGES, HISTOGRAMS};
 use crate::{Config, HttpClient, Identity, Links, log};
 
@@ -18,14 +19,14 @@ pub const IDENTITY: Identity = crate::identity!();
 
 /// # Errors
 /// The directory cannot be written, or the process has a log already.
-pub fn start_log(config: &LogConfig) -> Result<Logs, String> {
+pub fn start_log(config: &LogConfig) -> Result<Logs, NoLog> {
     drop(panic::take_hook()); // the harness of the tests has installed a hook
     log::start(config, Vec::new())
 }
 
 /// # Errors
 /// TLS cannot be set up.
-pub fn http_client(config: &Config) -> Result<HttpClient, String> {
+pub fn http_client(config: &Config) -> Result<HttpClient, NoTls> {
     HttpClient::new(&config.http_client, IDENTITY)
 }
 

@@ -160,7 +160,7 @@ pub use sqlx;
 
 pub use self::background::Background;
 pub use self::config::Config;
-pub use self::config::{Secret, SecretUrl};
+pub use self::config::secret::{Secret, SecretUrl};
 #[cfg(feature = "_database")]
 pub use self::db::{Connection, Db, Driver, Migrations, Pool, Step, Transaction, Trouble, step};
 pub use self::finish::finish;

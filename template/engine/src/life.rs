@@ -1,22 +1,23 @@
 //! How far has the process come, from its start to its end?
 //!
-//! One value says it. The probes, the acceptor, the connections, the edge, background work and handlers watch this value
-//! and nothing else. Only three places move it: `service.rs` (serving), the signal in `control.rs` (draining), and
-//! `shutdown.rs` (what follows). When something does not stop, look for the stage that it waits for.
+//! One value says it. The probes, the acceptor, the connections, the edge, background work and handlers watch this
+//! value and nothing else. Only three places move it: `service.rs` (serving), the signal in `control.rs` (draining),
+//! and `shutdown.rs` (what follows). When something does not stop, look for the stage that it waits for.
 
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-/// In their order. A stage may be skipped, and none comes back.
+/// The stages in their order. A stage may be skipped, and no stage comes back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Stage {
-    /// Links are being opened, and routes put together.
+    /// Links are being opened, and routes are put together.
     Starting,
+    /// Requests are served.
     Serving,
     /// The signal has come. New connections are still accepted, and each answer asks its client to connect elsewhere.
     /// Answers that last are told to end.
     Draining,
-    /// No new connections. Requests in flight finish, and everything else closes.
+    /// New connections are not accepted. Requests in flight finish, and everything else closes.
     Stopping,
     /// The grace is over. What is still running is cut off.
     Aborting,
@@ -28,9 +29,9 @@ pub enum Stage {
 #[derive(Clone, Debug)]
 pub struct Life {
     stage: watch::Sender<Stage>,
-    /// `Stage::Draining`, for code that waits with a token.
+    /// Cancelled at `Stage::Draining`, for code that waits with a token.
     draining: CancellationToken,
-    /// `Stage::Closing`, likewise.
+    /// Cancelled at `Stage::Closing`, for the same reason.
     closing: CancellationToken,
 }
 
@@ -65,7 +66,7 @@ impl Life {
         }
     }
 
-    /// Tells of each change.
+    /// A receiver that is told of each change.
     #[must_use]
     pub fn watch(&self) -> watch::Receiver<Stage> {
         self.stage.subscribe()
@@ -73,13 +74,13 @@ impl Life {
 
     /// Waits until the process has come to `stage`.
     pub async fn reached(&self, stage: Stage) {
-        let _ = self.watch().wait_for(|now| *now >= stage).await; // never closed: `self` has a sender
+        let _ = self.watch().wait_for(|now| *now >= stage).await; // it cannot fail, because `self` has a sender
     }
 
     /// Cancelled once the process drains.
     #[must_use]
     pub fn draining(&self) -> CancellationToken {
-        self.draining.child_token() // whoever cancels a token of the own must not stop the others
+        self.draining.child_token() // if one user cancels its token, the others must not stop
     }
 
     /// Cancelled once the process closes.

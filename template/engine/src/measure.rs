@@ -1,7 +1,7 @@
 //! How is something measured that may be cancelled at any moment?
 //!
-//! Work on the event loop is dropped where it stands when its client leaves. So a gauge is raised, and a time is taken,
-//! by a guard whose `Drop` does the rest. A gauge that never comes back to zero has lost its guard.
+//! Work on the event loop can be dropped at each `.await`, when its client leaves. So a guard raises a gauge or takes a
+//! time, and its `Drop` does the rest. If a gauge never comes back to zero, its guard was lost.
 
 use std::sync::{PoisonError, RwLock};
 use std::time::Instant;
@@ -13,7 +13,7 @@ use metrics::{Gauge, Histogram};
 pub struct Handles<K, H>(RwLock<Vec<(K, H)>>);
 
 impl<K: Copy + PartialEq, H: Clone> Handles<K, H> {
-    /// The handle for this key. It is registered at first; `register` is told how many there are already.
+    /// The handle for this key. If the key is new, `register` makes the handle, and is told how many handles there are.
     pub fn get(&self, key: K, register: impl FnOnce(usize) -> H) -> H {
         let find = |handles: &[(K, H)]| {
             handles.iter().find(|(known, _)| *known == key).map(|(_, handle)| handle.clone())

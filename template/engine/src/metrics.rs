@@ -110,18 +110,26 @@ pub struct Metrics {
     log: Arc<Counts>,
 }
 
+/// There can be no metrics.
+#[derive(Debug, thiserror::Error)]
+pub enum NoMetrics {
+    #[error(
+        "metrics: this process has a recorder already, and there can be no second. Install none of your own: what \
+         `metrics::counter!` and its like are told is in /metrics by itself"
+    )]
+    Second,
+    #[error("metrics")]
+    Unusable(#[source] BuildError),
+}
+
 /// Installs the recorder of the process. Call this before any code registers a metric.
 ///
 /// # Errors
 /// The process has a recorder already.
-pub fn install(identity: Identity, log: Arc<Counts>) -> Result<Metrics, String> {
+pub fn install(identity: Identity, log: Arc<Counts>) -> Result<Metrics, NoMetrics> {
     let handle = build().map_err(|error| match error {
-        BuildError::FailedToSetGlobalRecorder(_) => {
-            "metrics: this process has a recorder already, and there can be no second. Install none of your own: what \
-             `metrics::counter!` and its like are told is in /metrics by itself"
-                .to_owned()
-        }
-        other => other.to_string(),
+        BuildError::FailedToSetGlobalRecorder(_) => NoMetrics::Second,
+        other => NoMetrics::Unusable(other),
     })?;
     for &(name, _, help) in HISTOGRAMS {
         describe_histogram!(name, help);
@@ -192,4 +200,38 @@ fn publish_runtime(main: &Handle) {
 fn busy(main: &Handle) -> Duration {
     let runtime = main.metrics();
     (0..runtime.num_workers()).map(|worker| runtime.worker_total_busy_duration(worker)).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::config::Config;
+
+    #[test]
+    fn buckets_rise_and_are_few_where_series_are_many() {
+        for (name, buckets, help) in HISTOGRAMS {
+            assert!(buckets.is_sorted_by(|lower, upper| lower < upper), "{name}: {buckets:?}");
+            assert!(buckets.iter().all(|bound| *bound > 0.0), "{name}: {buckets:?}");
+            assert!(name.ends_with("_seconds") && help.ends_with('.'), "{name}: {help}");
+        }
+        assert!(PHASE_BUCKETS.len() < REQUEST_BUCKETS.len(), "each route has a histogram for each phase");
+    }
+
+    #[test]
+    fn a_handler_that_is_timed_out_has_a_bucket_of_its_own() {
+        let timeout = Config::default().server.request_timeout.as_secs_f64();
+        assert_eq!(REQUEST_BUCKETS.last(), Some(&timeout), "what takes longer is beyond the last bound");
+    }
+
+    #[test]
+    fn no_metric_is_named_twice() {
+        let histograms = HISTOGRAMS.iter().map(|(name, ..)| *name);
+        let all = histograms.chain(COUNTERS.iter().chain(GAUGES).map(|(name, _)| *name));
+        let mut names = BTreeSet::new();
+        for name in all {
+            assert!(names.insert(name), "{name}");
+        }
+    }
 }

@@ -229,7 +229,7 @@ impl Service {
             Some(Command::Migrate) => commands::migrate(self.identity, loaded, self.migrations),
         }));
         outcome.unwrap_or_else(|_| Err("a panic, see above".into())).unwrap_or_else(|failure| {
-            terminal::say(format_args!("error: {failure}"));
+            terminal::say(format_args!("error: {}", log::with_sources(&*failure)));
             Exit::Failed
         })
     }
@@ -238,7 +238,8 @@ impl Service {
         let mut logs = log::start(&loaded.config.log, std::mem::take(&mut self.layers))?;
         let outcome = self.serve(loaded, begin, &mut logs);
         if let Err(failure) = &outcome {
-            tracing::error!("cannot serve: {failure}");
+            let causes = log::with_sources(&**failure);
+            tracing::error!("cannot serve: {causes}");
         }
         logs.drain(loaded.config.log.drain_timeout); // last, so that the file has every line
         outcome

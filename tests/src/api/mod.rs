@@ -18,7 +18,7 @@ use syn::{Item, Visibility};
 
 use self::source::{Cfgs, Name, Sources, conditions, is_called, is_hidden};
 pub(crate) use self::source::{attributes, ident_of, is_test};
-use self::text::text;
+pub(crate) use self::text::text;
 
 /// What each name of the API is, in the order of the names.
 type Paragraphs = BTreeMap<String, Vec<String>>;

@@ -1,7 +1,7 @@
 //! Which findings does the source text allow?
 //!
-//! `// unblock: allow(REASON)` on the line of a call, or on the line above it, takes that call out of
-//! every chain. It is a comment because attributes of tools need a nightly compiler.
+//! `// unblock: allow(REASON)` on the line of a call, or on the line above it, removes that call from every
+//! chain. It is a comment because attributes for tools need a nightly compiler.
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
@@ -22,7 +22,7 @@ struct Allow {
     used: bool,
     /// Whether it stands in a package that the user asked about.
     asked: bool,
-    /// Whether the compiler saw code there: if not, a disabled feature may be the reason.
+    /// Whether the compiler saw code there. If it did not, a disabled feature may be the reason.
     compiled: bool,
 }
 
@@ -41,7 +41,7 @@ impl Allows {
                 .and_then(|rest| rest.rsplit_once(')'))
                 .map(|(reason, _)| reason.trim())
                 .filter(|reason| !reason.is_empty());
-            // A comment on a line of its own speaks of the next line of code.
+            // A comment on a line of its own is about the next line of code.
             let mut line = comment.line;
             if !comment.behind_code {
                 line += 1;
@@ -104,7 +104,7 @@ impl Allows {
     }
 }
 
-/// Comments and attributes, which stand between the exception and its code.
+/// Comments and attributes may stand between the exception and its code.
 fn is_passed(line: &str) -> bool {
     let line = line.trim_start();
     line.starts_with("//") || (line.starts_with("#[") && line.trim_end().ends_with(']'))

@@ -1,4 +1,4 @@
-//! What is known of one finding?
+//! What is known about one finding?
 
 use crate::place::Place;
 
@@ -28,7 +28,8 @@ pub struct Step {
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct Finding {
     pub kind: Kind,
-    /// Where async code enters the chain, or what was asked about.
+    /// The place where async code enters the chain. In a package that the user did not ask about, it is the
+    /// place where the chain enters a package that the user asked about.
     pub place: Place,
     /// The async function.
     pub within: String,
@@ -36,9 +37,9 @@ pub struct Finding {
     pub path: String,
     pub category: String,
     pub instead: String,
-    /// From the async code to the blocking call; for a guard, the await.
+    /// The steps from the async code to the blocking call. For a guard, the last step is the `.await`.
     pub steps: Vec<Step>,
-    /// The function that holds the blocking calls: what findings have in common.
+    /// The function that makes the blocking calls: findings with the same cause are one group.
     pub cause: String,
     /// How many blocking calls that function makes.
     pub calls_in_cause: usize,

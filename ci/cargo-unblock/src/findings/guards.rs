@@ -11,7 +11,7 @@ impl Search<'_, '_> {
     pub(super) fn guards(&mut self, start: NodeId) {
         let graph = self.graph;
         let body = graph.nodes[start].body;
-        // The body's own facts say it: what its parameters stand for makes no difference.
+        // The facts of a body say which guards it keeps, whatever its generic parameters stand for.
         if !graph.nodes[start].subst.is_empty() {
             return;
         }
@@ -25,7 +25,7 @@ impl Search<'_, '_> {
                 let What::Function(callee, _) = &call.what else { return false };
                 near && graph.list.get(&graph.program.types.show_callee(callee), &[Tier::Guard]).is_some()
             });
-            // A guard that another place gave it is reported there.
+            // A guard that comes from another place is reported there.
             if lock.is_none() && !std::mem::replace(&mut first, false) {
                 continue;
             }
@@ -83,7 +83,7 @@ impl Search<'_, '_> {
         if found.is_some() {
             return found;
         }
-        // A struct of the project's own that holds one, by the words of its definition.
+        // A struct of the project may hold a guard. The words of its definition tell.
         own.iter().find_map(|name| {
             let last = types.text(*name).rsplit("::").next().unwrap_or("");
             let words = self.graph.program.fields.get(last).filter(|words| !words.contains("tokio"))?;

@@ -28,8 +28,8 @@ pub fn collect(graph: &Graph, root: &Path, allows: &mut Allows) -> Vec<Finding> 
     findings
 }
 
-/// Findings by root cause, the largest group first: those that reach one function, or the calls of one
-/// kind that one async function makes itself.
+/// Findings by root cause, the largest group first. A group has the findings that reach the same function, or
+/// the calls of one category that one async function makes itself.
 pub fn group(findings: &[Finding]) -> Vec<(String, Vec<&Finding>)> {
     let mut groups: BTreeMap<(&str, &str, bool), Vec<&Finding>> = BTreeMap::new();
     for finding in findings {

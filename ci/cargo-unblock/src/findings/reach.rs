@@ -1,4 +1,4 @@
-//! From which bodies is something blocking reached, exceptions left out?
+//! From which bodies is something blocking reached when exceptions are left out?
 
 use super::search::Search;
 use crate::graph::{Edge, NodeId, To};
@@ -48,14 +48,14 @@ impl Search<'_, '_> {
             return None;
         }
         let place = self.place(node, edge);
-        // A long expression may have the comment over its first line.
+        // The comment may stand above the first line of a long expression.
         self.allows.at(&place.file, place.line).or_else(|| {
             let is_there = edge.span.file == edge.name.file && edge.span.encloses(&edge.name);
             is_there.then(|| self.allows.at(&place.file, edge.span.line)).flatten()
         })
     }
 
-    /// An exception counts as used when async code comes to it, and something blocking lies behind it.
+    /// An exception is used when async code reaches its call and the call leads to something that blocks.
     pub(super) fn use_allows(&mut self, starts: &[NodeId]) {
         if self.allows.is_empty() {
             return;

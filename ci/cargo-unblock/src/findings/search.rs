@@ -21,7 +21,8 @@ pub(super) struct Search<'g, 'a> {
     pub(super) reaches: Vec<bool>,
     pub(super) places: FxHashMap<(BodyId, usize), Place>,
     pub(super) findings: Vec<Finding>,
-    /// Place, function that blocks, API: an async closure has two bodies, which say the same.
+    /// The place, the function that blocks and the API of each finding. An async closure has two bodies,
+    /// which would give each finding twice.
     pub(super) seen: FxHashSet<(Place, String, String)>,
 }
 
@@ -51,7 +52,8 @@ impl<'g, 'a> Search<'g, 'a> {
         }
     }
 
-    /// The findings of one async body, with the closures that stand in it and run where they stand.
+    /// Reports the findings of one async body. The closures that stand in the body and run there belong to
+    /// it.
     pub(super) fn from(&mut self, start: NodeId) {
         let mut region = vec![start];
         let mut at = 0;
@@ -71,13 +73,13 @@ impl<'g, 'a> Search<'g, 'a> {
         }
     }
 
-    /// All functions with blocking calls that one call reaches, each on the shortest way.
+    /// Reports all functions with blocking calls that one call reaches, each on the shortest way.
     fn follow(&mut self, start: NodeId, node: NodeId, first: &Edge, to: NodeId, region: &mut Vec<NodeId>) {
         let mut before: FxHashMap<NodeId, (NodeId, usize)> = FxHashMap::default();
         let mut queue = VecDeque::from([to]);
         let mut seen = FxHashSet::from_iter([to]);
         while let Some(current) = queue.pop_front() {
-            // A closure that stands within this call is async code's own text.
+            // A closure within this call is a part of the async code's own text.
             if self.stands_in(current, node, first) {
                 if !region.contains(&current) {
                     region.push(current);
@@ -129,8 +131,8 @@ impl<'g, 'a> Search<'g, 'a> {
         false
     }
 
-    /// Whether the closure stands in a call that keeps it for later, as `map` of an iterator does: where
-    /// the iterator is used says less than the closure's own text.
+    /// Whether the closure stands in a call that keeps it for later, as `map` of an iterator does. For such a
+    /// closure, its own text says more than the place where the iterator is used.
     fn is_lazy_argument(&self, body: BodyId, closure: Span) -> bool {
         let program = &self.graph.program;
         program.bodies[body].calls.iter().any(|call| {
@@ -196,7 +198,7 @@ impl<'g, 'a> Search<'g, 'a> {
         });
     }
 
-    /// Where the call is for a reader.
+    /// The place at which a reader finds the call.
     pub(super) fn place(&mut self, node: NodeId, edge: &Edge) -> Place {
         let body = self.graph.nodes[node].body;
         if let Some(place) = self.places.get(&(body, edge.call)) {

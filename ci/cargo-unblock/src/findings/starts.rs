@@ -8,7 +8,7 @@ use crate::program::BodyId;
 use crate::types::{Name, Ty};
 
 impl Search<'_, '_> {
-    /// Async bodies, and what frameworks call on the event loop.
+    /// Async bodies, and methods that frameworks call on the event loop.
     pub(super) fn starts(&self) -> Vec<NodeId> {
         let away = self.driven_away();
         (0..self.graph.nodes.len())
@@ -21,8 +21,9 @@ impl Search<'_, '_> {
             .collect()
     }
 
-    /// The same for the packages that the user asked about: where async code of another one calls into them,
-    /// as a crate of the workspace does with a closure that it was given, it is they that can be changed.
+    /// The starts within the packages that the user asked about. Async code of another package may call into
+    /// these packages, as a crate of the workspace calls a closure that it was given. The start is then in
+    /// the package that the user asked about, since the user can change that package.
     pub(super) fn in_what_was_asked(&mut self, starts: Vec<NodeId>) -> Vec<NodeId> {
         let graph = self.graph;
         let is_asked =
@@ -48,7 +49,7 @@ impl Search<'_, '_> {
         asked
     }
 
-    /// Async bodies that only a `block_on` on an offloaded thread drives.
+    /// Async bodies that are only driven by a `block_on` on an offloaded thread.
     fn driven_away(&self) -> FxHashSet<BodyId> {
         let off = self.reachable(self.graph.offloaded.iter().copied());
         let mut by_name = FxHashMap::default();
@@ -80,7 +81,8 @@ impl Search<'_, '_> {
         let polled: FxHashSet<BodyId> = self.graph.polled.iter().filter_map(body_of).collect();
         let driven = self.graph.driven.iter().filter(|(node, _)| off[*node]).filter_map(body_of);
         let mut away: FxHashSet<BodyId> = driven.filter(|made| !polled.contains(made)).collect();
-        // Whoever else calls the function polls it elsewhere; whoever is called by these alone is away too.
+        // Any other caller of a body's function polls the body elsewhere. A body that is only called by
+        // bodies which are away is away too.
         loop {
             let before = away.len();
             away.retain(|made| {

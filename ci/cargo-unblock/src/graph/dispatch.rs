@@ -4,11 +4,11 @@
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, serde::Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum Dispatch {
-    /// None: such calls are taken to be harmless.
+    /// No implementation: such calls are taken to be harmless.
     None,
-    /// Those whose type becomes that `dyn Trait` or `fn` somewhere in the workspace.
+    /// The implementations whose type becomes that `dyn Trait` or `fn` somewhere in the workspace.
     #[default]
     Seen,
-    /// Every implementation in the workspace, and for generic functions too that nobody calls.
+    /// Every implementation in the workspace. Generic functions that nobody calls are analysed too.
     All,
 }

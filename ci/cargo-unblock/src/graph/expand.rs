@@ -10,7 +10,9 @@ use crate::list::{List, Tier};
 use crate::program::{Program, What};
 use crate::types::{Subst, Ty, TyId};
 
-/// Rounds after which no further types are looked for that become `dyn`: two are usual.
+/// So many times, types that became `dyn` in the round before are looked at again; two rounds are usual.
+/// Higher: code that makes types without end takes longer. Lower: what is called through the types that come
+/// last is missed.
 const MAX_ROUNDS: usize = 6;
 
 impl<'a> Graph<'a> {
@@ -40,7 +42,7 @@ impl<'a> Graph<'a> {
             graph.node(body, Subst::new());
         }
         graph.implementations_of_async_traits();
-        // Generic functions bring further types to `dyn`, which calls elsewhere may then reach.
+        // Generic functions may turn further types into a `dyn`. Calls elsewhere may then reach these types.
         for _ in 0..MAX_ROUNDS {
             let before = graph.program.casts.len();
             while let Some(node) = graph.queue.pop_front() {
@@ -54,7 +56,7 @@ impl<'a> Graph<'a> {
         graph
     }
 
-    /// `Future for Changed<D>` is polled for each `D` that `Changed` is met with.
+    /// `Future for Changed<D>` is polled for each `D` with which `Changed` occurs.
     fn implementations_of_async_traits(&mut self) {
         for body in 0..self.program.bodies.len() {
             let Some(of) = self.program.bodies[body].of else { continue };

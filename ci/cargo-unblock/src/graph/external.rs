@@ -1,7 +1,7 @@
 //! What does a call do that leaves the workspace?
 //!
-//! It runs the closures that it is given, here, later, or on the event loop;
-//! it may come back through a trait that a type of the workspace implements.
+//! It runs the closures that it is given: at once, later, or on the event loop. It may come back through a
+//! trait that a type of the workspace implements.
 
 use rustc_hash::FxHashSet;
 
@@ -10,8 +10,8 @@ use super::values::IO_TRAITS;
 use crate::list::Tier;
 use crate::types::{Subst, Ty, TyId};
 
-/// A type that implements a trait is often used through another one: what is called, which trait, which
-/// method. The last names say enough: no list of what blocks is involved.
+/// A trait that a type implements is often used through another trait: the method that is called, the trait
+/// that is implemented, and its method. The last names are enough, since nothing here says what blocks.
 const CONVERSIONS: [(&str, &str, &str); 13] = [
     ("parse", "FromStr", "from_str"),
     ("into", "From", "from"),
@@ -31,8 +31,8 @@ const CONVERSIONS: [(&str, &str, &str); 13] = [
 const LAZY_VALUES: [&str; 3] = ["std::sync::LazyLock", "std::cell::LazyCell", "once_cell::sync::Lazy"];
 
 impl Graph<'_> {
-    /// A function that the workspace does not have: it calls what it is given, if it calls anything.
-    /// `around`: the other types that the call names, as `B` in `<A as Into<B>>::into` or `T` in
+    /// Follows a function that is not in the workspace: it may call what it is given. `around` are the other
+    /// types that the call names, as `B` in `<A as Into<B>>::into` or `T` in
     /// `Option::<T>::unwrap_or_default`.
     pub(super) fn external(
         &mut self,
@@ -59,7 +59,7 @@ impl Graph<'_> {
         if path.starts_with("std::iter::") && of.is_none() {
             around.iter().for_each(|&ty| self.iterate(ty, found));
         }
-        // The first use of a lazy value runs what makes it, which is kept as `fn() -> T`.
+        // The first use of a lazy value runs the function that makes it, which has the type `fn() -> T`.
         let lazy = of.filter(|_| interface == "Deref");
         let lazy = lazy.or_else(|| given.first().copied().filter(|_| last == "force"));
         if let Some(lazy) = lazy.map(|ty| self.program.pointee(ty))
@@ -90,7 +90,7 @@ impl Graph<'_> {
             } else if !["Clone", "Drop", "Debug", "Default", "Future", "IntoFuture", "Stream", "Service"]
                 .contains(&interface.as_str())
             {
-                // A method that the trait itself defines calls those that the type defines.
+                // A method that the trait defines calls the methods that the type defines.
                 let pointee = self.program.pointee(of);
                 if matches!(self.program.types.ty(pointee), Ty::Path(name, _) if self.program.is_own_crate(*name))
                 {
@@ -130,7 +130,7 @@ impl Graph<'_> {
                 for (index, body) in self.program.methods.get(&method).cloned().unwrap_or_default() {
                     if self.program.impls[index].interface.as_deref() == Some(interface) {
                         let mut subst = Subst::new();
-                        // `from` takes what is converted.
+                        // `from` takes the value that is converted.
                         let converts = last == "into" || last == "try_into";
                         let takes = !converts || self.program.bind(body, given, &mut Subst::new());
                         if takes && self.is_for(index, ty, &mut subst) {

@@ -1,6 +1,6 @@
-//! Which bodies does a call of a path run?
+//! Which bodies does the call of a path run?
 //!
-//! A path is looked up among functions and inherent methods of the workspace, and then on the list.
+//! A path is looked up among the functions and inherent methods of the workspace, and then on the list.
 
 use super::nodes::{Found, Graph};
 use crate::list::Tier;
@@ -8,7 +8,7 @@ use crate::notation::plain;
 use crate::program::{BodyId, What};
 use crate::types::{Callee, Name, Subst, Ty, TyId};
 
-/// The tiers of what may block itself, or takes a closure off the event loop.
+/// The tiers of calls that may block, or that take a closure off the event loop.
 pub(super) const LISTED: [Tier; 7] =
     [Tier::Block, Tier::Bounded, Tier::Offload, Tier::Minor, Tier::Print, Tier::Reader, Tier::Resolve];
 
@@ -24,7 +24,7 @@ impl Graph<'_> {
 
     fn call_path(&mut self, path: Name, owner: &[TyId], own: &[TyId], given: &[TyId], found: &mut Found) {
         let text = self.program.types.text(path).to_owned();
-        // The project's own entries go before its own functions.
+        // The entries of the project's configuration come before its functions.
         if let Some(entry) = self
             .list
             .get(&plain(&text), &[Tier::Block, Tier::Offload])
@@ -32,13 +32,13 @@ impl Graph<'_> {
         {
             return self.listed(entry, &text, owner, own, given, found);
         }
-        // What the engine promises holds however it comes. Where its code is at hand, what that itself does
-        // is seen too.
+        // What the engine promises holds in whatever form it is called. When its code is in the workspace,
+        // the calls that its functions make themselves are followed too.
         if let Some(entry) = self.list.promised(&plain(&text)) {
             self.listed(entry, &text, owner, own, given, found);
             if self.program.is_own_crate(path) {
                 let origins = std::mem::take(&mut self.origins);
-                // Another function of that name may stand in another of its modules.
+                // Another module of the engine may have a function with this name.
                 let takes = |&body: &BodyId| {
                     self.program.bodies[body].inputs.len() == given.len()
                         && self.program.bind(body, given, &mut Subst::new())
@@ -61,7 +61,7 @@ impl Graph<'_> {
                 return;
             }
         }
-        // A module of the workspace may be called as a crate is, which its path then names after all.
+        // A module of the workspace may have the name of a crate. The path then means that crate after all.
         let is_own = self.program.is_own_crate(path);
         let outer = match text.split_once("::") {
             Some((_, rest)) if is_own && rest.contains("::") => rest,
@@ -73,7 +73,7 @@ impl Graph<'_> {
         }
     }
 
-    /// A method of an `impl` without a trait. Says whether there is one.
+    /// Calls a method of an `impl` without a trait. Returns whether there is one.
     fn inherent(
         &mut self,
         path: &str,
@@ -95,7 +95,8 @@ impl Graph<'_> {
         self.fitting(candidates, own, given, found)
     }
 
-    /// Calls those bodies that take what is given: all, if none seems to. Says whether there are any.
+    /// Calls the bodies that take the given types, or all of them if none of them does. Returns whether there
+    /// are any.
     pub(super) fn fitting(
         &mut self,
         candidates: Vec<(BodyId, Subst)>,
@@ -119,11 +120,12 @@ impl Graph<'_> {
         any
     }
 
-    /// A parameter that no argument shows, as in `load::<T>()`, is found when it is the only one left.
+    /// Finds what a parameter stands for that no argument shows, as in `load::<T>()`. It is found if it is
+    /// the only one left.
     fn bind_by_name(&mut self, body: BodyId, own: &[TyId], subst: &mut Subst) {
         let crate_name = self.program.units[self.program.bodies[body].unit].crate_name.clone();
         let mut open = Vec::new();
-        // Closures and async bodies in it may be the only ones to name it.
+        // It may be that only closures and async bodies within the body name it.
         for call in self.program.with_nested(body).iter().flat_map(|&body| &self.program.bodies[body].calls) {
             let What::Function(callee, given) = &call.what else { continue };
             let mut look = |ty: TyId| {

@@ -1,6 +1,7 @@
 //! Which types may be behind a `dyn Trait` or a function pointer?
 //!
-//! Where the body at hand shows what became the `dyn`, only that; otherwise whatever became that `dyn` anywhere.
+//! Where the body at hand shows what became the `dyn`, it is only that type. Otherwise it is each type that
+//! became this `dyn` anywhere.
 
 use super::dispatch::Dispatch;
 use super::nodes::{Graph, HOLDERS};
@@ -8,13 +9,13 @@ use crate::program::{BodyId, HiddenType};
 use crate::types::{Subst, Ty, TyId};
 
 impl Graph<'_> {
-    /// What hidden types are, if all of it is known.
+    /// The types behind hidden types, if all of them are known.
     pub(super) fn known(&mut self, origins: Vec<HiddenType>, subst: &Subst) -> Option<Vec<TyId>> {
         let mut known = Vec::new();
         for origin in origins {
             match origin {
                 HiddenType::Type(ty) => match *self.program.types.ty(ty) {
-                    // A static holds what its own text puts there.
+                    // A static holds what its initializer puts there.
                     Ty::Other(name) => {
                         let unit = self.program.bodies[self.nodes[self.current].body].unit;
                         let name =
@@ -37,7 +38,7 @@ impl Graph<'_> {
             }
         }
         let bare: Vec<TyId> = known.into_iter().map(|ty| self.bare(ty)).collect();
-        // One `dyn` that becomes another says nothing new.
+        // A `dyn` that was another `dyn` before does not say which type it is.
         (!bare.iter().any(|&ty| matches!(self.program.types.ty(ty), Ty::Dyn(_)))).then_some(bare)
     }
 
@@ -52,7 +53,7 @@ impl Graph<'_> {
         }
     }
 
-    /// Hands on to a body what hidden types its arguments are.
+    /// Tells a body which types its hidden arguments have.
     pub(super) fn pass_origins(&mut self, body: BodyId, subst: &mut Subst) {
         let mut numbers: Vec<u32> = self.origins.keys().copied().filter(|&number| number > 0).collect();
         numbers.sort_unstable();
@@ -86,7 +87,7 @@ impl Graph<'_> {
         let casts = std::mem::take(&mut self.program.casts);
         let mut sources = Vec::new();
         for &(from, to) in &casts {
-            // `Box<Disk>` becomes `Box<dyn Store>`: what they hold differs.
+            // When `Box<Disk>` becomes `Box<dyn Store>`, what the boxes hold differs.
             let (mut from, mut to) = (from, to);
             loop {
                 match (self.program.types.ty(from), self.program.types.ty(to)) {

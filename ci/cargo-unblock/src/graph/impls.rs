@@ -4,7 +4,7 @@ use super::nodes::Graph;
 use crate::types::{Subst, Ty, TyId};
 
 impl Graph<'_> {
-    /// Whether the impl is for this type, and what its parameters then stand for.
+    /// Whether the impl is for this type. What its parameters then stand for is added to `subst`.
     pub(super) fn is_for(&self, index: usize, ty: TyId, subst: &mut Subst) -> bool {
         let of = &self.program.impls[index];
         if matches!(self.program.types.ty(ty), Ty::Projection(..)) {
@@ -34,7 +34,7 @@ impl Graph<'_> {
             (None, Some(name)) => {
                 let Ty::Path(path, _) = self.program.types.ty(ty) else { return false };
                 let path = self.program.types.text(*path);
-                // Of two types of one name, each has the impls of its module.
+                // Two types may have the same last name. Each has the impls in its own module.
                 path.rsplit("::").next() == Some(name)
                     && (path.strip_prefix(&of.module) == Some(name) || !self.program.homes.contains(path))
             }
@@ -65,7 +65,7 @@ impl Graph<'_> {
                 return found;
             }
         }
-        // What a collection gives out is not known by name; an iterator gives itself.
+        // What a collection yields is not known by its name. An iterator yields itself.
         if (last, name.as_str()) == ("IntoIterator", "IntoIter") { of } else { ty }
     }
 

@@ -31,7 +31,7 @@ impl Graph<'_> {
         found: &mut Found,
     ) {
         match self.list.entries[entry].tier {
-            // Not from here: on another thread, or in a task that calls it later.
+            // The closure runs on another thread, or in a task that calls it later.
             tier @ (Tier::Offload | Tier::Loop) => {
                 let mut elsewhere = Found::default();
                 own.iter().chain(given).for_each(|&ty| self.run_value(ty, &mut elsewhere));
@@ -56,7 +56,7 @@ impl Graph<'_> {
                 if found.to.len() == before {
                     self.external(path, owner.first().copied(), own, given, &[], found);
                 }
-                // One call is one finding, though it copies from one file to another.
+                // A call that copies from one file to another is still one finding.
                 let mut seen = false;
                 found.to.retain(|to| {
                     !matches!(to, To::Blocking(_, text) if *text == shown)
@@ -84,7 +84,8 @@ impl Graph<'_> {
                 }
             }
             tier => {
-                // A runtime's own `block_on` is an event loop; the others only drive the future they are given.
+                // The `block_on` of a runtime is an event loop. The others only drive the future that they
+                // are given.
                 if self.list.entries[entry].category == "block_on"
                     && !path.starts_with("tokio::runtime::Runtime")
                 {

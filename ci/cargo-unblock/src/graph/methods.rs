@@ -1,7 +1,7 @@
-//! Which bodies does a call of a trait's method run?
+//! Which bodies does the call of a trait's method run?
 //!
-//! The method is looked up among the impls that fit the type. Behind a `dyn`, it is that of each type which became the
-//! `dyn` (hidden.rs).
+//! The method is looked up among the impls that fit the type. For a `dyn`, these are the impls of each type
+//! that became the `dyn` (hidden.rs).
 
 use super::dispatch::Dispatch;
 use super::functions::LISTED;
@@ -10,8 +10,8 @@ use crate::list::Tier;
 use crate::notation::plain;
 use crate::types::{Name, Subst, Ty, TyId};
 
-/// A method is looked for behind so many references, boxes and `dyn`s. Higher: a type that holds itself takes longer.
-/// Lower: what stands behind more of them is not seen.
+/// A method is looked for behind so many references, boxes and `dyn`s. Higher: a type that holds itself takes
+/// longer. Lower: a method behind more of them is not seen.
 const MAX_HOLDERS: usize = 4;
 
 impl Graph<'_> {
@@ -69,8 +69,8 @@ impl Graph<'_> {
         }
     }
 
-    /// The bodies in the workspace that `<of as interface>::method` runs. Says whether there are any, or
-    /// none could be anywhere else.
+    /// Calls the bodies in the workspace that `<of as interface>::method` runs. Returns whether there are
+    /// any, or whether there can be none elsewhere.
     #[expect(clippy::too_many_arguments, reason = "a call has so many parts")]
     fn methods_of(
         &mut self,
@@ -92,7 +92,7 @@ impl Graph<'_> {
                 Some(known) => known.clone(),
                 None => self.cast_to(of),
             };
-            // What nobody in the workspace makes comes from outside: it may be any of them.
+            // A value that nobody in the workspace makes comes from outside, and may have any of these types.
             if seen.is_empty() && self.dispatch == Dispatch::Seen {
                 self.every_impl(last, method, found);
                 self.default_method(of, interface, method, given, found);
@@ -109,7 +109,8 @@ impl Graph<'_> {
                         );
                         self.listed_as(entry, &text, shown, &[from], own, given, found);
                     } else {
-                        // An adaptor of std that became `dyn Iterator`, as others.
+                        // An adaptor of std may have become this `dyn Iterator`. It runs what it is given, as
+                        // elsewhere.
                         self.external(&text, Some(from), own, &[], &[], found);
                     }
                 }
@@ -138,7 +139,7 @@ impl Graph<'_> {
         if self.default_method(of, interface, method, given, found) {
             return true;
         }
-        // A parameter that nobody fills in.
+        // This is a generic parameter that no caller fills in.
         if let Ty::Path(name, args) = self.program.types.ty(of)
             && args.is_empty()
             && !self.program.types.text(*name).contains("::")

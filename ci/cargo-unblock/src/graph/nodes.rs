@@ -12,13 +12,14 @@ use crate::types::{Name, Subst, TyId};
 
 pub type NodeId = usize;
 
-/// A generic function is looked at with at most so many sets of types. Higher costs time in code that
-/// instantiates without end; lower misses the types that come last.
+/// A generic function is analysed with at most so many sets of types. Higher: code that instantiates without
+/// end takes longer. Lower: the types that come last are missed.
 const MAX_NODES_PER_BODY: usize = 500;
-/// Types nested deeper are taken to be recursion, and not followed.
+/// Types that are nested deeper are taken for recursion and not followed. Higher: recursion takes longer.
+/// Lower: what stands behind deeply nested types is missed.
 const MAX_TYPE_DEPTH: usize = 24;
 
-/// What passes calls on to the value that it holds.
+/// Types that pass calls on to the value that they hold.
 pub(super) const HOLDERS: [&str; 4] = ["std::boxed::Box", "std::sync::Arc", "std::rc::Rc", "std::pin::Pin"];
 
 /// A body with what its generic parameters stand for.
@@ -53,7 +54,7 @@ pub struct Graph<'a> {
     pub(super) ids: FxHashMap<(BodyId, Subst), NodeId>,
     pub(super) per_body: FxHashMap<BodyId, usize>,
     pub(super) queue: VecDeque<NodeId>,
-    /// Nodes that run on the event loop, though nothing in the workspace polls them.
+    /// Nodes that run on the event loop although nothing in the workspace polls them.
     pub called_by_loop: FxHashSet<NodeId>,
     /// Nodes that are handed to an offloader.
     pub offloaded: FxHashSet<NodeId>,
@@ -61,18 +62,18 @@ pub struct Graph<'a> {
     pub driven: Vec<(NodeId, Name)>,
     /// Async bodies that are handed to an event loop, by the node that does it.
     pub polled: Vec<(NodeId, Name)>,
-    /// What the arguments of the call at hand were before their type was hidden: the first is 1, a
-    /// pointer that is called is 0.
+    /// The types that the arguments of the current call had before they were hidden. The first argument is 1;
+    /// a function pointer that is called is 0.
     pub(super) origins: FxHashMap<u32, Vec<TyId>>,
     /// The node at hand, and those whose calls depend on what becomes `dyn` or a function pointer.
     pub(super) current: NodeId,
     pub(super) by_cast: FxHashSet<NodeId>,
-    /// The last two names of the list's entries of [`Tier::Entry`].
+    /// The last two names of the list's entries of `Tier::Entry`.
     pub(super) entries: FxHashSet<String>,
 }
 
 impl Graph<'_> {
-    /// Whether frameworks call the method on the event loop, as `Service::call`.
+    /// Whether frameworks call the method on the event loop, as they call `Service::call`.
     pub fn is_entry(&self, body: BodyId) -> bool {
         let body = &self.program.bodies[body];
         let interface = body.of.and_then(|of| self.program.impls[of].interface.as_deref());
@@ -105,7 +106,8 @@ impl Graph<'_> {
     }
 
     pub(super) fn into(&mut self, body: BodyId, subst: Subst, found: &mut Found) {
-        // What is polled is an entry of its own: calling it only makes the future, or is `poll` itself.
+        // A body that is polled is a start of its own: a call of it only makes the future, or is `poll`
+        // itself.
         if self.program.bodies[body].is_async {
             return;
         }
@@ -115,7 +117,7 @@ impl Graph<'_> {
     }
 }
 
-/// What one call comes to.
+/// What one call leads to.
 #[derive(Default)]
 pub(super) struct Found {
     pub to: Vec<To>,
@@ -125,7 +127,7 @@ pub(super) struct Found {
 }
 
 impl Found {
-    /// Says no when types lead round in a circle: a box of `dyn Fn` may itself become `dyn Fn`.
+    /// Returns false when types lead round in a circle: a box of `dyn Fn` may itself become a `dyn Fn`.
     pub fn enter(&mut self) -> bool {
         let may = self.depth < MAX_TYPE_DEPTH;
         self.depth += usize::from(may);

@@ -11,7 +11,7 @@ use crate::types::{Subst, Ty, TyId};
 pub(super) const IO_TRAITS: [&str; 4] = ["Read", "BufRead", "Write", "Seek"];
 
 impl Graph<'_> {
-    /// Runs a value that can be called: a closure, a function, a pointer, or something that holds one.
+    /// Runs a value that can be called: a closure, a function, a pointer, or a type that holds one of these.
     pub(super) fn run_value(&mut self, ty: TyId, found: &mut Found) {
         if found.enter() {
             self.run_value_within(ty, found);
@@ -60,7 +60,7 @@ impl Graph<'_> {
         }
     }
 
-    /// Takes the next items of an iterator: of those it is made of too, with their closures.
+    /// Takes the next items of an iterator. The iterators that it is made of and their closures run too.
     pub(super) fn iterate(&mut self, ty: TyId, found: &mut Found) {
         if found.enter() {
             self.iterate_within(ty, found);
@@ -110,7 +110,7 @@ impl Graph<'_> {
         }
     }
 
-    /// Every method of this type's impls of these traits.
+    /// Calls every method of this type's impls of these traits.
     pub(super) fn all_methods(&mut self, ty: TyId, interfaces: &[&str], found: &mut Found) {
         for index in 0..self.program.impls.len() {
             let of = &self.program.impls[index];
@@ -127,7 +127,8 @@ impl Graph<'_> {
         }
     }
 
-    /// Reads from or writes to a value of this type: blocks if a file, socket or pipe is within.
+    /// Reads from a value of this type or writes to it, which blocks if it contains a file, a socket or a
+    /// pipe.
     pub(super) fn read_from(&mut self, ty: TyId, shown: &str, found: &mut Found) {
         if found.enter() {
             self.read_from_within(ty, shown, found);
@@ -214,7 +215,7 @@ impl Graph<'_> {
         }
     }
 
-    /// Drops what a struct or enum of this name holds, by the words in its definition.
+    /// Drops the fields of a struct or enum with this name. The words of its definition say what they are.
     fn drop_fields(&mut self, name: &str, found: &mut Found, seen: &mut FxHashSet<String>) {
         if !seen.insert(name.to_owned()) {
             return;

@@ -4,8 +4,8 @@ use super::open::{Awaits, Open, Reader, set_origin};
 use crate::facts::{Call, Cast, Origin, Target};
 
 impl Reader<'_> {
-    /// What stands under a statement: `+ span: …` and `+ const_: Const { ty: …, val: … }` of each
-    /// constant in it, the callee first.
+    /// Reads the comments under a statement: `+ span: …`, and `+ const_: Const { ty: …, val: … }` for each
+    /// constant in the statement. The constant of the callee is the first one.
     pub(super) fn comment(&mut self, comment: &str, open: &mut Open) {
         if let Some(span) = comment.strip_prefix("+ span: ") {
             if open.awaits == Awaits::Callee

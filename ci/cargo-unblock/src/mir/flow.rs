@@ -1,8 +1,8 @@
 //! Which of the values that an async body has places for are alive when it is suspended?
 //!
-//! The compiler keeps a place for a guard across an `.await` even when the guard was dropped before it:
-//! only the storage matters to it. Here the blocks of the body are walked from its start, through each
-//! suspension to where it is resumed, with the places that may hold a value.
+//! The compiler keeps a place for a guard across an `.await` even when the guard was dropped before, since
+//! the place is about storage only. Here the blocks of the body are followed from its start, and through each
+//! suspension to the block that resumes it, together with the places that may hold a value.
 
 use std::collections::BTreeMap;
 
@@ -17,14 +17,14 @@ type Place = (u32, u32);
 #[derive(Default)]
 pub struct Flow {
     blocks: BTreeMap<u32, Vec<Event>>,
-    /// Whether the body is async, once asked.
+    /// Whether the body is async. It is computed when it is first needed.
     is_async: Option<bool>,
-    /// Where the body goes on, by state.
+    /// The block at which the body is resumed, by state.
     resumes: FxHashMap<u32, u32>,
 }
 
 enum Event {
-    /// The place gets this value, counted as the body's [`Kept`] values are.
+    /// The place gets this value, which is an index into the body's [`Kept`] values.
     Fill(Place, usize),
     Empty(Place),
     Suspend(u32),
@@ -40,14 +40,14 @@ impl Flow {
         })
     }
 
-    /// Notes what a line of code takes out of kept places, and where it leads.
+    /// Notes which places a line of code empties, and to which blocks it leads.
     pub fn note(&mut self, block: u32, code: &str) {
         let events = self.blocks.entry(block).or_default();
         for taken in ["move (((*_", "drop((((*_"] {
             for (at, _) in code.match_indices(taken) {
                 let start = at + 5;
                 let Some(length) = code[start..].find(": ") else { continue };
-                // The type is of no interest.
+                // The type does not matter here.
                 if let Some((state, field, _)) = kept_place(&format!("{}: )", &code[start..start + length])) {
                     events.push(Event::Empty((state, field)));
                 }
@@ -59,7 +59,7 @@ impl Flow {
             let pairs: Vec<(Option<u32>, u32)> = pairs
                 .filter_map(|(value, target)| Some((value.parse().ok(), block_number(target)?)))
                 .collect();
-            // The first switch is over the state: it starts the body, or resumes it.
+            // The first switch is about the state: it starts the body or resumes it.
             if block == 0 && self.resumes.is_empty() {
                 self.resumes =
                     pairs.iter().filter_map(|(value, target)| Some(((*value)?, *target))).collect();
@@ -81,7 +81,7 @@ impl Flow {
 
     pub fn fill(&mut self, block: u32, place: Place, value: usize) {
         let events = self.blocks.entry(block).or_default();
-        // A call fills the place when it returns, before the next block.
+        // A call fills the place when it returns, which is before the next block.
         let at = match events.last() {
             Some(Event::Next(_)) => events.len() - 1,
             _ => events.len(),
@@ -93,7 +93,7 @@ impl Flow {
         self.blocks.entry(block).or_default().push(Event::Suspend(state));
     }
 
-    /// Leaves those values that may be alive at a suspension, with the first one.
+    /// Keeps only the values that may be alive at a suspension, each with its first suspension.
     pub fn settle(&self, kept: &mut Vec<Kept>) {
         if kept.is_empty() {
             return;

@@ -33,7 +33,8 @@ impl Reader<'_> {
         self.body = Some(open);
     }
 
-    /// `alloc2 (static: NAME, size: 8, align: 8)` under a body: what `{alloc2: &T}` in it refers to.
+    /// Reads `alloc2 (static: NAME, size: 8, align: 8)` under a body, which says what `{alloc2: &T}` in that
+    /// body refers to.
     fn allocation(&mut self, line: &str) {
         let Some((number, rest)) = line.split_once(" (static: ") else { return };
         let Some(name) = rest.split([',', ')']).next() else { return };
@@ -48,7 +49,7 @@ impl Reader<'_> {
         }
     }
 
-    /// `fn name(_1: A) -> B {`, `static NAME: T = {`, `const NAME: T = {`.
+    /// Reads `fn name(_1: A) -> B {`, `static NAME: T = {` or `const NAME: T = {`.
     fn header(&mut self, line: &str) {
         let Some(line) = line.strip_suffix(" {") else { return };
         let mut body = Body::default();

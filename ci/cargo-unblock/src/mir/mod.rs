@@ -1,10 +1,12 @@
 //! What does the compiler's MIR text say?
 //!
-//! Reads the output of `-Zunpretty=mir -Zmir-include-spans=yes -Ztrim-diagnostic-paths=no` line by line, and keeps what
-//! the analysis asks about: calls, drops, values that lose their type, and what an async body keeps across an `.await`.
-//! The text is not a stable interface; tests/golden pins what is read from it, and the probe (probe.rs) checks each
-//! compiler that is met. When a new compiler prints a line differently, look at lines.rs for headers, at statement.rs
-//! and comment.rs for what stands in a body, and at text.rs for the signs within a line.
+//! The output of `-Zunpretty=mir -Zmir-include-spans=yes -Ztrim-diagnostic-paths=no` is read line by line.
+//! The analysis needs the calls, the drops, the values whose type is hidden, and what an async body keeps
+//! across an `.await`. The text is not a stable interface. tests/golden holds what is read from the text of
+//! known compilers, and the probe (probe.rs) checks each compiler.
+//!
+//! When a new compiler prints a line differently, look at lines.rs for headers, at statement.rs and
+//! comment.rs for the lines of a body, and at text.rs for the signs within a line.
 
 mod comment;
 mod flow;
@@ -20,7 +22,7 @@ use rustc_hash::FxHashMap;
 use self::open::Reader;
 use crate::facts::Unit;
 
-/// Reads all bodies; `unit` already says which crate they are of.
+/// Reads all bodies. `unit` already says to which crate they belong.
 pub fn read(mut text: impl BufRead, unit: &mut Unit) -> io::Result<()> {
     let mut reader = Reader { unit, strings: FxHashMap::default(), body: None };
     let mut line = Vec::new();

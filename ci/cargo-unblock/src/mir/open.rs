@@ -18,13 +18,13 @@ pub(super) struct Reader<'a> {
 pub(super) struct Open {
     pub body: Body,
     pub locals: FxHashMap<u32, Str>,
-    /// What places of hidden types hold; none where that is not known.
+    /// The types behind the hidden types of places. `None` means that a place may hold anything.
     pub origins: FxHashMap<String, Option<Vec<Origin>>>,
-    /// What the comments under a statement will complete.
+    /// What the comments under the last statement will complete.
     pub awaits: Awaits,
     /// Whether the block at hand only runs while a panic unwinds.
     pub cleanup: bool,
-    /// What the blocks do with kept places, for async bodies.
+    /// What the blocks of an async body do with the places that it keeps.
     pub flow: Flow,
     pub block: u32,
 }
@@ -70,9 +70,9 @@ impl Reader<'_> {
         Some(self.string(ty))
     }
 
-    /// `src/a b.rs:1:2: 3:4`, maybe with ` (#0)` behind it.
+    /// Reads `src/a b.rs:1:2: 3:4`, which may be followed by ` (#0)`.
     pub(super) fn span(&mut self, text: &str) -> Option<Span> {
-        // The syntax context, which some spans carry.
+        // Some spans carry a syntax context.
         let context = text.strip_suffix(')').and_then(|rest| rest.rsplit_once(" (#"));
         let text = match context {
             Some((before, number)) if number.bytes().all(|digit| digit.is_ascii_digit()) => before,
@@ -83,7 +83,7 @@ impl Reader<'_> {
     }
 }
 
-/// Adds to what a place may hold; once it may hold anything, it stays so.
+/// Adds to what a place may hold. A place that may hold anything stays so.
 pub(super) fn set_origin(place: Option<String>, origin: Option<Vec<Origin>>, open: &mut Open) {
     let Some(place) = place else { return };
     match (open.origins.entry(place).or_insert_with(|| Some(Vec::new())), origin) {

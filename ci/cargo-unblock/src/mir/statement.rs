@@ -7,15 +7,15 @@ use super::text::{
 };
 use crate::facts::{Call, Cast, Kept, Origin, Span, Suspend, Target};
 
-/// Methods that return what they are given under another type.
+/// Methods that return their argument under another type.
 const PASS_ON: [&str; 10] =
     ["deref", "deref_mut", "as_ref", "as_mut", "borrow", "borrow_mut", "clone", "by_ref", "from", "into"];
 
 impl Reader<'_> {
-    /// A line of code with `in scope 3 at src/a.rs:1:2: 3:4` behind it.
+    /// Reads a line of code, which has `in scope 3 at src/a.rs:1:2: 3:4` behind it.
     pub(super) fn code(&mut self, code: &str, at: &str, open: &mut Open) {
         let Some(span) = at.split_once(" at ").and_then(|(_, span)| self.span(span)) else {
-            // Within a generated constant, or `no-location`.
+            // The line is within a generated constant, or has `no-location`.
             return;
         };
         if code.starts_with("let ") {
@@ -80,7 +80,7 @@ impl Reader<'_> {
         if state < FIRST_SUSPENDED || open.cleanup {
             return;
         }
-        // Flags that say whether something was moved.
+        // These flags only say whether a value was moved.
         if ty == "bool" {
             return;
         }
@@ -120,7 +120,7 @@ impl Reader<'_> {
                 set_origin(to_place, Some(vec![Origin::Type(allocation)]), open);
                 return;
             }
-            // A move, a borrow, or the pointer within a box.
+            // This is a move, a borrow, or the pointer within a box.
             let operand =
                 value.strip_suffix(" (Transmute)").and_then(split_cast).map_or(value, |(operand, _)| operand);
             let from = taken_from(operand)
@@ -130,7 +130,8 @@ impl Reader<'_> {
         }
     }
 
-    /// Notes a call; what it returns hides the same type as its first argument if it passes that on.
+    /// Notes a call. Some calls return their first argument under another type: the result is then what that
+    /// type was before.
     fn call(&mut self, call: &str, span: Span, open: &mut Open) -> Option<Vec<Origin>> {
         let start = arguments_start(call)?;
         let callee = call[..start].trim_end();

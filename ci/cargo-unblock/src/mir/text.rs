@@ -1,6 +1,7 @@
 //! Where do the parts of a line of MIR start and end?
 
-/// The states before it are: not started, done, panicked.
+/// The first state in which an async body is suspended. The states before it are: not started, done,
+/// panicked.
 pub(super) const FIRST_SUSPENDED: u32 = 3;
 
 /// `(((*_76) as variant#3).2: T)`: the state, the field, the type.
@@ -60,7 +61,7 @@ pub(super) fn find_outside(text: &str, mut stop: impl FnMut(usize, char) -> bool
     None
 }
 
-/// Where the bracket that stands before `text` is closed.
+/// The offset at which the bracket before `text` is closed.
 pub(super) fn closing(text: &str) -> Option<usize> {
     find_outside(text, |_, c| c == ')')
 }
@@ -107,7 +108,7 @@ pub(super) fn split_type(text: &str) -> Option<(&str, &str)> {
 
 /// The call in `f(x) -> [return: bb1, unwind: bb2]`, when it is one.
 pub(super) fn call_part(code: &str) -> Option<&str> {
-    // A call that never returns leads nowhere, or, within an async body, to what cleans up.
+    // A call that never returns leads nowhere. In an async body, it leads to the block that cleans up.
     let never =
         || code.rfind(") -> bb").filter(|end| code[end + 7..].bytes().all(|digit| digit.is_ascii_digit()));
     let end = code.rfind(") -> [return: ").or_else(|| code.rfind(") -> unwind ")).or_else(never)?;
@@ -132,7 +133,7 @@ pub(super) fn taken_from(operand: &str) -> Option<&str> {
         .find_map(|start| operand.strip_prefix(start))
 }
 
-/// The variable, or the place in an async body's state, that a place is part of.
+/// The variable that a place is part of; in the state of an async body, the field.
 pub(super) fn base(place: &str) -> Option<String> {
     if let Some((_, rest)) = place.split_once(" as variant#")
         && let Some((state, rest)) = rest.split_once(").")
@@ -142,7 +143,7 @@ pub(super) fn base(place: &str) -> Option<String> {
     }
     let digits = &place[place.find('_')? + 1..];
     let end = digits.find(|c: char| !c.is_ascii_digit()).unwrap_or(digits.len());
-    // A field of the surroundings is not the surroundings.
+    // A captured variable is a field of the closure, and the closure itself is another place.
     let is_field = place.contains(": ") && !place.contains("std::ptr::Unique<");
     (end > 0 && !is_field).then(|| format!("_{}", &digits[..end]))
 }

@@ -1,4 +1,4 @@
-//! What does one crate bring: bodies, the impls that they are methods of, and names for both?
+//! Which bodies does a crate bring, of which impls are they methods, and how are they named?
 
 use rustc_hash::FxHashMap;
 
@@ -23,7 +23,7 @@ impl Program {
             let name = unit.text(facts.name);
             let id = self.bodies.len();
             let mut inputs: Vec<TyId> = facts.signature.iter().map(|&s| ty(s, &mut self.types)).collect();
-            // What it returns stands last; a constant has no signature.
+            // The type that it returns is the last one. A constant has no signature.
             let is_function = inputs.pop().is_some();
             let is_async = facts.signature.iter().any(|&s| {
                 unit.text(s).contains("std::task::Context<") || unit.text(s).contains("core::task::Context<")
@@ -113,7 +113,7 @@ impl Program {
         self.units.push(unit);
     }
 
-    /// Gives the bodies from `first` on their names, and their places among the others.
+    /// Names the bodies from `first` on, and notes in which other bodies they stand.
     fn name_bodies(&mut self, unit: &Unit, first: BodyId, by_name: &FxHashMap<&str, BodyId>) {
         for id in first..self.bodies.len() {
             let facts = &unit.bodies[self.bodies[id].index];
@@ -168,7 +168,7 @@ impl Program {
                 (None, None) => "impl".to_owned(),
             });
             let ty = ty.unwrap_or_else(|| "impl".to_owned());
-            // A type's own path says where it is.
+            // The path of a type already says its module.
             let before = if ty.contains("::") { "" } else { &text[..start] };
             text = format!("{before}{ty}{}", &text[start + 1 + end..]);
         }

@@ -12,7 +12,7 @@ use crate::types::{Scope, Ty, Types};
 
 impl Program {
     pub fn new(mut units: Vec<Unit>) -> Program {
-        // A package's program is often called as its library is: their functions are different ones.
+        // A program often has the name of its package's library, but has other functions.
         for (number, unit) in units.iter_mut().enumerate().filter(|(_, unit)| !unit.is_library) {
             unit.crate_name = format!("{}~{number}", unit.crate_name);
         }
@@ -72,7 +72,7 @@ impl Program {
         }
     }
 
-    /// Tells the types' reader which paths are the crate's own.
+    /// Tells the reader of types which paths belong to the crate itself.
     pub(super) fn scope(&mut self, unit: &Unit) {
         let mut scope = Scope {
             crate_name: unit.crate_name.clone(),
@@ -106,7 +106,7 @@ impl Program {
                 self.fields.entry(name).or_default().extend(words);
             }
             if index == 0 {
-                // Only what stands at the root is printed without a path, as a generic parameter is.
+                // Only items at the root are printed without a path, as generic parameters are.
                 scope.declared = source.outer(&["struct", "enum", "union", "trait"]);
                 scope.modules.extend(source.outer(&["mod"]));
             }

@@ -28,7 +28,7 @@ impl Program {
         let at_home = |name: String| renames.get(&name).cloned().unwrap_or(name);
         result.interface = header.interface.map(at_home);
         result.of_name = header.of.as_deref().map(last_name).map(at_home);
-        // A blanket impl is for its own parameter.
+        // A blanket impl is an impl for its own parameter.
         let own =
             header.of.as_deref().and_then(|of| header.parameters.iter().find(|parameter| *parameter == of));
         if let Some(own) = own {
@@ -38,8 +38,8 @@ impl Program {
         result
     }
 
-    /// What `self` is of: `&T`, `Box<T>`, `Pin<&mut T>` are ways to pass `T`, unless the impl is for a
-    /// `Box` itself.
+    /// The type whose method takes `self`. `&T`, `Box<T>` and `Pin<&mut T>` are ways to pass a `T`, except
+    /// when the impl is for `Box` itself.
     pub(super) fn own_type(&self, ty: TyId, of_name: Option<&str>) -> TyId {
         match self.types.ty(ty) {
             &Ty::Ref(of) => of,
@@ -57,7 +57,7 @@ impl Program {
     }
 }
 
-/// `Type` of `&'a path::Type<T>`.
+/// The last name of a type: `Type` for `&'a path::Type<T>`.
 pub(super) fn last_name(ty: &str) -> String {
     let path = ty.trim_start_matches(['&', ' ']).split('<').next().unwrap_or("").trim();
     path.rsplit("::").next().unwrap_or(path).to_owned()

@@ -29,10 +29,10 @@ pub struct Program {
     /// Closures and async bodies by the body that they stand in.
     pub(super) nested: FxHashMap<Option<BodyId>, Vec<BodyId>>,
     pub(super) crates: FxHashSet<String>,
-    /// Paths under which types have impls: these are their own, not another crate's export.
+    /// Paths under which types have impls. Such a path is the type's own and not another crate's export.
     pub homes: FxHashSet<String>,
     pub(super) exports: FxHashMap<String, String>,
-    /// Names of types that a crate declares: they are no generic parameters.
+    /// Names of types that a crate declares, which cannot be generic parameters.
     pub(super) declared: FxHashMap<String, FxHashSet<String>>,
 }
 
@@ -42,7 +42,7 @@ pub struct Body {
     /// Its name with the crate's in front, as a reader writes it.
     pub shown: String,
     pub inputs: Vec<TyId>,
-    /// Whether something polls it: one of its arguments is `&mut Context`.
+    /// Whether the body is polled: one of its arguments is `&mut Context`.
     pub is_async: bool,
     pub is_function: bool,
     /// The impl that it is a method of.
@@ -85,7 +85,7 @@ pub enum What {
 /// One `impl` block.
 pub struct Impl {
     pub crate_name: String,
-    /// The last name of the trait; none for an inherent impl.
+    /// The last name of the trait. An inherent impl has none.
     pub interface: Option<String>,
     pub of: Option<TyId>,
     /// The last name of the type, where the type itself is not known.
@@ -94,7 +94,7 @@ pub struct Impl {
     /// The module that it stands in, with the crate in front.
     pub module: String,
     pub methods: FxHashMap<Name, BodyId>,
-    /// What it gives to the trait's types: the last names.
+    /// The types that it gives to the names of its trait, by their last names.
     pub associated: FxHashMap<String, String>,
 }
 

@@ -33,8 +33,8 @@ impl Program {
         candidates.iter().copied().filter(|id| is_subsequence(text, &whole(id))).collect()
     }
 
-    /// The functions of other crates of the workspace that the path may name, if its crate only exports
-    /// them.
+    /// The functions of other crates of the workspace that the path may name, for the case that the path's
+    /// own crate only exports them.
     pub fn exported(&self, path: Name) -> Vec<BodyId> {
         let text = self.types.text(path);
         let Some(last) = text.rsplit("::").next().and_then(|last| self.types.find_name(last)) else {
@@ -49,7 +49,7 @@ impl Program {
         found.collect()
     }
 
-    /// The closure of another crate, which rustc names by its path instead of its place:
+    /// The closure of another crate. Rustc names such a closure by its path and not by its place:
     /// `{closure@lib::Type::method::{closure#0}}`.
     pub fn foreign_closure(&self, text: &str) -> Vec<BodyId> {
         let Some(path) = text.strip_prefix("{closure@").and_then(|rest| rest.strip_suffix('}')) else {
@@ -79,7 +79,8 @@ impl Program {
         })
     }
 
-    /// Whether the path may name a function: of a crate at hand it has to be there.
+    /// Whether the path may name a function. A path into a crate of the workspace has to name a function
+    /// there.
     pub fn may_have(&self, path: &str) -> bool {
         let Some((crate_name, rest)) = path.split_once("::") else { return false };
         if !self.crates.iter().any(|known| plain(known) == crate_name) {
@@ -93,8 +94,8 @@ impl Program {
         })
     }
 
-    /// Whether two paths may name one type: the last names agree, and one path is the other's shorter
-    /// form, or leads through another crate of the workspace.
+    /// Whether two paths may name one type. Their last names have to agree. In addition, one path has to be a
+    /// shorter form of the other, or lead through another crate of the workspace.
     pub fn same(&self, a: Name, b: Name) -> bool {
         let (a, b) = (self.types.text(a), self.types.text(b));
         if a.rsplit("::").next() != b.rsplit("::").next() || !a.contains("::") || !b.contains("::") {
@@ -116,8 +117,8 @@ impl Program {
             && !self.declared.get(crate_name).is_some_and(|declared| declared.contains(text))
     }
 
-    /// Fits what a body takes to what it is given: what its generic parameters stand for.
-    /// Says whether all fits.
+    /// Compares the types that a body takes with those that it is given, and adds to `found` what its generic
+    /// parameters stand for. Returns whether all of them fit.
     pub fn bind(&self, body: BodyId, given: &[TyId], found: &mut Subst) -> bool {
         let crate_name = &self.units[self.bodies[body].unit].crate_name;
         let pairs = self.bodies[body].inputs.iter().zip(given);

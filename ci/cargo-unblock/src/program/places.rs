@@ -1,4 +1,4 @@
-//! Where is a call for a reader?
+//! Where does a reader find a call?
 
 use std::path::Path;
 
@@ -9,9 +9,9 @@ use crate::facts::{Span, Str, Unit};
 use crate::place::Place;
 
 impl Program {
-    /// Where a piece of a body is for a reader, from the workspace's root. Code that a macro brought is
-    /// where the macro is invoked; `rank` says which of several invocations: bodies are printed in the
-    /// order of their text.
+    /// The place at which a reader finds a piece of a body, from the workspace's root. For code from a macro
+    /// it is the place where the macro is invoked. `rank` says which of several invocations that is, since
+    /// bodies are printed in the order of their text.
     pub fn place(&self, id: BodyId, span: Span, rank: usize, root: &Path) -> Place {
         let body = &self.bodies[id];
         let unit = &self.units[body.unit];
@@ -28,7 +28,7 @@ impl Program {
         if names.is_empty() && (span.file == own || unit.files.iter().any(|file| file == text)) {
             return place(span);
         }
-        // The whole function may come from a macro: then its invocation names it.
+        // When the whole function comes from a macro, the invocation contains its name.
         let from_macro = !self.macros_at(unit, facts.place).is_empty();
         let shown = body.shown.rsplit("::").next().unwrap_or("");
         let (first, last) = (facts.place.line, facts.last_line.max(facts.place.end_line));
@@ -55,14 +55,14 @@ impl Program {
                 let end_column = column + length as u32;
                 return place(Span { file, line, column, end_line: line, end_column });
             }
-            // Perhaps another macro invokes it.
+            // Another macro may invoke this macro.
             let files = unit.files.iter().filter_map(|file| self.sources.get(&unit.directory, file));
             names = files
                 .flat_map(|file| names.iter().flat_map(|name| file.macros_that_use(name)).collect::<Vec<_>>())
                 .collect();
             names.retain(|name| known.insert(name.clone()));
         }
-        // The last code before it that is the body's own.
+        // Otherwise the place is that of the last call before it in the body's own text.
         let is_own = |span: &Span| span.file == own && (first..=last).contains(&span.line);
         let before = body.calls.iter().take_while(|call| call.name != span && call.span != span);
         place(before.map(|call| call.name).filter(is_own).last().unwrap_or(facts.place))
@@ -74,7 +74,7 @@ impl Program {
         if let Some(source) = self.sources.get(&unit.directory, file) {
             return source.macro_around(span.line).map(str::to_owned).into_iter().collect();
         }
-        // The standard library's sources are not at hand as a rule.
+        // The sources of the standard library are usually not installed.
         let standard = ["println", "print", "eprintln", "eprint", "writeln", "write", "dbg"];
         if file.starts_with("/rustc/") || file.contains("/library/") {
             standard.map(str::to_owned).into()
@@ -83,7 +83,7 @@ impl Program {
         }
     }
 
-    /// How many calls before this one have the same place in a macro.
+    /// How many calls before this one have the same place within a macro.
     pub fn rank(&self, id: BodyId, call: usize) -> usize {
         let calls = &self.bodies[id].calls;
         calls[..call].iter().filter(|other| other.name == calls[call].name).count()

@@ -1,6 +1,6 @@
 //! Which names and types does a source file declare?
 //!
-//! Line by line, with the depth of the braces: what a macro makes is not seen.
+//! The file is read line by line, with the depth of the braces. What a macro makes is not seen.
 
 use rustc_hash::{FxHashMap, FxHashSet};
 
@@ -8,7 +8,7 @@ use super::header::{Header, header};
 use super::source::{Source, words};
 
 impl Source {
-    /// What is declared by each of the keywords outside of all braces.
+    /// The names that these keywords declare outside of all braces.
     pub fn outer(&self, keywords: &[&str]) -> FxHashSet<String> {
         let mut names = FxHashSet::default();
         for line in self.outer_lines() {
@@ -27,7 +27,8 @@ impl Source {
         })
     }
 
-    /// Names that this file gives to what has another name at home: `use a::B as C`, `type C = B`.
+    /// Names that this file gives to items that have another name where they are defined: `use a::B as C`,
+    /// `type C = B`.
     pub fn renames(&self) -> &FxHashMap<String, String> {
         self.renames.get_or_init(|| self.find_renames())
     }
@@ -57,12 +58,12 @@ impl Source {
         found
     }
 
-    /// The structs and enums that are defined here, with the words of their fields' types. Fields that
-    /// only share or point to a value are left out: it is not dropped with them.
+    /// The structs and enums that are defined here, with the words of their fields' types. Fields that only
+    /// share a value or point to it are left out, since the value is not dropped with them.
     pub fn fields(&self) -> FxHashMap<String, FxHashSet<String>> {
         let code = self.code.join("\n");
         let mut found: FxHashMap<String, FxHashSet<String>> = FxHashMap::default();
-        // tokio has guards of the same names.
+        // The guards of tokio have the same names as those of std.
         let of_tokio: FxHashSet<&str> =
             self.code.iter().filter(|line| line.contains("use tokio")).flat_map(|line| words(line)).collect();
         for keyword in ["struct ", "enum "] {
@@ -102,7 +103,8 @@ impl Source {
         found
     }
 
-    /// The types that an impl whose header starts here gives to its trait's names: the last words.
+    /// The types that an impl gives to the names of its trait, by their last words. The header of the impl
+    /// starts on this line.
     pub fn associated(&self, line: u32) -> FxHashMap<String, String> {
         let mut depth = 0i32;
         let mut found = FxHashMap::default();
@@ -124,7 +126,7 @@ impl Source {
         found
     }
 
-    /// The impls that give types to their trait: their headers, and these types.
+    /// The headers of the impls that give types to the names of their trait, with these types.
     pub fn impls_with_types(&self) -> Vec<(Header, FxHashMap<String, String>)> {
         let mut found = Vec::new();
         for (index, code) in self.code.iter().enumerate() {

@@ -17,7 +17,7 @@ impl Source {
     }
 }
 
-/// Takes `a::{b, c as d, e::*}` apart.
+/// Splits `a::{b, c as d, e::*}` into its paths.
 fn export_tree(before: &str, tree: &str, found: &mut Vec<(String, String)>) {
     let tree = tree.trim();
     if let Some((path, inside)) = tree.split_once('{') {

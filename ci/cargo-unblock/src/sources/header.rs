@@ -14,7 +14,7 @@ pub struct Header {
     pub parameters: Vec<String>,
 }
 
-/// Reads `impl<T: A> a::Trait<T> for b::Type<T>`. A derive's header is the name of the trait alone.
+/// Reads `impl<T: A> a::Trait<T> for b::Type<T>`. The header of a derive is only the name of the trait.
 pub fn header(text: &str) -> Header {
     let text = text.trim();
     let Some(start) = text

@@ -11,7 +11,7 @@ impl Source {
         let (start, name) = self.code[..last].iter().enumerate().rev().find_map(|(index, code)| {
             let rest = code.split_once("macro_rules!")?.1.trim_start();
             let name = words(rest).next()?;
-            // It lies in the text of the original, which is as long.
+            // The name is cut from the text itself, so that it lives as long as the text.
             let at = self.code[index].find(name)?;
             Some((index, &self.code[index][at..at + name.len()]))
         })?;
@@ -32,7 +32,7 @@ impl Source {
         Some(name)
     }
 
-    /// Where the macro is invoked, from one line to another: lines and columns.
+    /// The lines and columns at which the macro is invoked between two lines.
     pub fn invocations(&self, name: &str, first: u32, last: u32) -> Vec<(u32, u32)> {
         let mut found = Vec::new();
         let call = format!("{name}!");

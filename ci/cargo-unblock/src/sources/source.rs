@@ -12,7 +12,7 @@ pub struct Source {
     /// The same lines with comments and the insides of strings blanked.
     pub(super) code: Vec<String>,
     pub comments: Vec<Comment>,
-    /// What declarations.rs finds once somebody asks.
+    /// What declarations.rs found, once it was asked.
     pub(super) renames: OnceCell<FxHashMap<String, String>>,
 }
 
@@ -32,7 +32,7 @@ impl Source {
         self.lines.len() as u32
     }
 
-    /// The code from one place to another, comments blanked; columns count characters from 1.
+    /// The code from one place to another, with comments blanked. Columns count characters from 1.
     pub fn between(&self, line: u32, column: u32, end_line: u32, end_column: u32) -> String {
         let mut text = String::new();
         for number in line..=end_line {

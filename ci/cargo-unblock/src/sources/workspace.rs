@@ -15,8 +15,8 @@ pub struct Sources {
 }
 
 impl Sources {
-    /// `file` as the compiler names it, from the directory it ran in. `None` when it cannot be read, as
-    /// with the standard library's.
+    /// `file` is the name that the compiler uses, and `directory` the folder that it ran in. The result is
+    /// `None` when the file cannot be read, as with the standard library's files.
     pub fn get(&self, directory: &str, file: &str) -> Option<Rc<Source>> {
         let path = Path::new(directory).join(file);
         let mut files = self.files.borrow_mut();

@@ -33,7 +33,7 @@ impl<'a> Cursor<'a> {
         self.at += self.rest().len() - self.rest().trim_start().len();
     }
 
-    /// `for<'a, 'b> `, a lifetime, and words that do not change which code runs.
+    /// Skips `for<'a, 'b> `, lifetimes, and words that do not change which code runs.
     pub fn skip_qualifiers(&mut self) {
         loop {
             self.space();

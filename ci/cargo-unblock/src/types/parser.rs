@@ -144,8 +144,8 @@ impl<'a> Parser<'a> {
         Some(self.types.name(&text))
     }
 
-    /// Types up to `end`, and how many commas stood between them. Lifetimes and `Name = Type` are read
-    /// and left out.
+    /// Reads types up to `end`. Returns them with the number of commas between them. Lifetimes and `Name =
+    /// Type` are read and left out.
     pub(super) fn list(&mut self, end: &str) -> Option<(Vec<TyId>, usize)> {
         let (mut parts, mut commas) = (Vec::new(), 0);
         loop {
@@ -163,7 +163,7 @@ impl<'a> Parser<'a> {
             } else {
                 let part = self.ty()?;
                 parts.push(part);
-                // `dyn A + 'b` in parentheses has its bounds read already; a pattern type does not.
+                // A pattern type has more text behind the type: `u32 is 1..`.
                 if self.cursor.eat(" is ") {
                     self.constant();
                 }

@@ -12,8 +12,8 @@ impl Types {
 }
 
 impl Parser<'_> {
-    /// Segments with their arguments: the text without arguments, the arguments before the last segment,
-    /// and the last segment's.
+    /// Reads segments with their arguments. Returns the text without arguments, the arguments before the last
+    /// segment, and the arguments of the last segment.
     pub(super) fn path(&mut self) -> Option<(String, Vec<TyId>, Vec<TyId>)> {
         let (mut path, mut owner, mut own) = (String::new(), Vec::new(), Vec::new());
         loop {
@@ -63,7 +63,7 @@ impl Parser<'_> {
         self.starts_impl_segment(0)
     }
 
-    /// `<impl …>` is a segment of its own when more of the path follows; else it is an argument.
+    /// `<impl …>` is a segment of its own when more of the path follows. Otherwise it is an argument.
     fn starts_impl_segment(&self, offset: usize) -> bool {
         let rest = &self.cursor.rest()[offset..];
         if !rest.starts_with("<impl ") {
@@ -94,7 +94,7 @@ impl Parser<'_> {
             return Some(Callee::Trait { of, interface, method, own });
         }
         let (path, mut owner, own) = self.path()?;
-        // `module::<impl Type<A>>::method`, when the impl is not where the type is.
+        // `module::<impl Type<A>>::method` is printed when the impl is in another module than the type.
         if let Some(start) = path.find("<impl ")
             && let Some((method, ty)) = path[start + 6..].rsplit_once(">::").map(|(ty, method)| (method, ty))
             && !ty.starts_with("at ")

@@ -1,8 +1,8 @@
-//! Which crate does a path belong to that is printed without its crate?
+//! To which crate does a path belong when rustc prints it without its crate?
 
 use rustc_hash::{FxHashMap, FxHashSet};
 
-/// What a crate's own paths start with: rustc leaves the crate's name out of them.
+/// The names that the paths of the crate itself start with. Rustc leaves the crate's name out of these paths.
 #[derive(Default)]
 pub struct Scope {
     pub crate_name: String,
@@ -10,16 +10,15 @@ pub struct Scope {
     pub modules: FxHashSet<String>,
     /// Types and traits that the crate declares, by their last name.
     pub declared: FxHashSet<String>,
-    /// Where the compiler ran: paths of other crates' files start with it.
+    /// The folder that the compiler ran in. The paths of other crates' files start with it.
     pub directory: String,
-    /// What crates of the workspace export of std, by the path that rustc prints, which is the shortest
-    /// there is and keeps the item's own name: `lib::read` for `pub use std::fs::read as slurp`.
+    /// What crates of the workspace export of std, by the path that rustc prints. Rustc prints the shortest
+    /// path, and the item's own name: `lib::read` for `pub use std::fs::read as slurp`.
     pub exports: FxHashMap<String, String>,
 }
 
 impl Scope {
-    /// The path with its crate in front. `core` and `alloc` are called `std`, as they are in code that
-    /// may use it.
+    /// The path with its crate in front. `core` and `alloc` are called `std`.
     pub fn whole(&self, path: &str, is_function: bool) -> String {
         let own = match path.split_once("::") {
             None => is_function || self.declared.contains(path),

@@ -3,8 +3,8 @@
 use super::tree::{Callee, Name, Subst, Ty, TyId, Types};
 
 impl Types {
-    /// The type with each generic parameter replaced. A closure that stands in a generic function takes
-    /// along what the function's parameters stand for.
+    /// The type with each generic parameter replaced. A closure in a generic function keeps what the
+    /// function's parameters stand for.
     pub fn substitute(&mut self, id: TyId, with: &Subst) -> TyId {
         if with.is_empty() {
             return id;
@@ -26,7 +26,7 @@ impl Types {
             Ty::Projection(of, interface, name) => {
                 Ty::Projection(self.substitute(of, with), self.substitute(interface, with), name)
             }
-            // `impl Trait` among the arguments is a generic parameter without a name of its own.
+            // An `impl Trait` argument is a generic parameter without a name of its own.
             Ty::Other(name) => {
                 return with.iter().find(|(parameter, _)| *parameter == name).map_or(id, |&(_, ty)| ty);
             }
@@ -55,9 +55,9 @@ impl Types {
         }
     }
 
-    /// Whether `pattern`, a type as its definition spells it, fits `ty`; what its parameters then stand
-    /// for is added to `found`. `same` says whether two different paths name one type, as they do when a
-    /// crate exports a type under another path than its own.
+    /// Whether `pattern`, a type as its definition spells it, fits `ty`. What the parameters of `pattern`
+    /// then stand for is added to `found`. A crate may export a type under another path: `same` says whether
+    /// two different paths name one type.
     pub fn fits(
         &self,
         pattern: TyId,
@@ -99,7 +99,7 @@ impl Types {
                 (Some(&a), Some(&b)) => self.fits(a, b, same, is_parameter, found),
                 _ => false,
             },
-            // An associated type is not computed: it may be anything.
+            // An associated type is not computed, so it may be any type.
             (Ty::Projection(..), _) | (_, Ty::Projection(..)) => true,
             (Ty::Other(_), Ty::Other(_)) => true,
             (a, b) => a == b,

@@ -4,11 +4,11 @@ use rustc_hash::FxHashMap;
 
 use super::scope::Scope;
 
-/// A name in the [`Types`] that made it; equal names have equal numbers.
+/// A name in the [`Types`] that made it. Equal names have equal numbers.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
 pub struct Name(u32);
 
-/// A type in the [`Types`] that made it; equal types have equal numbers.
+/// A type in the [`Types`] that made it. Equal types have equal numbers.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
 pub struct TyId(u32);
 
@@ -29,7 +29,7 @@ pub enum Ty {
     FnPointer(Vec<TyId>),
     /// `fn(A) -> B {path}`: the type of one function, with its inputs and its output.
     FnItem(Box<Callee>, Vec<TyId>),
-    /// A closure, named by where it stands, with what its surroundings' generic parameters stand for.
+    /// A closure, named by its place, with what the generic parameters around it stand for.
     Closure(Name, Subst),
     /// `{async fn body of f()}`, `{async block@…}` and other bodies that are polled.
     Coroutine(Name),
@@ -99,7 +99,8 @@ impl Types {
         (0..self.types.len() as u32).map(TyId)
     }
 
-    /// Calls `see` with the type and every type within it; does not look into a type when `see` says no.
+    /// Calls `see` with the type and with every type within it. When `see` returns false, the types within
+    /// that type are left out.
     pub fn walk(&self, id: TyId, see: &mut dyn FnMut(&Ty, TyId) -> bool) {
         let ty = self.ty(id);
         if !see(ty, id) {

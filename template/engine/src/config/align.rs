@@ -17,16 +17,16 @@ use super::sections::{Config, TAIL};
 /// Where each value that is no default was set, by the key as it is written.
 pub(super) type Origins = BTreeMap<String, String>;
 
-/// A duration of the configuration.
+/// One side of a relation: a duration of the configuration.
 #[derive(Clone, Copy)]
-struct Limit {
+struct Side {
     key: &'static str,
     of: fn(&mut Config) -> &mut Duration,
 }
 
-macro_rules! limit {
+macro_rules! side {
     ($section:ident.$field:ident) => {
-        Limit {
+        Side {
             key: concat!(stringify!($section), ".", stringify!($field)),
             of: |config| &mut config.$section.$field,
         }
@@ -35,73 +35,73 @@ macro_rules! limit {
 
 /// What has to stay below what.
 struct Relation {
-    lower: Limit,
-    upper: Limit,
+    lower: Side,
+    upper: Side,
     /// The upper one has to leave this much room above the lower one.
     margin: Duration,
     /// What happens otherwise.
     why: &'static str,
 }
 
-const fn below(lower: Limit, upper: Limit, why: &'static str) -> Relation {
+const fn below(lower: Side, upper: Side, why: &'static str) -> Relation {
     Relation { lower, upper, margin: NONE, why }
 }
 
 const RELATIONS: &[Relation] = &[
     #[cfg(feature = "_database")]
     below(
-        limit!(database.acquire_timeout),
-        limit!(server.request_timeout),
+        side!(database.acquire_timeout),
+        side!(server.request_timeout),
         "otherwise a request times out before it can say that the pool was the cause",
     ),
     #[cfg(feature = "_database")]
     below(
-        limit!(database.statement_timeout),
-        limit!(server.request_timeout),
+        side!(database.statement_timeout),
+        side!(server.request_timeout),
         "otherwise a request times out before it can say that a statement was the cause",
     ),
     #[cfg(feature = "_database")]
     below(
-        limit!(database.lock_timeout),
-        limit!(database.statement_timeout),
+        side!(database.lock_timeout),
+        side!(database.statement_timeout),
         "otherwise a statement times out before it can say that a lock was the cause",
     ),
     below(
-        limit!(admission.max_wait),
-        limit!(server.request_timeout),
+        side!(admission.max_wait),
+        side!(server.request_timeout),
         "otherwise a request times out before it can say that it was not let in",
     ),
     below(
-        limit!(http_client.timeout),
-        limit!(server.request_timeout),
+        side!(http_client.timeout),
+        side!(server.request_timeout),
         "otherwise a request times out before it can say that another service was the cause",
     ),
     below(
-        limit!(http_client.connect_timeout),
-        limit!(http_client.timeout),
+        side!(http_client.connect_timeout),
+        side!(http_client.timeout),
         "otherwise a call times out before it can say that it did not get through",
     ),
     below(
-        limit!(http_client.read_timeout),
-        limit!(http_client.timeout),
+        side!(http_client.read_timeout),
+        side!(http_client.timeout),
         "otherwise a call times out before it can say that the other service hangs",
     ),
     Relation {
         margin: TAIL,
         ..below(
-            limit!(shutdown.grace),
-            limit!(platform.termination_grace),
+            side!(shutdown.grace),
+            side!(platform.termination_grace),
             "otherwise the platform kills the process before its log is written",
         )
     },
     below(
-        limit!(shutdown.drain_delay),
-        limit!(shutdown.grace),
+        side!(shutdown.drain_delay),
+        side!(shutdown.grace),
         "the delay is part of the grace, and requests need the rest of it",
     ),
     below(
-        limit!(watchdog.interval),
-        limit!(watchdog.stall_warn),
+        side!(watchdog.interval),
+        side!(watchdog.stall_warn),
         "a stall shorter than a beat cannot be measured",
     ),
 ];

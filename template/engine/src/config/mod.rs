@@ -14,13 +14,14 @@ mod range;
 mod read;
 mod redaction;
 mod report;
-mod secret;
+pub(crate) mod secret;
 mod secret_names;
 mod sections;
 mod settle;
 
 pub(crate) use self::note::Note;
-pub use self::secret::{Secret, SecretUrl};
+#[cfg(feature = "_database")]
+pub(crate) use self::secret::SecretUrl;
 #[cfg(feature = "_database")]
 pub use self::sections::DatabaseConfig;
 pub(crate) use self::sections::TAIL;

@@ -111,3 +111,51 @@ pub(super) fn redacted(key: &[String], value: &Value) -> Value {
         _ => value.clone(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use figment::value::Dict;
+
+    use super::*;
+
+    fn of(key: &str) -> Secrecy {
+        secrecy(&key.split('.').map(str::to_owned).collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn a_word_of_the_name_or_of_a_table_makes_a_secret() {
+        for key in [
+            "app.api_key",
+            "app.signingKeys",
+            "app.dbpassword",
+            "app.keys.main",
+            "app.auth.ttl",
+            "app.connection-string",
+        ] {
+            assert_eq!(of(key), Secrecy::Secret, "{key}");
+        }
+        for key in ["database.url", "app.dsn", "app.mirrorUrls", "app.urls.main"] {
+            assert_eq!(of(key), Secrecy::Address, "{key}");
+        }
+        for key in
+            ["", "app.monkey", "app.key_file", "app.max_tokens", "app.tokenTtl", "server.request_timeout"]
+        {
+            assert_eq!(of(key), Secrecy::Open, "{key}");
+        }
+    }
+
+    #[test]
+    fn what_is_in_tables_and_lists_is_hidden_as_well() {
+        let list = Value::from(vec![Value::from("hunter2"), Value::from(7)]);
+        let table =
+            Value::from(Dict::from([("tokens".to_owned(), list), ("size".to_owned(), Value::from(7))]));
+        let shown = redacted(&["app".to_owned()], &table);
+        let hidden = Value::from(vec![Value::from(HIDDEN), Value::from(HIDDEN)]);
+        assert_eq!(
+            shown,
+            Value::from(Dict::from([("tokens".to_owned(), hidden), ("size".to_owned(), Value::from(7))]))
+        );
+        let odd = Value::from("db://user:hunter2@host/path");
+        assert_eq!(redacted(&["app".to_owned()], &odd), Value::from("db://***@host/path"));
+    }
+}

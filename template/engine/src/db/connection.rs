@@ -15,12 +15,13 @@ use super::session::DbSession;
 use super::settle::{ConnectionState, Left};
 use super::timeouts::rolled_back;
 
-/// A connection to the database, out of its [`Pool`] until it is dropped: `&mut connection` runs queries of sqlx's.
+/// A connection to the database. It goes back to its [`Pool`] when it is dropped. Give `&mut connection` to a query
+/// of sqlx's.
 #[derive(Debug)]
 pub struct Connection {
-    /// None only while it is dropped.
+    /// None only while the connection is dropped.
     parts: Option<(DbSession, Permit)>,
-    /// `begin` of the pool began a transaction, and it is not ended.
+    /// `begin` of the pool has begun a transaction that is not ended yet.
     pub(super) in_transaction: bool,
     /// The database has rolled the transaction back by itself.
     rolled_back: bool,
@@ -30,7 +31,7 @@ pub struct Connection {
 }
 
 impl Pool {
-    /// A connection, for when several statements must use the same one. Hold it as shortly as you can:
+    /// Takes a connection, for several statements that must use the same one. Hold it as briefly as you can, and
     /// never across a call to another service.
     ///
     /// # Errors
@@ -88,8 +89,8 @@ impl Connection {
         self.rolled_back || (self.state == ConnectionState::Running && driver::GIVEN_UP_ENDS_TRANSACTION)
     }
 
-    /// The driver's own connection, what ends its statement, and in which state it is. What runs on it escapes
-    /// `db_query_seconds`.
+    /// The driver's own connection, what ends its statement, and in which state it is. A statement that runs on it
+    /// directly is missing in `db_query_seconds`.
     #[expect(clippy::expect_used, reason = "taken in drop alone")]
     pub(super) fn parts(&mut self) -> (&mut Raw, &Brake, &mut ConnectionState) {
         let session = &mut self.parts.as_mut().expect("present until dropped").0;
@@ -103,7 +104,7 @@ impl Drop for Connection {
         if !self.in_transaction && self.state == ConnectionState::Settled && !self.leftovers.any() {
             return self.pool.give_back(session, permit);
         }
-        // Without a runtime there is nobody left who could wait for it.
+        // Without a runtime nobody could settle the connection.
         let Ok(runtime) = Handle::try_current() else { return };
         let left = Left::new(self.state, self.in_transaction, self.leftovers);
         let pool = self.pool.clone();

@@ -7,7 +7,7 @@
 use super::driver;
 use super::statement::{Change, first_word, statements};
 
-/// Statements that open a transaction, for every database. A savepoint opens one where there is none.
+/// Statements that open a transaction, whichever database it is. A savepoint opens a transaction where none is open.
 const OPENS_TRANSACTION: [&str; 3] = ["BEGIN", "START", "SAVEPOINT"];
 
 /// What the statements of one user may have left.

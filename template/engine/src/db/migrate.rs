@@ -1,8 +1,8 @@
 //! Does the schema fit this program, and who brings it up to date?
 //!
-//! Migrations are part of the program. The start applies them (`database.migrate_on_start`), or
-//! `NAME migrate` does. One replica does so at a time; what a step must not leave behind is looked for before the
-//! step counts as done.
+//! Migrations are part of the program. The start applies them (`database.migrate_on_start`), or `NAME migrate` does.
+//! Only one replica applies them at a time. Before a step counts as done, it is checked that it has left no
+//! [flaws](super::flaws) behind.
 
 use std::time::Duration;
 
@@ -35,7 +35,7 @@ pub(super) async fn migrate(
     can_migrate: bool,
     give_up: Instant,
 ) -> Result<(), SchemaFault> {
-    // Only what changes something may take its time.
+    // Only a change of the schema may take long; to ask what is pending may not.
     let looked = timeout(ATTEMPT, pending(migrations, &mut migrator.raw)).await;
     let outcome = match looked {
         Err(_) => Err(SchemaFault::Silent),
@@ -53,8 +53,8 @@ pub(super) async fn migrate(
     outcome
 }
 
-/// The steps that are still to be applied. Writes nothing: the role that serves need not be the one that owns the
-/// tables.
+/// The steps that are still to be applied. This writes nothing, since the role that serves may be another one than
+/// the owner of the tables.
 async fn pending<'a>(migrations: &'a Migrations, connection: &mut Raw) -> Result<Vec<&'a Step>, SchemaFault> {
     let applied = applied(connection).await?;
     let unknown = applied.iter().rfind(|applied| !migrations.knows(applied.version));
@@ -67,7 +67,7 @@ async fn pending<'a>(migrations: &'a Migrations, connection: &mut Raw) -> Result
         }
         None => {}
     }
-    // One that only a newer program knows is that program's to put right.
+    // A half-done step that only a newer program knows is left to that program.
     if let Some(half_done) = applied.iter().find(|it| !it.success && migrations.knows(it.version)) {
         let flaws = flaws_now(migrations, half_done.version, connection).await;
         return Err(SchemaFault::HalfDone { version: half_done.version, what: flaws });
@@ -83,7 +83,8 @@ async fn pending<'a>(migrations: &'a Migrations, connection: &mut Raw) -> Result
     Ok(pending)
 }
 
-/// In the order of their versions; none where no step was ever applied.
+/// The steps that were applied, in the order of their versions. There is none where the table of them does not exist
+/// yet.
 async fn applied(connection: &mut Raw) -> Result<Vec<Applied>, sqlx::Error> {
     let rows = query("SELECT version, checksum, success FROM _sqlx_migrations ORDER BY version");
     match rows.fetch_all(connection).await {
@@ -102,7 +103,8 @@ async fn applied(connection: &mut Raw) -> Result<Vec<Applied>, sqlx::Error> {
     }
 }
 
-/// Once no other replica is at it: applies what is still to be done, or says what is.
+/// Waits until no other replica applies steps. Then applies what is still to be done, or says which step that would
+/// be.
 async fn locked(
     migrations: &Migrations,
     applies: bool,
@@ -119,7 +121,7 @@ async fn locked(
         sqlx::migrate::MigrateError::Execute(error) => SchemaFault::Database(error),
         other => SchemaFault::Database(sqlx::Error::Configuration(other.into())),
     })?;
-    // Another replica may have been first.
+    // Another replica may have applied them meanwhile.
     let steps = pending(migrations, connection).await?;
     let mut before = Flaws::default();
     if let Some(step) = steps.first() {
@@ -137,8 +139,8 @@ async fn locked(
     Ok(())
 }
 
-/// Keeps replicas apart. It asks again and again instead of waiting in the database: a statement that waits there
-/// holds a snapshot, which `CREATE INDEX CONCURRENTLY` of the other replica would wait for.
+/// Keeps replicas apart. This asks for the lock again and again instead of waiting in the database: a statement that
+/// waits there holds a snapshot, which `CREATE INDEX CONCURRENTLY` of the other replica would wait for.
 async fn lock(connection: &mut Raw, give_up: Instant) -> Result<(), SchemaFault> {
     let mut told = false;
     while !driver::try_lock(connection).await? {
@@ -154,11 +156,12 @@ async fn lock(connection: &mut Raw, give_up: Instant) -> Result<(), SchemaFault>
     Ok(())
 }
 
-/// All of the step or nothing, in one transaction with the note that it is done.
+/// Applies all of the step or nothing, in one transaction with the note that it is done.
 async fn apply_whole(step: &Step, connection: &mut Raw, before: &Flaws) -> Result<Flaws, SchemaFault> {
     let begun = Instant::now();
     raw_sql(driver::BEGIN_TO_WRITE).execute(&mut *connection).await?;
-    // Where there is no lock that keeps processes apart, this transaction does.
+    // Where no lock keeps processes apart, this transaction does: another process may have applied the step before it
+    // began.
     if applied(connection).await?.iter().any(|applied| applied.version == step.version) {
         raw_sql("ROLLBACK").execute(&mut *connection).await?;
         return driver::flaws(connection, step, before).await.map_err(SchemaFault::from);
@@ -176,7 +179,8 @@ async fn apply_whole(step: &Step, connection: &mut Raw, before: &Flaws) -> Resul
     Ok(after)
 }
 
-/// First the note that it has begun, so that it is never repeated blindly.
+/// Applies the step outside a transaction. The note that it has begun comes first, so that the step is never repeated
+/// blindly.
 async fn apply_outside(step: &Step, connection: &mut Raw, before: &Flaws) -> Result<Flaws, SchemaFault> {
     let begun = Instant::now();
     note(step, false, Duration::ZERO, connection).await?;
@@ -212,7 +216,7 @@ async fn note(step: &Step, success: bool, took: Duration, connection: &mut Raw) 
     note.bind(took.as_nanos() as i64).execute(connection).await.map(drop)
 }
 
-/// What is wrong with the schema now that a step is found half done; empty if nobody can tell.
+/// What is wrong with the schema, told when a step is found half done. Empty if nobody can tell.
 async fn flaws_now(migrations: &Migrations, version: i64, connection: &mut Raw) -> String {
     let Some(step) = migrations.0.iter().find(|step| step.version == version) else { return String::new() };
     driver::flaws(connection, step, &Flaws::default()).await.map_or(String::new(), |flaws| flaws.to_string())

@@ -74,9 +74,10 @@ use crate::config::Config;
 use crate::config::Note;
 use crate::identity::Identity;
 
-/// The database: a pool for statements that read, and one for those that write. Cheap to clone.
+/// The database: one pool for statements that read, and one for statements that write. Cheap to clone.
 ///
-/// With SQLite, the latter has one connection, since SQLite has one writer. With PostgreSQL, both are the same pool.
+/// With SQLite, the pool that writes has one connection, since SQLite has one writer. With PostgreSQL, both are the
+/// same pool.
 ///
 /// Queries are sqlx's own. `?` in a handler makes a [`Problem`](crate::Problem) of an error.
 ///
@@ -107,8 +108,8 @@ struct About {
     pulse: Pulse,
 }
 
-/// Opens the database, and brings its schema up to date if `migrate`; otherwise only verifies it. Waits
-/// for one that is not there yet.
+/// Opens the database. Brings its schema up to date if `migrate`, and otherwise only verifies it. Waits for a
+/// database that is not there yet.
 ///
 /// # Errors
 /// The URL is not one of this database, the database cannot be used within `database.startup_timeout`, or
@@ -193,10 +194,10 @@ impl Db {
         Probe { pools: [self.read, self.write], connector, pulse }.run(stop).await;
     }
 
-    /// What the database grants, held against what all replicas together may ask of it.
+    /// Compares what the database grants with what all replicas together may ask of it.
     ///
     /// # Errors
-    /// It does not answer, or could not be used.
+    /// The database does not answer, or could not be used.
     pub(super) async fn limits(&self, config: &Config) -> Result<Vec<Note>, Unusable> {
         driver::limits(&self.about.reader, self.about.is_straight, config).await
     }

@@ -41,9 +41,9 @@ use crate::request;
 /// that is free again stays empty. Lower: a full server is asked more often.
 const FULL: Duration = Duration::from_millis(50);
 
-/// A pool of connections to the database, with a bound on how many are used at once. Cheap to clone.
+/// A pool of connections to the database. It has a bound on how many are used at once. Cheap to clone.
 ///
-/// Give `&pool` to a query of sqlx's, or [`begin`](Self::begin) a transaction:
+/// Give `&pool` to a query of sqlx's, or call [`begin`](Self::begin) for a transaction:
 ///
 /// ```
 /// use longpole::{Pool, sqlx};
@@ -179,8 +179,7 @@ impl Pool {
         request::wait(Phase::DbConnect, ready).await
     }
 
-    /// Opens a connection. The permit stays with the attempt, so that there are never more connections than
-    /// permits.
+    /// Opens a connection. The permit stays with the attempt, so that there are never more connections than permits.
     async fn open(
         &self,
         permit: OwnedSemaphorePermit,

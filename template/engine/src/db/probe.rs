@@ -19,19 +19,20 @@ use super::tries::ATTEMPT;
 use super::trouble::Trouble;
 use crate::units::millis;
 
-/// An answer that takes longer is none, where the database is near; two attempts with [`PROBE_EVERY`] before them,
-/// and an outage is known within [`UNREADY_AFTER`]. Higher: statements wait longer for a lost database. Lower: they
-/// are given up while it is only slow.
+/// Where the database is near, an answer that takes longer counts as none. A pause of [`PROBE_EVERY`] and two attempts, on
+/// the old connection and on a new one, fit into the time after which the replica is not ready. Higher: statements wait
+/// longer for a lost database. Lower: statements are given up although the database is only slow.
 const PROBE_PATIENCE: Duration = Duration::from_millis(650);
 
 /// Why a question was not answered.
 enum Silence {
     NoAnswer,
-    /// Cannot be reached, or refuses us.
+    /// The database cannot be reached, or refuses us.
     Error(sqlx::Error),
 }
 
-/// Asks the database whether it is there whenever no request did lately, and closes connections that nobody uses.
+/// Asks the database whether it is there whenever no request has asked it lately, and closes connections that nobody
+/// uses.
 pub(super) struct Probe {
     pub pools: [Pool; 2],
     /// Opens the probe's own connection.
@@ -71,8 +72,8 @@ impl Probe {
         }
     }
 
-    /// A new connection in the place of one that is old and works. If it does not open soon, the old one stays: a busy
-    /// server is no outage.
+    /// Opens a new connection in the place of an old one that still works. If that takes long, the old connection
+    /// stays: a busy server is no outage.
     async fn renewed(&self, old: DbSession) -> DbSession {
         match timeout(PROBE_PATIENCE, DbSession::open(&self.connector)).await {
             Ok(Ok(new)) => {
@@ -83,8 +84,9 @@ impl Probe {
         }
     }
 
-    /// Asks on a new connection. Opening it goes on for `database.connect_timeout`, while the database already
-    /// counts as away: otherwise one that has become far would be given up each time before it can answer.
+    /// Asks on a new connection. The opening goes on for `database.connect_timeout`, even when the database already
+    /// counts as away. Otherwise the probe would give a database up that has become far, each time before it can
+    /// answer.
     async fn ask_anew(&self) -> Option<DbSession> {
         let pulse = &self.pulse;
         let asked = Instant::now();
@@ -106,7 +108,7 @@ impl Probe {
                 pulse.answered();
                 Some(session)
             }
-            // One that is full or refuses the question is there.
+            // A database that is full or refuses the question is there.
             Ok(Err(error)) if Trouble::of(&error) != Trouble::Away => {
                 pulse.answered();
                 None

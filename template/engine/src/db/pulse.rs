@@ -1,34 +1,37 @@
 //! Is the database there?
 //!
-//! Every answer to a request says so. When no request asks for a while, a probe does, on a connection of
-//! its own: a saturated pool is not an outage. What it finds decides over readiness, over statements that
-//! wait for an answer that will not come, and over connections that were idle meanwhile.
+//! Every answer to a request shows that it is. When no request asks the database for a while, the
+//! [probe](super::probe) does. What is known here decides whether the service is ready, whether a statement goes on
+//! waiting for its answer, and whether an idle connection is trusted.
 //!
-//! How long an answer may take depends on how far away the database is. Nobody can know that beforehand, so the
-//! last answers to the probe are the measure.
+//! How long an answer may take depends on how far away the database is. Nobody knows that beforehand, so the last
+//! answers to the probe are the measure.
 
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// Readiness turns 503 after this long without an answer of the database, where it is near. Higher: users see the
-/// outage first. Lower: one slow checkpoint takes the service out of rotation.
+/// Readiness turns 503 after this long without an answer, where the database is near. Higher: users see the outage
+/// first. Lower: one slow checkpoint takes the service out of rotation.
 const UNREADY_AFTER: Duration = Duration::from_secs(2);
 /// A quiet service asks the database this often whether it is there.
 pub(super) const PROBE_EVERY: Duration = Duration::from_millis(500);
 
-/// In round trips: how long a short answer may take, and how long opening a connection may, which takes some ten with
-/// TLS, log-in and settings. Higher: the silence of a far database is noticed late. Lower: it is never ready.
+/// A short answer may take this many round trips. Higher: the silence of a far database is noticed late. Lower: a
+/// service with a far database is never ready.
 const ANSWER: u32 = 4;
+/// Opening a connection may take this many round trips. It takes some ten, with TLS, log-in and settings. Higher: it is
+/// noticed late that a far database does not answer. Lower: connections to a far database are given up too early.
 const OPENING: u32 = 14;
 
-/// Answers by which the distance is judged. Higher: a database that has moved away counts as silent for longer. Lower: a
-/// few slow answers make it look far away.
+/// The distance is judged by this many answers. Higher: a database that has moved away counts as silent for longer.
+/// Lower: a few slow answers make a near database look far away.
 const REMEMBERED: usize = 16;
 
-/// The first attempt to open a connection, where the database is near; each further one may take twice as long. Higher:
-/// after an outage requests wait for attempts that began in it. Lower: a busy database is asked again and again.
+/// The first attempt to open a connection may take this long, where the database is near. Each further attempt may
+/// take twice as long as the one before. Higher: after an outage, requests wait for attempts that began during the
+/// outage. Lower: a busy database is asked again and again.
 const FIRST_ATTEMPT: Duration = Duration::from_secs(2);
 
 /// What is known of the database without asking it. Clones share it.
@@ -44,13 +47,14 @@ struct PulseState {
     answered: AtomicU64,
     lost: AtomicU64,
     away: AtomicBool,
-    /// How long the last answers took, in microseconds, and how many there were. The shortest counts: the others
-    /// were slow because the database was busy, and that must not make it look far away.
+    /// How long the last answers took, in microseconds. The shortest of them counts: the others were slow because the
+    /// database was busy, and a busy database must not look far away.
     round_trips: [AtomicU64; REMEMBERED],
+    /// How many answers there were.
     answers: AtomicUsize,
-    /// The shortest of them, since each statement asks for it.
+    /// The shortest of these times, kept because each statement asks for it.
     distance: AtomicU64,
-    /// What it said when it refused us.
+    /// What the database said when it refused us.
     refusal: Mutex<Option<String>>,
 }
 
@@ -62,14 +66,14 @@ impl Pulse {
     /// The database answered.
     pub(super) fn answered(&self) {
         self.state.answered.store(self.millis(), Relaxed);
-        // Read first: a store by each statement would make the cores wait for each other.
+        // The flag is read before it is written: if each statement wrote it, the cores would wait for each other.
         if self.away() {
             self.state.away.store(false, Relaxed);
             self.refuse(None);
         }
     }
 
-    /// The database answered a short question, and that took so long.
+    /// The database answered a short question, and the answer took this long.
     pub(super) fn round_trip(&self, took: Duration) {
         let place = self.state.answers.fetch_add(1, Relaxed) % REMEMBERED;
         self.state.round_trips[place].store(took.as_micros() as u64, Relaxed);
@@ -77,7 +81,8 @@ impl Pulse {
         self.state.distance.store(answers.filter(|took| *took > 0).min().unwrap_or_default(), Relaxed);
     }
 
-    /// The same on a new connection: the database may be another one, elsewhere.
+    /// The same on a new connection. The distance is judged anew, since the database may be another one in another
+    /// place.
     pub(super) fn first_round_trip(&self, took: Duration) {
         let took = took.as_micros() as u64;
         self.state.round_trips.iter().for_each(|place| place.store(took, Relaxed));
@@ -90,7 +95,7 @@ impl Pulse {
     }
 
     /// How long one attempt to open a connection may take before the next one begins. A packet that was lost, or a
-    /// host that swallows them, must not keep everybody waiting once the database is there.
+    /// host that swallows packets, must not keep everybody waiting once the database is there.
     pub(super) fn opening_patience(&self) -> Duration {
         FIRST_ATTEMPT.max(2 * OPENING * self.distance())
     }
@@ -100,14 +105,14 @@ impl Pulse {
         near.max(OPENING * self.distance())
     }
 
-    /// After this long without an answer the replica is not ready. That one connection was lost must not be
-    /// enough: it has to be found out, and another one to be opened.
+    /// After this long without an answer the replica is not ready. The loss of one connection must not be enough for
+    /// that. So the time suffices to notice the loss and to open another connection.
     #[must_use]
     pub fn unready_after(&self) -> Duration {
         UNREADY_AFTER.max(PROBE_EVERY + (ANSWER + OPENING) * self.distance())
     }
 
-    /// What the database said, if it answers only to refuse us.
+    /// What the database said, if its only answer is that it refuses us.
     #[must_use]
     pub fn refusal(&self) -> Option<String> {
         self.state.refusal.lock().unwrap_or_else(PoisonError::into_inner).clone()
@@ -117,7 +122,7 @@ impl Pulse {
         *self.state.refusal.lock().unwrap_or_else(PoisonError::into_inner) = why;
     }
 
-    /// A round trip.
+    /// How long a round trip takes.
     fn distance(&self) -> Duration {
         Duration::from_micros(self.state.distance.load(Relaxed))
     }
@@ -127,7 +132,8 @@ impl Pulse {
         self.state.lost.store(self.millis(), Relaxed);
     }
 
-    /// Whether a connection was lost after `idle_since`: then that one may be lost, too.
+    /// Whether a connection was lost after `idle_since`. Then a connection that was idle at that moment may be lost,
+    /// too.
     pub(super) fn lost_since(&self, idle_since: Instant) -> bool {
         let idle_since = idle_since.saturating_duration_since(self.origin).as_millis() as u64;
         let lost = self.state.lost.load(Relaxed);
@@ -149,7 +155,7 @@ impl Pulse {
         self.state.away.load(Relaxed)
     }
 
-    /// Time since the database last answered anything.
+    /// The time since the database last answered anything.
     #[must_use]
     pub fn age(&self) -> Duration {
         self.origin.elapsed().saturating_sub(Duration::from_millis(self.state.answered.load(Relaxed)))
@@ -157,5 +163,71 @@ impl Pulse {
 
     fn millis(&self) -> u64 {
         self.origin.elapsed().as_millis() as u64
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MILLI: Duration = Duration::from_millis(1);
+
+    #[test]
+    fn a_near_database_has_the_time_of_a_near_one() {
+        let pulse = Pulse::now();
+        pulse.round_trip(MILLI);
+        assert_eq!(pulse.patience(500 * MILLI), 500 * MILLI);
+        assert_eq!(pulse.first_answer_patience(650 * MILLI), 650 * MILLI);
+        assert_eq!(pulse.opening_patience(), FIRST_ATTEMPT);
+        assert_eq!(pulse.unready_after(), UNREADY_AFTER);
+    }
+
+    #[test]
+    fn a_far_database_has_more_time_and_the_shortest_answer_is_the_measure() {
+        let pulse = Pulse::now();
+        for took in [900, 200, 500] {
+            pulse.round_trip(took * MILLI);
+        }
+        assert_eq!(pulse.patience(500 * MILLI), 800 * MILLI);
+        assert_eq!(pulse.first_answer_patience(650 * MILLI), 2800 * MILLI);
+        assert_eq!(pulse.opening_patience(), 5600 * MILLI);
+        assert_eq!(pulse.unready_after(), PROBE_EVERY + 3600 * MILLI);
+    }
+
+    #[test]
+    fn a_short_answer_is_forgotten_after_as_many_as_are_remembered_or_with_a_new_connection() {
+        let pulse = Pulse::now();
+        pulse.round_trip(MILLI);
+        for _ in 1..REMEMBERED {
+            pulse.round_trip(200 * MILLI);
+        }
+        assert_eq!(pulse.distance(), MILLI);
+        pulse.round_trip(200 * MILLI);
+        assert_eq!(pulse.distance(), 200 * MILLI);
+        pulse.first_round_trip(3 * MILLI);
+        assert_eq!(pulse.distance(), 3 * MILLI);
+    }
+
+    #[test]
+    fn away_lasts_until_anything_is_answered() {
+        let pulse = Pulse { origin: Instant::now() - 10_000 * MILLI, state: Arc::default() };
+        let asked = Instant::now() - 1000 * MILLI;
+        pulse.missed(asked, Some("too many clients".to_owned()));
+        assert!(pulse.away() && pulse.lost_since(asked));
+        assert_eq!(pulse.refusal().as_deref(), Some("too many clients"));
+        pulse.answered();
+        assert!(!pulse.away() && pulse.refusal().is_none());
+        pulse.missed(asked, None);
+        assert!(!pulse.away(), "a statement was answered since the question was asked");
+    }
+
+    #[test]
+    fn only_connections_that_were_idle_at_a_loss_may_be_lost_with_it() {
+        let pulse = Pulse { origin: Instant::now() - 10_000 * MILLI, state: Arc::default() };
+        let idle_since = Instant::now() - 5000 * MILLI;
+        assert!(!pulse.lost_since(idle_since), "nothing was lost");
+        pulse.lost();
+        assert!(pulse.lost_since(idle_since));
+        assert!(!pulse.lost_since(Instant::now() + 1000 * MILLI));
     }
 }

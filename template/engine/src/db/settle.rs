@@ -23,7 +23,7 @@ pub(super) enum ConnectionState {
     Unsettled,
     /// A statement runs. If nobody waits for it any more, nobody knows what the driver still has to read.
     Running,
-    /// The connection is lost, or its statement does not end. It stays so.
+    /// The connection is lost, or its statement does not end. This state never changes.
     Lost,
 }
 

@@ -1,7 +1,7 @@
 //! What changes the schema, step by step?
 //!
-//! They are handed to the service; [`migrate`](super::migrate) applies them. A step that was released is never edited,
-//! since databases remember its text.
+//! The owner hands the steps to the service, and [`migrate`](super::migrate) applies them. A step that was released
+//! is never edited, since databases remember its text.
 
 use std::borrow::Cow;
 
@@ -10,8 +10,8 @@ use sqlx::{AssertSqlSafe, SqlSafeStr, SqlStr};
 
 /// The steps that bring the database's schema up to date, for [`Service::migrations`](crate::Service::migrations).
 ///
-/// A step that was released is never edited, since databases remember its text: add another. The list of sqlx's own
-/// `migrate!()` does as well.
+/// Never edit a step that was released, since databases remember its text: add another step. The list that sqlx's own
+/// `migrate!()` makes can be given instead.
 #[derive(Clone, Debug, Default)]
 pub struct Migrations(pub(super) Vec<Step>);
 
@@ -21,7 +21,7 @@ pub struct Step {
     pub(super) version: i64,
     pub(super) name: Cow<'static, str>,
     pub(super) sql: SqlStr,
-    /// Of the text with each kind of line end; the first is remembered.
+    /// The checksums of the text, with each kind of line end. The database remembers the first of them.
     checksums: Vec<Cow<'static, [u8]>>,
     pub(super) is_outside: bool,
 }
@@ -37,17 +37,17 @@ pub struct Step {
 /// let migrations = Migrations::new([items, by_name]);
 /// ```
 ///
-/// A longer text stands in a file of its own: `include_str!("../migrations/0001_items.sql")`.
+/// Keep a longer text in a file of its own: `include_str!("../migrations/0001_items.sql")`.
 #[must_use]
 pub fn step(version: i64, name: &'static str, sql: &'static str) -> Step {
     Step::new(version, name.into(), sql.into_sql_str(), false)
 }
 
 impl Step {
-    /// Runs the step outside a transaction, for what refuses to run inside: `CREATE INDEX CONCURRENTLY`, `VACUUM`.
-    /// On a database server the step must then be one statement, and waits for locks as long as it has to. A step that
-    /// fails half-way stays half done. So it is never repeated by itself: the error says what is left, and how to
-    /// go on.
+    /// Runs the step outside a transaction. Some statements need that: `CREATE INDEX CONCURRENTLY`, `VACUUM`. On a
+    /// database server the step must then be one statement, and it waits for locks as long as it has to. If the step
+    /// fails half-way, it stays half done. So the service never repeats it by itself: the error says what is left,
+    /// and how to go on.
     #[must_use]
     pub fn outside_transaction(self) -> Self {
         Self { is_outside: true, ..self }
@@ -57,7 +57,7 @@ impl Step {
         let checksum = |sql: SqlStr| {
             Migration::new(version, name.clone(), MigrationType::Simple, sql, is_outside).checksum
         };
-        // A checkout may change the line ends. The text is the same all the same.
+        // A checkout may change the line ends. That does not make it another text.
         let unix = sql.as_str().replace("\r\n", "\n");
         let windows = AssertSqlSafe(unix.replace('\n', "\r\n")).into_sql_str();
         let unix = AssertSqlSafe(unix).into_sql_str();
@@ -77,7 +77,7 @@ impl Step {
 }
 
 impl Migrations {
-    /// The steps may stand in any order; their versions decide.
+    /// Collects the steps. They may stand in any order: they are applied in the order of their versions.
     pub fn new(steps: impl IntoIterator<Item = Step>) -> Self {
         let mut steps: Vec<_> = steps.into_iter().collect();
         steps.sort_by_key(|step| step.version);
@@ -95,7 +95,7 @@ impl Migrations {
     }
 }
 
-/// The steps of sqlx's own list; those that lead back are left out.
+/// Takes the steps of sqlx's own list. Those that undo a step are left out.
 impl From<Migrator> for Migrations {
     fn from(migrator: Migrator) -> Self {
         let forth = migrator.iter().filter(|migration| !migration.migration_type.is_down_migration());
@@ -103,5 +103,33 @@ impl From<Migrator> for Migrations {
             let Migration { version, description, sql, no_tx, .. } = migration.clone();
             Step::new(version, description, sql, no_tx)
         }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_is_the_same_with_other_line_ends_and_another_one_with_other_words() {
+        const WINDOWS: &str = "CREATE TABLE items (\r\n  n INT\r\n)";
+        let unix = step(1, "items", "CREATE TABLE items (\n  n INT\n)");
+        let windows = step(1, "items", WINDOWS);
+        let edited = step(1, "items", "CREATE TABLE items (\n  n BIGINT\n)");
+        assert_eq!(unix.checksum(), windows.checksum(), "both are remembered with the line ends of Unix");
+        assert!(!edited.was(unix.checksum()));
+        let kind = MigrationType::Simple;
+        let as_it_stands = Migration::new(1, "items".into(), kind, WINDOWS.into_sql_str(), false).checksum;
+        assert!(unix.was(&as_it_stands), "sqlx's own tool remembers the line ends of the file");
+    }
+
+    #[test]
+    fn steps_are_sorted_by_version_and_a_version_that_two_have_is_found() {
+        let some = |versions: &[i64]| Migrations::new(versions.iter().map(|n| step(*n, "step", "SELECT 1")));
+        let versions: Vec<_> = some(&[3, 1, 2]).0.iter().map(|step| step.version).collect();
+        assert_eq!(versions, [1, 2, 3]);
+        assert_eq!(some(&[3, 1, 2]).twice(), None);
+        assert_eq!(some(&[2, 1, 2]).twice(), Some(2));
+        assert!(some(&[1]).knows(1) && !some(&[1]).knows(2));
     }
 }

@@ -9,16 +9,16 @@ use super::driver;
 use super::pool::Pool;
 use super::trouble::Trouble;
 
-/// A transaction of the database, rolled back unless it is committed: `&mut *transaction` runs queries, as with sqlx's
-/// own.
+/// A transaction of the database. It is rolled back unless it is committed. Give `&mut *transaction` to a query, as
+/// with sqlx's own transaction.
 #[derive(Debug)]
 pub struct Transaction(Connection);
 
 impl Pool {
-    /// Begins a transaction; dropped without [`commit`](Transaction::commit) it is rolled back.
+    /// Begins a transaction. If it is dropped without [`commit`](Transaction::commit), it is rolled back.
     ///
     /// # Errors
-    /// As [`acquire`](Self::acquire), and when the database refuses to begin.
+    /// The errors of [`acquire`](Self::acquire), and the database's own if it refuses to begin.
     pub async fn begin(&self) -> Result<Transaction, sqlx::Error> {
         let mut connection = self.acquire().await?;
         connection.in_transaction = true; // before the statement, which may be cancelled half-way
@@ -28,11 +28,12 @@ impl Pool {
 }
 
 impl Transaction {
-    /// Makes permanent what was done in it.
+    /// Makes permanent what was done in the transaction.
     ///
     /// # Errors
-    /// The database refused, or a statement before had failed: nothing was changed. Or the answer did not come:
-    /// nobody knows, and the log says so. The same when this is dropped before it is done.
+    /// If the database refused, or if an earlier statement had failed, nothing was changed. If no answer came, nobody
+    /// knows whether the changes were made, and the log says so. The same holds when the future is dropped before it
+    /// is done.
     pub async fn commit(mut self) -> Result<(), sqlx::Error> {
         // For a transaction that the database has rolled back already, no COMMIT is sent.
         let mut commit = Commit { is_answered: self.0.is_over() };

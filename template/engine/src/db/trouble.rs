@@ -1,6 +1,6 @@
 //! What can an error of the database mean to a request?
 
-/// What an error of the database means to a request: whether to try again, for one.
+/// What an error of the database means to a request, for example whether to try again.
 ///
 /// ```
 /// use longpole::{Trouble, sqlx};
@@ -12,11 +12,11 @@
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Trouble {
-    /// The statement cannot be done, the database is well.
+    /// The statement cannot be done. The database is well.
     Refused,
-    /// Another request did the same, or holds what this one needs: it may work the next time.
+    /// Another request did the same, or holds what this request needs. The statement may work the next time.
     Conflict,
-    /// Somebody else holds the lock, or the last place, for longer than we wait.
+    /// Somebody else holds the lock, or the last place on the server, for longer than we wait.
     Busy,
     /// The statement took longer than `database.statement_timeout`.
     Slow,

@@ -1,7 +1,7 @@
 //! What is a connection doing?
 //!
-//! It serves requests, its client is still reading an answer, it is idle, or it has left HTTP. The requests, the socket
-//! and the connection's own loop tell and ask this one record.
+//! It serves requests, or its client is still reading an answer, or it is idle, or it has left HTTP. The requests, the
+//! socket and the connection's own loop write what they know into this one record, and read it there.
 
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
@@ -12,11 +12,11 @@ use super::answer::{SentPieces, Unsent, millis_since};
 use super::upgrade::Upgrade;
 use crate::request::Request;
 
-/// Travels with each request of the connection as an extension.
+/// What a connection is doing. Each request of the connection has this as an extension; clones share it.
 #[derive(Clone)]
 pub(super) struct Activity(Arc<Record>);
 
-/// Times are in milliseconds after `accepted`, from 1 on; 0 is never.
+/// The times are in milliseconds after `accepted`, and begin with 1. The value 0 means "never".
 struct Record {
     accepted: Instant,
     open_requests: AtomicUsize,
@@ -24,26 +24,26 @@ struct Record {
     http2: AtomicBool,
     /// When the last request ended.
     idle_since: AtomicU64,
-    /// Since when the socket takes nothing of what is to be written.
+    /// The time since which the socket takes nothing of what is to be written.
     blocked_since: AtomicU64,
     /// Answers over HTTP/2 that the client has not taken yet.
     unsent: Arc<Unsent>,
-    /// The connection has ended with a request that nobody has looked at.
+    /// Whether hyper has dropped a request before the service began to answer it.
     dropped_unseen: AtomicBool,
-    /// The socket is to be asked whether it has failed.
+    /// Whether the next flush has to check if the socket has failed.
     asked: AtomicBool,
     upgrade: OnceLock<Upgrade>,
 }
 
-/// What the client takes of its answers.
+/// How much the client takes of its answers.
 pub(super) enum Taken {
-    /// Something of each within the limit. It is time to look again after this.
+    /// The client took something of each answer within the limit. The next look is due after this time.
     Enough(Duration),
-    /// So many answers were reset, since the client took nothing of them. The others go on.
+    /// This many answers were reset, because the client took nothing of them. The other answers go on.
     Reset(u64),
-    /// There are answers of which the client takes nothing, and that cannot be reset. Do others go on?
+    /// The client takes nothing of some answers, and these cannot be reset. `others` says whether other requests go on.
     Stuck { others: bool },
-    /// Nothing.
+    /// The socket took nothing at all within the limit.
     Nothing,
 }
 
@@ -80,12 +80,12 @@ impl Activity {
         self.0.open_requests.fetch_sub(1, Release);
     }
 
-    /// For the pieces of an answer that is about to be sent, if they have to be followed: over HTTP/1 the socket tells.
+    /// Follows the pieces of an answer that is about to be sent. `None` over HTTP/1, where the socket tells enough.
     pub(super) fn sent_pieces(&self) -> Option<SentPieces> {
         self.is_http2().then(|| SentPieces::new(Arc::clone(&self.0.unsent)))
     }
 
-    /// Whether the socket took what was to be written.
+    /// Notes whether the socket took what was to be written.
     pub(super) fn wrote(&self, taken: bool) {
         if taken {
             self.0.blocked_since.store(0, Relaxed);
@@ -95,7 +95,7 @@ impl Activity {
     }
 
     /// Resets the answers of which the client has taken nothing within the last `limit`. HTTP/2 has a window for each
-    /// answer, so its socket can be free while an answer waits.
+    /// answer, so the socket can be free while an answer waits.
     pub(super) fn reset_stuck(&self, limit: Duration) -> Taken {
         let (now, limit) = (self.now(), limit.as_millis() as u64);
         let blocked = Some(self.0.blocked_since.load(Relaxed)).filter(|since| *since > 0);
@@ -127,9 +127,10 @@ impl Activity {
         self.0.has_served.load(Relaxed)
     }
 
-    /// How long the next request has been awaited: since the last one ended, or since the connection came.
+    /// For how long the connection has waited for its next request: since its last request ended, or since it was
+    /// accepted. Zero while it is busy.
     pub(super) fn idle(&self) -> Duration {
-        // First: whoever ends now notes the time before it is no longer busy.
+        // This comes before the time is read, because a request that ends notes the time first.
         if self.is_busy() {
             return Duration::ZERO;
         }
@@ -138,7 +139,7 @@ impl Activity {
         self.0.accepted.elapsed().saturating_sub(since)
     }
 
-    /// hyper has dropped a request before anybody looked at it.
+    /// Notes that hyper has dropped a request before the service began to answer it.
     pub(super) fn drop_unseen(&self) {
         self.0.dropped_unseen.store(true, Relaxed);
     }
@@ -147,7 +148,7 @@ impl Activity {
         self.0.dropped_unseen.load(Relaxed)
     }
 
-    /// The socket is asked with its next flush.
+    /// Lets the next flush check whether the socket has failed.
     pub(super) fn ask_socket(&self) {
         self.0.asked.store(true, Relaxed);
     }
@@ -156,7 +157,7 @@ impl Activity {
         self.0.asked.load(Relaxed) && self.0.asked.swap(false, Relaxed)
     }
 
-    /// This request's answer ends HTTP on the connection, unless that is HTTP/2.
+    /// Notes that the answer to this request ends HTTP on the connection. Over HTTP/2 this does nothing.
     pub(super) fn leave_http(&self, request: Arc<Request>) {
         if !self.is_http2() {
             let _ = self.0.upgrade.set(Upgrade::new(request));

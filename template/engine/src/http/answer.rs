@@ -1,8 +1,8 @@
 //! Which answer of an HTTP/2 connection is not taken?
 //!
 //! Each stream of HTTP/2 has a window of its own, which its client opens while it reads. So the socket can be free
-//! while one answer waits. hyper takes the pieces of an answer before there is room for them, so their being handed
-//! over says nothing: a piece is sent when hyper lets go of it.
+//! while one answer waits. hyper accepts the pieces of an answer before there is room to send them, so a piece counts
+//! as sent only when hyper drops it.
 
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::{Acquire, Release};
@@ -16,12 +16,12 @@ use slab::Slab;
 use tokio_util::task::TaskTracker;
 
 tokio::task_local! {
-    /// Ends the task of the HTTP/2 stream that this code works for. Then hyper resets the stream, and only it.
+    /// Ends the task of the HTTP/2 stream for which this code works. hyper then resets this stream, and no other.
     static STREAM: AbortHandle;
 }
 
-/// Runs the streams of HTTP/2 connections for hyper. Shutdown waits for them: a stream can write its request's line
-/// after its connection has ended.
+/// Runs the streams of HTTP/2 connections for hyper. Shutdown waits for these tasks, because a stream can write the log
+/// line of its request after its connection has ended.
 #[derive(Clone)]
 pub(super) struct Streams(pub(super) TaskTracker);
 
@@ -32,35 +32,35 @@ impl<F: Future<Output: Send> + Send + 'static> Executor<F> for Streams {
     }
 }
 
-/// The answers of one connection of which pieces are not sent yet.
+/// The answers of one connection that wait: hyper holds pieces of them that are not sent yet.
 pub(super) struct Unsent {
     accepted: Instant,
     waiting: Mutex<Slab<UnsentAnswer>>,
-    /// When the last piece of an answer was taken.
+    /// When an answer last stopped to wait.
     rests_since: AtomicU64,
 }
 
-/// The times of a connection: in milliseconds after it was accepted, from 1 on. 0 is never.
+/// The time now, in milliseconds after a connection was accepted. It begins with 1, so that 0 can mean "never".
 pub(super) fn millis_since(accepted: Instant) -> u64 {
     1 + accepted.elapsed().as_millis() as u64
 }
 
 struct UnsentAnswer {
-    /// When the last piece was sent.
+    /// When the answer last moved: a piece was sent, or the answer began to wait, or it was reset.
     moved: u64,
-    /// None once hyper has all of the answer: then nobody can reset it.
+    /// `None` if hyper has the whole answer, or if the answer was reset: then there is nothing left to reset.
     stream: Option<AbortHandle>,
 }
 
 /// What was found among the answers that wait.
 pub(super) struct Found {
-    /// Answers that are reset now.
+    /// How many answers were reset by this look.
     pub(super) reset: u64,
-    /// Whether others are stuck that cannot be reset.
+    /// Whether there are stuck answers that cannot be reset.
     pub(super) stuck: bool,
-    /// Whether there are others, which are not stuck.
+    /// Whether there are answers that are not stuck.
     pub(super) moving: bool,
-    /// When the last piece of the one that has waited longest was sent.
+    /// When the answer that has not moved for the longest time last moved.
     pub(super) oldest: Option<u64>,
 }
 
@@ -69,7 +69,7 @@ impl Unsent {
         Self { accepted, waiting: Mutex::default(), rests_since: AtomicU64::new(0) }
     }
 
-    /// Since when nothing of an answer waits, if so.
+    /// When an answer last stopped to wait. If no answer waits now, none has waited since then.
     pub(super) fn rests_since(&self) -> u64 {
         self.rests_since.load(Acquire)
     }
@@ -110,9 +110,9 @@ struct Pieces {
 }
 
 struct State {
-    /// Pieces that are not sent yet.
+    /// How many pieces are not sent yet.
     unsent: usize,
-    /// The answer's place among those of its connection, while there are such pieces.
+    /// The answer's place in [`Unsent`]. It means nothing while `unsent` is 0.
     place: usize,
     stream: Option<AbortHandle>,
 }
@@ -123,14 +123,15 @@ impl SentPieces {
         Self(Arc::new(Pieces { of_connection, state: Mutex::new(State { unsent: 0, place: 0, stream }) }))
     }
 
-    /// The same bytes, followed until they are let go of.
+    /// Returns the same bytes, which count as sent when they are dropped.
     pub(super) fn follow(&self, bytes: Bytes) -> Bytes {
         self.0.count(|pieces| pieces + 1);
         Bytes::from_owner(Piece { bytes, pieces: Arc::clone(&self.0) })
     }
 }
 
-/// hyper has all of it, or nobody wants it any more.
+/// This is dropped when hyper has the whole answer, or when the answer is given up. Then there is nothing left to
+/// reset.
 impl Drop for SentPieces {
     fn drop(&mut self) {
         let mut state = self.0.lock();
@@ -175,7 +176,7 @@ impl Pieces {
                 self.of_connection.rests_since.store(now, Release);
                 unsent.remove(state.place);
             }
-            // One more to be sent is no progress.
+            // It is no progress that hyper got another piece.
             (before, after) if after > before => {}
             _ => unsent[state.place].moved = now,
         }

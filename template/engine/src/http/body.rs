@@ -1,4 +1,6 @@
-//! When does a request end? With the last byte of its response, or when the client is gone.
+//! When does a request end?
+//!
+//! It ends with the last byte of its response, or when its client is gone.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -14,17 +16,17 @@ use super::limit::{Limit, TooLarge, drain};
 use crate::ledger::Phase;
 use crate::request::{Entered, Polling, REQUEST, Request};
 
-/// hyper keeps what it is given until it is sent, some 400 KiB at most, and then asks for no more. Handing over
-/// more than this at once would hide from the account that the client does not read. Higher: the last bytes of
-/// a slow reader are missing in it. Lower: more work for each megabyte.
+/// hyper gets at most this many bytes at once. It keeps up to some 400 KiB that are not sent yet, and then asks for
+/// no more. Larger pieces would hide from the account that the client does not read. Higher: the account misses the
+/// time in which a slow client reads the last bytes. Lower: each megabyte costs more work.
 const PIECE: usize = 64 * 1024;
 
-/// The same for HTTP/2, whose frames have this size: a piece is sent when its last byte is. Higher: a slow reader looks
-/// like one that takes nothing. Lower: more frames.
+/// The same for HTTP/2, where a frame has this size: a piece counts as sent when its last byte is sent. Higher: a
+/// client that reads slowly looks like a client that takes nothing. Lower: there are more frames.
 const FRAME: usize = 16 * 1024;
 
-/// The request's body: while it is waited for, that is the client's time. It ends with an error where it is larger
-/// than it may be.
+/// The request's body. The time in which the handler waits for it is booked to the client (`request_body`). A body that
+/// is larger than its limit ends with an error.
 pub(super) struct Incoming {
     inner: Body,
     request: Arc<Request>,
@@ -38,12 +40,12 @@ pub(super) struct Incoming {
 }
 
 impl Incoming {
-    /// `waits`: the client sends it only once it is asked for (`expect: 100-continue`).
+    /// `waits`: the client sends the body only when it is told to do so (`expect: 100-continue`).
     pub(super) fn wrap(
         inner: Body,
         request: &Arc<Request>,
         limit: Arc<Limit>,
-        http2: bool,
+        is_http1: bool,
         waits: bool,
     ) -> Body {
         Body::new(Self {
@@ -53,8 +55,8 @@ impl Incoming {
             limit,
             received: 0,
             refused: false,
-            drains: !http2 && !waits,
-            is_http1: !http2,
+            drains: is_http1 && !waits,
+            is_http1,
         })
     }
 
@@ -62,7 +64,7 @@ impl Incoming {
         self.refused = true;
         self.waiting = None;
         let rest = std::mem::take(&mut self.inner);
-        // HTTP/2 tells the client to stop.
+        // Otherwise the client sends nothing more: HTTP/2 tells it to stop, or it was not told to begin.
         if self.drains {
             self.request.all.tasks.spawn(drain(rest));
         }
@@ -81,7 +83,7 @@ impl http_body::Body for Incoming {
         if self.refused {
             return Poll::Ready(None);
         }
-        // What the client has announced: refused before it is asked for.
+        // If the announced length is too large, the body is refused before the client is told to send it.
         let announced = self.inner.size_hint().lower();
         if self.limit.refuses(self.received + announced) {
             return self.refuse();
@@ -111,15 +113,15 @@ impl http_body::Body for Incoming {
     }
 }
 
-/// The response's body: closes the request's account when it ends, and keeps the request's id in
-/// reach while it is produced.
+/// The response's body. Code that produces it runs with the request as the current one. When it ends, the request's
+/// account is closed.
 pub(super) struct Outgoing {
     inner: Body,
     exchange: Exchange,
     sent: Option<SentPieces>,
-    /// What of a frame is still to be handed over.
+    /// The part of a frame that is not handed over yet.
     rest: Bytes,
-    /// What `content-length` leaves to be sent: hyper stops reading there, before the stream's end.
+    /// How many bytes of `content-length` are left. hyper stops there, and does not read to the end of the stream.
     remaining: Option<u64>,
 }
 
@@ -155,7 +157,7 @@ impl Outgoing {
     }
 }
 
-/// Before the account is closed by the exchange's own end.
+/// Notes in which phase a body was given up. The exchange is dropped after this, and closes the account.
 impl Drop for Outgoing {
     fn drop(&mut self) {
         self.exchange.give_up();
@@ -176,13 +178,13 @@ impl http_body::Body for Outgoing {
         polling.unnamed = Some(Phase::Other);
         let polled = this.next_frame(cx);
         if let Poll::Ready(frame) = &polled {
-            // Until the next is asked for, the client has to read this one.
+            // Until hyper asks for the next frame, the request waits for the client to read this one.
             polling.unnamed = Some(Phase::ResponseBody);
             match frame {
                 Some(Ok(frame)) => {
                     let sent = frame.data_ref().map_or(0, |data| data.len() as u64);
                     this.remaining = this.remaining.map(|left| left.saturating_sub(sent));
-                    // Behind trailers hyper asks for nothing more.
+                    // After trailers, hyper asks for nothing more.
                     if frame.is_trailers() || this.remaining == Some(0) || this.is_end_stream() {
                         this.exchange.complete();
                     }

@@ -1,7 +1,7 @@
 //! What does a client see of each error that `?` turns into a [`Problem`]?
 //!
-//! Links and extractors fail with errors of their own. Here, and only here, each of them gets a status and words for the
-//! client, and its details go to the log.
+//! Links and extractors fail with errors of their own. Here, and only here, each of these errors gets a status and
+//! words for the client, and its details go to the log.
 
 use axum::extract::path::ErrorKind as PathErrorKind;
 use axum::extract::rejection::{PathRejection, QueryRejection};
@@ -79,7 +79,7 @@ impl From<CallError> for Problem {
                 Self::new(StatusCode::BAD_GATEWAY, "Another service does not answer as it should.")
             }
             CallError::TooLarge => Self::bad_gateway(&"an answer is larger than http_client.body_limit"),
-            // Not the error itself, which quotes what was there.
+            // The error itself is not logged, because it quotes the answer.
             CallError::NotJson(error) => {
                 Self::bad_gateway(&("not the JSON that was expected", error.line(), error.column()))
             }
@@ -110,8 +110,8 @@ impl From<TooLarge> for Problem {
 }
 
 impl From<PathRejection> for Problem {
-    /// An address with a parameter of the wrong kind names nothing. A type that does not fit the route is a mistake
-    /// of ours.
+    /// A parameter of the wrong kind makes 404, because nothing has such an address. A type that does not fit its route
+    /// makes 500, because it is a mistake in the service.
     fn from(rejection: PathRejection) -> Self {
         let kind = match &rejection {
             PathRejection::FailedToDeserializePathParams(failed) => Some(failed.kind()),
@@ -127,7 +127,7 @@ impl From<PathRejection> for Problem {
             Some(PathErrorKind::InvalidUtf8InPathParam { .. }) => {
                 Self::new(StatusCode::BAD_REQUEST, "The address is not valid UTF-8 once it is decoded.")
             }
-            // A type of the owner's refuses a value, unless it does not know the route's names.
+            // A type of the owner's has refused a value. A type that does not fit its route says something else.
             Some(PathErrorKind::Message(text)) if !is_of_shape(text) => Self::not_found(),
             _ => {
                 tracing::error!(error = rejection.body_text(), "this `Path<…>` does not fit its route");
@@ -137,7 +137,7 @@ impl From<PathRejection> for Problem {
     }
 }
 
-/// Whether serde says that a type wants other names than there are, or another number of values.
+/// Whether serde says that the type expects other names, or another number of values, than the route has.
 fn is_of_shape(text: &str) -> bool {
     ["missing field `", "unknown field `", "invalid length ", "invalid type: "]
         .iter()
@@ -148,7 +148,7 @@ impl From<QueryRejection> for Problem {
     fn from(rejection: QueryRejection) -> Self {
         let text = rejection.body_text();
         let detail = text.strip_prefix("Failed to deserialize query string: ").unwrap_or(&text);
-        // What a query string is, whatever a client writes.
+        // A query string is a map, whatever the client writes, so the type of the handler is wrong.
         if detail.starts_with("invalid type: map, expected ") {
             tracing::error!(error = text, "this `Query<…>` is not a struct");
             return Self::internal();

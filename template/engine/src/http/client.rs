@@ -1,8 +1,8 @@
 //! Who has sent a request, when proxies stand between?
 //!
-//! The peer of a connection is known. If it is a proxy that we trust, the last address in its header is the one
-//! that it has seen itself; if that is a trusted proxy, too, the one before counts, and so on. What stands before
-//! the first address that we do not trust may be made up.
+//! The address of a connection's peer is known. If the peer is a proxy that we trust, the last address in its header is
+//! that of the proxy's own peer. If this address is a trusted proxy, too, the address before it counts, and so on.
+//! Everything before the first address that we do not trust may be made up.
 
 use std::iter;
 use std::net::{IpAddr, SocketAddr};
@@ -13,7 +13,7 @@ use crate::config::{ForwardedHeader, Network, ServerConfig};
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
-/// Whom we believe.
+/// Which proxies we believe, and in which header.
 pub(super) struct Proxies {
     trusted: Vec<Network>,
     header: ForwardedHeader,
@@ -24,10 +24,10 @@ impl Proxies {
         Self { trusted: config.trusted_proxies.clone(), header: config.forwarded_header }
     }
 
-    /// The first address from the right that is no trusted proxy. What cannot be read ends the search: then it is
-    /// the last proxy that we know.
+    /// The first address from the right that is no trusted proxy. If an address cannot be read, the search ends, and
+    /// the result is the trusted proxy that was found last.
     pub(super) fn client(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
-        let mut client = peer.to_canonical(); // a socket for both kinds shows IPv4 as ::ffff:a.b.c.d
+        let mut client = peer.to_canonical(); // an IPv6 socket shows an IPv4 peer as ::ffff:a.b.c.d
         if !self.trusts(client) {
             return client;
         }
@@ -56,16 +56,16 @@ impl Proxies {
             ForwardedHeader::Forwarded => {
                 let mut addresses = from_right(hop, b';').filter_map(value_of_for);
                 let address = addresses.next().and_then(address);
-                // A second one is not allowed: a proxy has passed on unquoted what its client says.
+                // A second `for` means that a proxy has passed on a text of its client without quotes.
                 address.filter(|_| addresses.next().is_none())
             }
         }
     }
 }
 
-/// The parts of a text between separators, the last one first. A quoted string is never cut: it may hold what a client
-/// has sent. The part that the nearest proxy has added is whole, so whoever comes from the right finds its quotes,
-/// and a quote that a client has left open comes after them.
+/// The parts of a text between separators, the last part first. A quoted string is never cut, because it may contain a
+/// text of the client's. The part that the nearest proxy has added is complete. So a search from the right finds the
+/// quotes of this proxy first, and only later a quote that a client has left open.
 fn from_right(text: &[u8], separator: u8) -> impl Iterator<Item = &[u8]> {
     let mut rest = Some(text);
     iter::from_fn(move || {
@@ -93,7 +93,7 @@ fn value_of_for(pair: &[u8]) -> Option<&[u8]> {
     name.eq_ignore_ascii_case(b"for").then(|| bare.unwrap_or(value))
 }
 
-/// With or without a port; IPv6 in brackets or not.
+/// Reads an IP address, with or without a port. An IPv6 address may be in brackets.
 fn address(text: &[u8]) -> Option<IpAddr> {
     let text = str::from_utf8(text).ok()?;
     let bare = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text);
@@ -115,7 +115,7 @@ mod tests {
                 ForwardedHeader::Forwarded => (header::FORWARDED, X_FORWARDED_FOR, "6.6.6.6"),
             };
             headers.append(name, HeaderValue::from_str(line).unwrap());
-            // The proxies do not write this one, so a client can.
+            // The proxies do not write this header, so a client can write it.
             headers.append(other, HeaderValue::from_static(lie));
         }
         Proxies { trusted, header }.client(peer.parse().unwrap(), &headers).to_string()
@@ -124,7 +124,7 @@ mod tests {
     #[test]
     fn only_what_trusted_proxies_have_seen_is_believed() {
         for (peer, lines, expected) in [
-            ("203.0.113.1", &["1.1.1.1"][..], "203.0.113.1"), // nobody that we trust
+            ("203.0.113.1", &["1.1.1.1"][..], "203.0.113.1"), // the peer is not trusted
             ("::ffff:203.0.113.1", &[], "203.0.113.1"),
             ("10.0.0.1", &["203.0.113.5"], "203.0.113.5"),
             ("::ffff:10.0.0.1", &["::ffff:203.0.113.5"], "203.0.113.5"),
@@ -134,8 +134,8 @@ mod tests {
             ("fd00::1", &["[2001:db8::1]:443"], "2001:db8::1"),
             ("fd00::1", &["2001:db8::1"], "2001:db8::1"),
             ("10.0.0.1", &["203.0.113.5:50000"], "203.0.113.5"),
-            ("10.0.0.1", &["1.1.1.1, unknown, 10.2.3.4"], "10.2.3.4"), // the last that we know
-            ("10.0.0.1", &["10.2.3.4"], "10.2.3.4"),                   // from inside
+            ("10.0.0.1", &["1.1.1.1, unknown, 10.2.3.4"], "10.2.3.4"), // the last address that can be read
+            ("10.0.0.1", &["10.2.3.4"], "10.2.3.4"),                   // the client is inside the network
         ] {
             assert_eq!(client(ForwardedHeader::XForwardedFor, peer, lines), expected, "{peer} {lines:?}");
         }
@@ -148,7 +148,7 @@ mod tests {
             (&["for=1.1.1.1, For=\"203.0.113.5:4711\";proto=https;by=10.0.0.1, for=10.2.3.4"], "203.0.113.5"),
             (&["for=1.1.1.1", "proto=http; for=\"[2001:db8::1]:4711\""], "2001:db8::1"),
             (&["for=\"1.1.1.1, for=203.0.113.5"], "203.0.113.5"), // a quote that is never closed
-            // What the client says of the host is quoted by its proxy.
+            // The client has chosen the host, and its proxy has put it in quotes.
             (&[r#"proto=http;host="x;for=6.6.6.6";for="203.0.113.5""#], "203.0.113.5"),
             (&[r#"for="203.0.113.5";host="x;for=6.6.6.6";proto=http"#], "203.0.113.5"),
             (&[r#"for=203.0.113.5;host="x, for=6.6.6.6""#], "203.0.113.5"),
@@ -156,7 +156,7 @@ mod tests {
             (&[r#"for=203.0.113.5;host="x\", for=6.6.6.6;a=\"""#], "203.0.113.5"),
             (&[r#"host="x\\\";for=6.6.6.6;a=\\";for=203.0.113.5"#], "203.0.113.5"),
             (&[r#"for=6.6.6.6;host="x, for=203.0.113.5;host="y""#], "203.0.113.5"),
-            (&[r#"for=1.1.1.1, host=x;for=6.6.6.6;for=203.0.113.5"#], "10.0.0.1"), // not quoted: whose is which?
+            (&[r#"for=1.1.1.1, host=x;for=6.6.6.6;for=203.0.113.5"#], "10.0.0.1"), // which `for` is the proxy's?
             (&["for=1.1.1.1, for=_hidden, for=10.2.3.4"], "10.2.3.4"),
             (&["for=1.1.1.1, proto=https"], "10.0.0.1"),
         ] {

@@ -1,8 +1,8 @@
 //! How does a connection end?
 //!
-//! With its last answer, by its client, by one of the bounds, or by the shutdown. A connection without a request is
-//! closed at once when the service stops; one with a request lives until its response is sent or the deadline cuts
-//! it off. A connection that has left HTTP lives until its handler lets go of it or the deadline cuts it off.
+//! It ends with its last answer, by its client, by one of the bounds, or by the shutdown. When the service stops, a
+//! connection without a request is closed within [`LINGER`]. A connection with a request lives until its response is
+//! sent, and a connection that has left HTTP until its handler closes it. Both are cut off at the end of the grace.
 
 use std::convert::Infallible;
 use std::error::Error;
@@ -39,29 +39,30 @@ use crate::config;
 use crate::life::{Life, Stage};
 use crate::measure::Counted;
 
-/// At shutdown, a connection without a request has this long to send the tail of its last response; and one of HTTP/2
-/// that is idle for too long, to hear of its end. Higher: half-sent heads delay the exit. Lower: slow readers lose that
-/// tail, and requests that were on their way get no answer.
+/// At shutdown, a connection without a request has this long to send the rest of its last response. An HTTP/2
+/// connection that we end has this long after its client was told so (GOAWAY). Higher: heads that are only half sent
+/// delay the exit. Lower: slow readers lose that rest, and requests that were on their way get no answer.
 const LINGER: Duration = Duration::from_millis(250);
-/// The socket is asked this often whether it has failed, since hyper does not always read. Higher: a request whose
-/// client is gone goes on. Lower: a system call more for each connection.
+/// We check this often whether the socket has failed, because hyper does not always read from it. Higher: a request
+/// goes on for longer after its client is gone. Lower: each connection costs more system calls.
 const ASK: Duration = Duration::from_secs(30);
-/// HTTP/2: concurrent requests per connection. Higher: one client can take the whole service. Lower: it
-/// waits for itself.
+/// HTTP/2: the most concurrent requests of one connection. Higher: one client can take the whole service. Lower: the
+/// requests of one client wait for each other.
 const MAX_STREAMS: u32 = 250;
-/// HTTP/2: a silent peer is asked whether it lives this often, and given as long to answer. Higher: dead
-/// connections stay. Lower: chatter.
+/// HTTP/2: a silent peer gets a PING this often, and has as long to answer it. Higher: dead connections stay for
+/// longer. Lower: idle connections send more packets.
 const KEEP_ALIVE: Duration = Duration::from_secs(20);
-/// HTTP/2: what a client may send of one request's body before its handler reads. Higher: fewer bodies that nobody
-/// reads fill the connection's window. Lower: an upload takes a round trip for each of these.
+/// HTTP/2: the bytes that a client may send of one request's body before its handler reads. Higher: fewer bodies that
+/// nobody reads fill the connection's window. Lower: an upload waits for more round trips.
 const STREAM_WINDOW: u32 = 64 * 1024;
-/// HTTP/2: the same for all bodies of a connection. When bodies that nobody reads fill it, the others wait until one of
-/// those requests ends. Higher: each connection can take more memory. Lower: fewer such bodies stop the others.
+/// HTTP/2: the same for all bodies of a connection together. When bodies that nobody reads fill this window, all other
+/// bodies wait until one of those requests ends. Higher: each connection can take more memory. Lower: fewer unread
+/// bodies stop all others.
 const CONNECTION_WINDOW: u32 = 16 * STREAM_WINDOW;
 
 pub(super) fn protocol(config: &config::ServerConfig, streams: Streams) -> auto::Builder<Streams> {
     let mut http = auto::Builder::new(streams);
-    // Its own header timer would be set and taken down for each request; ours looks once in a while.
+    // hyper's own header timer would be set and removed for each request. Ours looks once in a while.
     http.http1().header_read_timeout(None).half_close(config.half_close);
     http.http2()
         .timer(TokioTimer::new())
@@ -73,14 +74,14 @@ pub(super) fn protocol(config: &config::ServerConfig, streams: Streams) -> auto:
     http
 }
 
-/// What holds for every connection.
+/// What is the same for every connection.
 pub(super) struct Terms {
     pub(super) http: auto::Builder<Streams>,
     pub(super) header_timeout: Duration,
     pub(super) write_timeout: Duration,
     pub(super) open: Gauge,
     pub(super) life: Life,
-    /// Those that have left HTTP.
+    /// The connections that have left HTTP.
     pub(super) upgraded: TaskTracker,
     pub(super) router: Router,
 }
@@ -122,21 +123,21 @@ impl Terms {
         });
         let mut connection = pin!(self.http.serve_connection_with_upgrades(TokioIo::new(socket), service));
         let mut stage = self.life.watch();
-        stage.mark_changed(); // what came before this connection counts for it, too
+        stage.mark_changed(); // a stage that was reached before this connection came counts, too
         let mut head_timer = pin!(sleep(self.header_timeout));
         let mut write_timer = pin!(sleep(self.write_timeout.min(ASK)));
         let mut linger = pin!(sleep(Duration::MAX));
         let mut now = Stage::Starting;
         let mut sent_away = false;
         loop {
-            // Looked at again whenever the connection has done something: its first request tells that it is HTTP/2.
+            // This is polled again whenever the connection is, because only the first request tells that it is HTTP/2.
             let draining = poll_fn(|_| match now >= Stage::Draining && !sent_away && activity.is_http2() {
                 true => Poll::Ready(()),
                 false => Poll::Pending,
             });
             tokio::select! {
                 biased;
-                // One that we have ended before its first request is none of the client's errors.
+                // If we have ended the connection before its first request, that is no error of the client's.
                 ended = connection.as_mut() => return match ended {
                     Err(_) if now == Stage::Stopping && !activity.has_served() => Ok(()),
                     ended => ended.map_err(|error| kind(&*error)),
@@ -182,7 +183,7 @@ impl Terms {
                 }
                 () = head_timer.as_mut() => match self.header_timeout.checked_sub(activity.idle()) {
                     Some(left) if !left.is_zero() => head_timer.as_mut().reset(Instant::now() + left),
-                    // HTTP/2 is told first, so that no request gets lost on its way.
+                    // An HTTP/2 client is told first, so that no request is lost on its way.
                     _ if activity.is_http2() && !sent_away => {
                         sent_away = true;
                         connection.as_mut().graceful_shutdown();
@@ -196,7 +197,8 @@ impl Terms {
         }
     }
 
-    /// Until its handler lets go of a connection that has left HTTP, or has to.
+    /// Waits until the handler closes a connection that has left HTTP. Cuts the connection off at the end of the grace,
+    /// and when its client takes nothing for `server.write_timeout`.
     async fn follow(&self, upgrade: &Upgrade, activity: &Activity) {
         let _upgraded = self.upgraded.token();
         let mut aborting = pin!(self.life.reached(Stage::Aborting));
@@ -222,8 +224,8 @@ impl Terms {
     }
 }
 
-/// A request whose head is parsed. hyper may drop it before it asks for the answer, when it sees in the same moment
-/// that the client is gone. Then the request leaves its line all the same, and nothing else.
+/// A request whose head is parsed. hyper may drop it before it asks for the answer, when it sees at the same moment
+/// that the client is gone. The request then still writes its log line, and does nothing else.
 struct Begun {
     router: Router,
     request: Option<Request>,

@@ -9,11 +9,10 @@ use std::panic::AssertUnwindSafe;
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{ConnectInfo, DefaultBodyLimit, MatchedPath, Request};
-use axum::http::{HeaderName, HeaderValue, Method, StatusCode, Version, header};
+use axum::http::{HeaderValue, Method, StatusCode, Version, header};
 use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt;
 use http_body::Body as _;
@@ -30,13 +29,13 @@ use super::limit::{Limit, TooLarge};
 use super::problem::{self, Problem};
 use super::refusal::{Target, dress, reword};
 use super::stopping::Endless;
+use super::timing;
 use crate::admission::{Admission, Shed};
 use crate::config::Config;
 use crate::ledger::Phase;
 use crate::life::{Life, Stage};
 use crate::links::Links;
 use crate::request::{Followed, REQUEST, REQUEST_ID, Request as Record, Requests, TRACEPARENT};
-use crate::units::millis;
 
 /// What the layer needs to know. One per service.
 pub struct Edge {
@@ -52,13 +51,17 @@ pub struct Edge {
 
 /// What of a request the edge has to know after its handler.
 struct Asked {
+    http1: bool,
     target: Target,
     /// None where there is no body.
     limit: Option<Arc<Limit>>,
 }
 
-/// <https://www.w3.org/TR/server-timing/>; browsers draw it in their network panel.
-const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
+impl Asked {
+    fn was_too_large(&self) -> bool {
+        self.limit.as_ref().is_some_and(|limit| limit.was_exceeded())
+    }
+}
 
 impl Edge {
     #[must_use]
@@ -101,14 +104,13 @@ where
     }
 
     fn call(&mut self, request: Request) -> Self::Future {
-        let http1 = request.version() <= Version::HTTP_11;
-        let (exchange, request, asked) = self.edge.open(request, !http1);
+        let (exchange, request, asked) = self.edge.open(request);
         let handler = self.route.call(request);
         let record = exchange.record();
         // The whole answer is within the scope. So a handler that is given up is dropped within the scope, too.
-        let answer =
-            REQUEST.scope(exchange.record(), Arc::clone(&self.edge).answer(exchange, http1, asked, handler));
-        let answer = Box::pin(answer);
+        let answer = Box::pin(
+            REQUEST.scope(exchange.record(), Arc::clone(&self.edge).answer(exchange, asked, handler)),
+        );
         record.account.poll_ends(Some(Phase::LoopDelay)); // from here on it can go on
         Followed::new(record, answer)
     }
@@ -116,7 +118,8 @@ where
 
 impl Edge {
     /// The head is parsed: the account of the request begins.
-    fn open(&self, request: Request, http2: bool) -> (Exchange, Request, Asked) {
+    fn open(&self, request: Request) -> (Exchange, Request, Asked) {
+        let http1 = request.version() <= Version::HTTP_11;
         // What matched no route shares one label, or scanners would make a series for each path they try.
         let template = request.extensions().get::<MatchedPath>().map(MatchedPath::as_str);
         let target = Target::of(&request, template.is_some());
@@ -125,9 +128,9 @@ impl Edge {
         let (method, route) = (method(request.method()), template.unwrap_or("_unmatched"));
         let record = Record::open(&self.requests, request.headers(), method, route, client);
         let connection = request.extensions().get::<Activity>().cloned();
-        let (request, limit) = self.limit(request, &record, http2);
+        let (request, limit) = self.limit(request, &record, http1);
         let exchange = Exchange::open(record, connection, &self.in_flight, self.logs_client);
-        (exchange, request, Asked { target, limit })
+        (exchange, request, Asked { http1, target, limit })
     }
 
     /// Counts what comes in, if there is a body.
@@ -135,7 +138,7 @@ impl Edge {
         &self,
         mut request: Request,
         record: &Arc<Record>,
-        http2: bool,
+        http1: bool,
     ) -> (Request, Option<Arc<Limit>>) {
         if request.body().is_end_stream() {
             return (request, None);
@@ -144,67 +147,88 @@ impl Edge {
         let limit = Limit::new(self.body_limit);
         request.extensions_mut().insert(Arc::clone(&limit));
         let waits = request.headers().contains_key(header::EXPECT);
-        let wrap = |body| Incoming::wrap(body, record, Arc::clone(&limit), http2, waits);
+        let wrap = |body| Incoming::wrap(body, record, Arc::clone(&limit), http1, waits);
         (request.map(wrap), Some(limit))
     }
 
     async fn answer(
         self: Arc<Self>,
         mut exchange: Exchange,
-        http1: bool,
-        Asked { target, limit }: Asked,
+        asked: Asked,
         handler: impl Future<Output = Result<Response, Infallible>>,
     ) -> Result<Response, Infallible> {
-        if exchange.is_too_late() {
-            exchange.give_up();
-            return Ok(Response::default()); // nobody gets it; the exchange's end writes the line
+        if exchange.is_unseen() {
+            return Ok(exchange.without_an_answer());
         }
+        let (response, outcome) = self.serve(&mut exchange, &asked, handler).await;
+        Ok(self.send(exchange, &asked, response, outcome))
+    }
+
+    /// Lets the request in, and waits for its handler until the deadline. The outcome is given where the status of the
+    /// response does not say it.
+    async fn serve(
+        &self,
+        exchange: &mut Exchange,
+        asked: &Asked,
+        handler: impl Future<Output = Result<Response, Infallible>>,
+    ) -> (Response, Option<&'static str>) {
         let record = exchange.record();
-        // Pinned where it is: moving it into each of the wrappers costs more than they do.
+        // Pinned where it is: moving the handler into each of the wrappers costs more than they do.
         let handler = pin!(handler);
         let handler = AssertUnwindSafe(handler).catch_unwind();
         let admitted = async {
             exchange.admitted(self.admission.enter().await?);
             Ok(handler.await)
         };
-        let (mut response, mut outcome) = match timeout_at(record.deadline, admitted).await {
+        let (response, outcome) = match timeout_at(record.deadline, admitted).await {
             Ok(Ok(Ok(Ok(response)))) if response.status().as_u16() < 400 => (response, None),
-            Ok(Ok(Ok(Ok(response)))) => (reword(response, target, record.meters.method), None),
+            Ok(Ok(Ok(Ok(response)))) => (reword(response, asked.target, record.meters.method), None),
             Ok(Ok(Err(_panic))) => (Problem::internal().into_response(), None), // logged by the panic hook
             Ok(Err(Shed)) => {
                 (Problem::overloaded("Too many requests are being served.").into_response(), None)
             }
             Err(_) => (too_late(&record).into_response(), Some("timeout")),
         };
-
-        let too_large = limit.is_some_and(|limit| limit.was_exceeded());
-        if too_large {
-            // Whatever the handler made of it, and if it still waited.
-            response = dress(response, Problem::from(TooLarge).into_response());
-            outcome = None;
+        if asked.was_too_large() {
+            // Whatever the handler made of the error, and even if the handler still waited.
+            return (dress(response, Problem::from(TooLarge).into_response()), None);
         }
+        (response, outcome)
+    }
+
+    /// Completes the head of the response. From here on the exchange belongs to the body.
+    fn send(
+        &self,
+        mut exchange: Exchange,
+        asked: &Asked,
+        mut response: Response,
+        outcome: Option<&'static str>,
+    ) -> Response {
+        let record = exchange.record();
+        let status = response.status();
         if let Some(pending) = response.extensions_mut().remove::<problem::Pending>() {
-            let tells = self.server_timing && response.status().as_u16() >= 503;
-            pending.complete(record.id.as_str(), tells.then(|| spent(&record)));
+            let tells = self.server_timing && status.as_u16() >= 503;
+            pending.complete(record.id.as_str(), tells.then(|| timing::in_words(&record.account)));
         }
         let is_endless = response.extensions().get::<Endless>().is_some();
-        let stays_http = exchange.answered(response.status(), outcome, is_endless);
+        let stays_http = exchange.answered(status, outcome, is_endless);
         let headers = response.headers_mut();
         headers.insert(REQUEST_ID, record.id.header());
         headers.insert(TRACEPARENT, record.trace.header());
-        if http1 && stays_http && (too_large || self.requests.life.stage() >= Stage::Draining) {
+        let is_last = asked.was_too_large() || record.all.life.stage() >= Stage::Draining;
+        if asked.http1 && stays_http && is_last {
             headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
         if self.server_timing {
-            headers.extend(server_timing(&record).map(|value| (SERVER_TIMING, value)));
+            headers.extend(timing::header(&record.account));
         }
         let length = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
-        let bodiless = matches!(response.status(), StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
+        let bodiless = matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
         if bodiless || length == Some(0) || record.meters.method == "HEAD" {
             exchange.complete(); // hyper never asks for its body
-            return Ok(response);
+            return response;
         }
-        Ok(response.map(|body| Outgoing::wrap(body, exchange, length)))
+        response.map(|body| Outgoing::wrap(body, exchange, length))
     }
 }
 
@@ -215,21 +239,6 @@ fn too_late(record: &Record) -> Problem {
     } else {
         Problem::new(StatusCode::GATEWAY_TIMEOUT, "The request took longer than it may.")
     }
-}
-
-/// Where the time went until now, in words.
-fn spent(record: &Record) -> String {
-    let (age, shares) = (record.account.age(), record.account.shares());
-    let longest = shares.longest();
-    let time = Duration::from_nanos(shares[longest]);
-    format!("It took {:.3} s, {:.3} s of it {}.", age.as_secs_f64(), time.as_secs_f64(), longest.words())
-}
-
-/// Where the time went until now, in milliseconds; what follows the head cannot be in it.
-fn server_timing(record: &Record) -> Option<HeaderValue> {
-    let shares = record.account.shares();
-    let phases = shares.taken().map(|(phase, time)| format!("{};dur={:.3}", phase.name(), millis(time)));
-    HeaderValue::try_from(phases.collect::<Vec<_>>().join(", ")).ok()
 }
 
 /// The method as a label: what is not a standard one shares `_OTHER`, for clients can send any word.

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
 use axum::http::StatusCode;
+use axum::response::Response;
 use metrics::Gauge;
 
 use super::activity::Activity;
@@ -75,14 +76,14 @@ impl Exchange {
         self.place = Some(place);
     }
 
-    /// The head of the response is known. `outcome` overrides what its status says. A stream may last for
-    /// hours: it leaves its place to others, and the phases of its body would drown those of other requests.
+    /// The head of the response is known. `outcome` overrides what its status says. An endless body may last for
+    /// hours: it leaves its place to others, and its phases would drown those of other requests.
     /// Returns whether the connection goes on with HTTP.
     pub(super) fn answered(
         &mut self,
         status: StatusCode,
         outcome: Option<&'static str>,
-        is_stream: bool,
+        is_endless: bool,
     ) -> bool {
         let by_status = match status.as_u16() {
             503 => "shed",
@@ -98,7 +99,7 @@ impl Exchange {
             self.connection.iter().for_each(|connection| connection.leave_http(self.record()));
             self.complete();
         }
-        if is_stream {
+        if is_endless {
             self.place = None;
             self.until_head = Some(self.request.account.shares());
         }
@@ -129,8 +130,14 @@ impl Exchange {
     }
 
     /// Whether the connection ended before anybody looked at the request.
-    pub(super) fn is_too_late(&self) -> bool {
+    pub(super) fn is_unseen(&self) -> bool {
         self.connection.as_ref().is_some_and(Activity::was_dropped_unseen)
+    }
+
+    /// Ends the exchange with a response that nobody gets.
+    pub(super) fn without_an_answer(self) -> Response {
+        self.give_up();
+        Response::default()
     }
 
     /// The body is dropped before its end.

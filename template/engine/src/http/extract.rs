@@ -1,7 +1,8 @@
 //! How does a handler read a request?
 //!
-//! With [`Json`], [`Path`] and [`Query`], which are axum's, except that what they refuse leaves as a
-//! [`Problem`] that names the field. [`ClientAddr`] is who has sent it.
+//! It takes [`Json`], [`Path`] and [`Query`] as arguments. They work like axum's extractors, but if they refuse a
+//! request, its client gets a [`Problem`] that names the field. [`Body`] is the whole body as bytes, and [`ClientAddr`]
+//! is the address of the client.
 
 use std::error::Error;
 use std::net::IpAddr;
@@ -18,8 +19,8 @@ use super::limit::TooLarge;
 use super::problem::{Problem, without_types};
 use crate::request;
 
-/// JSON, in a handler's arguments and in its answer. Derive `Deserialize` with `deny_unknown_fields`, so that a typo of
-/// the client's is an error and not a silent loss.
+/// JSON, as an argument of a handler and as its answer. Derive `Deserialize` with `deny_unknown_fields`: then a name
+/// that the client has misspelled is an error, and is not ignored.
 ///
 /// ```
 /// use axum::Router;
@@ -48,9 +49,15 @@ use crate::request;
 /// let routes: Router = Router::new().route("/greetings", post(greet));
 /// ```
 ///
-/// What is refused before the handler runs: 415 without `content-type: application/json`, 413 for a body that is too
-/// large, 408 for one that comes too slowly, 400 for text that is no JSON, 422 for JSON of another shape, with the place
-/// of the error.
+/// In these cases the handler does not run, and the client gets a [`Problem`]:
+///
+/// - 415: the request has no `content-type: application/json`, and none of the kind `application/…+json`.
+/// - 413: the body is larger than `server.body_limit`, or than the route's [`BodyLimit`](crate::BodyLimit).
+/// - 408: the body has not arrived within `server.request_timeout`.
+/// - 400: the body is not valid JSON, or it ended before it was complete.
+/// - 422: the JSON does not have the shape of `T`. The problem says where, as an RFC 6901 pointer.
+///
+/// If an answer cannot be written as JSON, the client gets 500, and the log has the cause.
 #[derive(Clone, Copy, Debug)]
 pub struct Json<T>(pub T);
 
@@ -83,7 +90,7 @@ impl<T: Serialize> IntoResponse for Json<T> {
 
 fn describe(pointer: &str, error: &serde_json::Error) -> Problem {
     if error.is_data() {
-        // serde_json appends " at line 1 column 20", which the pointer says better.
+        // serde_json appends " at line 1 column 20". The pointer says the same in a better way.
         let text = error.to_string();
         let text = text.rsplit_once(" at line ").map_or(text.as_str(), |(text, _)| text);
         Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "The body does not have the expected shape.")
@@ -110,9 +117,11 @@ fn is_json(headers: &HeaderMap) -> bool {
     })
 }
 
-/// The whole body of a request as bytes, in a handler's arguments.
+/// The whole body of a request as bytes, as an argument of a handler.
 ///
-/// It has at most `server.body_limit` bytes, or what [`BodyLimit`](crate::BodyLimit) says; otherwise the client gets 413.
+/// The handler does not run, and the client gets a [`Problem`], if the body is larger than `server.body_limit` or
+/// than the route's [`BodyLimit`](crate::BodyLimit) (413), if it has not arrived within `server.request_timeout`
+/// (408), or if it ended before it was complete (400).
 #[derive(Clone, Debug)]
 pub struct Body(pub Bytes);
 
@@ -121,7 +130,7 @@ impl<S: Send + Sync> FromRequest<S> for Body {
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
         Bytes::from_request(request, state).await.map(Self).map_err(|rejection| {
-            // 413 where the owner has set axum's own limit.
+            // axum itself answers 413 if the owner has set axum's own limit.
             if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE || is_too_large(&rejection) {
                 return TooLarge.into();
             }
@@ -134,7 +143,8 @@ fn is_too_large(error: &(dyn Error + 'static)) -> bool {
     error.is::<TooLarge>() || error.source().is_some_and(is_too_large)
 }
 
-/// The parameters of a request's path, in a handler's arguments: by name or in order.
+/// The parameters of a request's path, as an argument of a handler. `T` is one value, or a tuple of values in the
+/// order of the path, or a struct that derives `Deserialize` and has a field for each name.
 ///
 /// ```
 /// use axum::Router;
@@ -148,24 +158,27 @@ fn is_too_large(error: &(dyn Error + 'static)) -> bool {
 /// let routes: Router = Router::new().route("/shelves/{shelf}/books/{book}", get(read));
 /// ```
 ///
-/// A value that does not fit the type is 404: nothing has such an address. A type that does not fit the route is 500, and
-/// in the log.
+/// If a value does not fit its type, the client gets 404, because nothing has such an address. If a value is not valid
+/// UTF-8, the client gets 400. If `T` does not fit the route, the client gets 500, and the log has the cause.
 #[derive(Clone, Copy, Debug, FromRequestParts)]
 #[from_request(via(axum::extract::Path), rejection(Problem))]
 pub struct Path<T>(pub T);
 
-/// The parameters of a request after `?`, in a handler's arguments: a struct that derives `Deserialize`.
+/// The parameters of a request after `?`, as an argument of a handler. `T` is a struct that derives `Deserialize`.
 ///
-/// What does not fit is 400, with the name of the parameter.
+/// If the parameters do not fit `T`, the client gets 400, and the detail says which parameter is wrong. If `T` is not a
+/// struct, the client gets 500, and the log has the cause.
 #[derive(Clone, Copy, Debug, FromRequestParts)]
 #[from_request(via(axum::extract::Query), rejection(Problem))]
 pub struct Query<T>(pub T);
 
-/// The address of a request's client, in a handler's arguments: the peer of the connection, or behind proxies in
-/// `server.trusted_proxies` whoever they say that it was. For limits and logs, not to tell people apart: many share an
+/// The IP address of a request's client, as an argument of a handler. It is the peer of the connection. If the peer
+/// is one of `server.trusted_proxies`, it is the client that the proxies name in the header
+/// `server.forwarded_header`. Use it for limits and logs, but not to tell people apart: many people share one
 /// address.
 ///
-/// A router that is called without the engine's server, in a test say, knows none: that is 500.
+/// A router that is called without the engine's server, for example in a test, knows no address. Then the client gets
+/// 500, and the log has the cause.
 #[derive(Clone, Copy, Debug)]
 pub struct ClientAddr(pub IpAddr);
 

@@ -1,9 +1,10 @@
 //! How large may a request's body be, and what becomes of one that is larger?
 //!
-//! The bytes are counted where they come in, so whatever reads them, axum's extractors or a handler's own loop,
-//! cannot read more than `server.body_limit`. A route has a limit of its own with the layer [`BodyLimit`]. The
-//! reader gets the error [`TooLarge`], and the client 413, whatever the handler makes of it. If the head of the answer
-//! is sent before, as by an echo, nothing but the end of the connection can tell the client.
+//! The bytes are counted where they come in. So no reader, be it an extractor of axum's or a handler's own loop, gets
+//! more than `server.body_limit`. The layer [`BodyLimit`] gives a route a limit of its own. The reader gets the error
+//! [`TooLarge`], and the client gets 413, whatever the handler does with the error. A handler can send the head of
+//! its answer before that, for example to send back what it reads. Then only the end of the connection tells the
+//! client.
 
 use std::error::Error;
 use std::fmt;
@@ -22,13 +23,13 @@ use tokio::time::timeout;
 use tower_layer::Layer;
 use tower_service::Service;
 
-/// After a refusal, what a client of HTTP/1 still sends is read and thrown away for so long: many send a whole body
-/// before they look for an answer, and one that is cut off sees no answer at all. Higher: bandwidth for nothing.
-/// Lower: clients see a broken connection instead of 413.
+/// After a refusal over HTTP/1, the rest of the body is read and thrown away for at most this long. Many clients send
+/// their whole body before they look for an answer, and a client that is cut off while it sends sees no answer at all.
+/// Higher: more bandwidth is spent for nothing. Lower: clients see a broken connection instead of 413.
 const DRAIN: Duration = Duration::from_secs(2);
 
-/// A layer that gives a route a limit of its own for the bodies of requests, above `server.body_limit` or below it. The
-/// innermost counts.
+/// A layer that gives a route its own limit for the bodies of requests. The limit may be above or below
+/// `server.body_limit`. If a route has several of these layers, the innermost one counts.
 ///
 /// ```
 /// use axum::Router;
@@ -43,8 +44,8 @@ const DRAIN: Duration = Duration::from_secs(2);
 /// let routes: Router = Router::new().route("/pictures", post(upload).layer(BodyLimit(ByteSize::mib(50))));
 /// ```
 ///
-/// It holds for every reader. axum's `DefaultBodyLimit` is known to axum's extractors alone: it can make the limit
-/// lower for them, but not higher.
+/// The limit holds for every reader of the body: a larger body ends with an error, and the client gets 413. axum's
+/// `DefaultBodyLimit` holds for axum's extractors alone, and it can make the limit lower, but not higher.
 #[derive(Clone, Copy, Debug)]
 pub struct BodyLimit(pub ByteSize);
 
@@ -56,7 +57,7 @@ impl<S> Layer<S> for BodyLimit {
     }
 }
 
-/// What [`BodyLimit`] makes of a route.
+/// A route with the layer [`BodyLimit`].
 #[derive(Clone, Copy, Debug)]
 pub struct Limited<S> {
     inner: S,
@@ -73,7 +74,7 @@ impl<S: Service<Request<B>>, B> Service<Request<B>> for Limited<S> {
     }
 
     fn call(&mut self, request: Request<B>) -> S::Future {
-        // There is none where there is no body.
+        // A request without a body has no limit.
         if let Some(limit) = request.extensions().get::<Arc<Limit>>() {
             limit.most.store(self.most, Relaxed);
         }
@@ -81,7 +82,7 @@ impl<S: Service<Request<B>>, B> Service<Request<B>> for Limited<S> {
     }
 }
 
-/// The limit of one body: known to the body, to the layers of its route and to the edge.
+/// The limit of one body, which the body, the layers of its route and the edge share.
 #[derive(Debug)]
 pub(super) struct Limit {
     most: AtomicU64,
@@ -93,7 +94,7 @@ impl Limit {
         Arc::new(Self { most: AtomicU64::new(most), exceeded: AtomicBool::new(false) })
     }
 
-    /// Whether so many bytes are too many; remembered.
+    /// Whether a body of this many bytes is too large. If so, that is remembered.
     pub(super) fn refuses(&self, bytes: u64) -> bool {
         let refuses = bytes > self.most.load(Relaxed);
         if refuses {
@@ -107,12 +108,12 @@ impl Limit {
     }
 }
 
-/// What a reader of a body sees that is larger than it may be.
+/// The error that a reader gets from a body that is larger than its limit.
 #[derive(Clone, Copy, Debug)]
 pub struct TooLarge;
 
 impl TooLarge {
-    /// Whether an error was this before it was wrapped.
+    /// Whether `error` is this error, or was caused by it.
     pub(super) fn is_behind(error: &(dyn Error + 'static)) -> bool {
         error.is::<Self>() || error.source().is_some_and(Self::is_behind)
     }
@@ -126,7 +127,7 @@ impl fmt::Display for TooLarge {
 
 impl Error for TooLarge {}
 
-/// Reads what is left and forgets it, within [`DRAIN`].
+/// Reads the rest of a body and throws it away, for at most [`DRAIN`].
 pub(super) async fn drain(body: Body) {
     let mut rest = body.into_data_stream();
     let _ = timeout(DRAIN, async { while let Some(Ok(_)) = rest.next().await {} }).await;

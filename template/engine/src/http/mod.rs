@@ -1,10 +1,11 @@
-//! A request's way in and out.
+//! Which way does a request take, in and out?
 //!
-//! [`server`] accepts connections, [`connection`] serves and ends them, [`edge`] opens the account of each request (id, deadline, metrics,
-//! one log line), your handler runs with the extractors of [`extract`], and whatever fails leaves as a
-//! [`problem`], what axum refuses by itself too (`refusal`). [`limit`] bounds the bodies that
-//! come in. [`body`], [`answer`], [`socket`] and [`activity`] watch what is received and sent, since a request ends
-//! with its last byte. A WebSocket is an [`upgrade`].
+//! [`server`] accepts connections, and [`connection`] serves and ends them. [`edge`] opens the account of each request
+//! (id, deadline, metrics, one log line). The handler reads the request with the extractors of [`extract`]. An error
+//! leaves as a [`problem`]: [`causes`] makes it from the errors of links, and [`refusal`] from what axum refuses by
+//! itself. [`limit`] bounds the bodies that come in. [`body`], [`answer`], [`socket`] and [`activity`] watch what is
+//! received and sent, because a request ends with its last byte. [`stopping`] tells a handler of the shutdown. A
+//! WebSocket is an [`upgrade`].
 
 mod activity;
 mod answer;
@@ -21,4 +22,5 @@ mod refusal;
 pub mod server;
 mod socket;
 pub mod stopping;
+mod timing;
 mod upgrade;

@@ -1,8 +1,8 @@
 //! What does a client see when something fails?
 //!
-//! `application/problem+json` (RFC 9457): what was wrong, where, and the request's id, never what is
-//! inside. Handlers return `Result<_, Problem>`, and `?` turns the errors of links into the right status: see `causes`.
-//! The details go to the log.
+//! It sees `application/problem+json` (RFC 9457), which says what was wrong, where, and which id the request has. It
+//! says nothing of the inside of the service. Handlers return `Result<_, Problem>`, and `?` turns the errors of links
+//! into the right status: see `causes`. The details of these errors go to the log.
 
 use std::convert::Infallible;
 use std::error::Error;
@@ -17,14 +17,20 @@ use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 use serde::Serialize;
 
-/// Seconds after which a refused client may come back; jittered, or all come back at once.
+/// A client that gets 503 may come back after this many seconds. The number is random, so that not all clients come
+/// back at once. Higher: clients stay away although there is room again. Lower: clients come back before there is
+/// room.
 const RETRY_AFTER: std::ops::RangeInclusive<u8> = 1..=3;
 
-/// An error for the client: a status and what was wrong, sent as `application/problem+json` (RFC 9457) with the request's
-/// id.
+/// An error for the client: a status and what was wrong, sent as `application/problem+json` (RFC 9457) with the
+/// request's id.
 ///
-/// Handlers return `Result<_, Problem>`. `?` makes one of an error of the database or of a call to another service, with
-/// the status that fits: the details go to the log, and nothing of them to the client.
+/// Handlers return `Result<_, Problem>`. `?` turns an error of the database, of a call to another service or of
+/// [`Offload`](crate::Offload) into a problem with the status that fits. The details of the error go to the log, and
+/// the client sees nothing of them.
+///
+/// The JSON that the client gets has the members `type`, `title`, `status`, `detail` and `request_id`, and if fields
+/// are wrong also `errors`, a list of `{"pointer": …, "detail": …}`.
 ///
 /// ```
 /// use axum::http::StatusCode;
@@ -44,7 +50,7 @@ pub struct Problem {
     errors: Vec<FieldError>,
 }
 
-/// One wrong field: where it is (an RFC 6901 pointer, `/name`) and what is wrong with it.
+/// One wrong field: where it is (an RFC 6901 pointer such as `/name`) and what is wrong with it.
 #[derive(Debug, Serialize)]
 struct FieldError {
     pointer: String,
@@ -52,19 +58,21 @@ struct FieldError {
 }
 
 impl Problem {
-    /// A problem with any status. `detail` is a sentence for the client's developer; it must hold nothing internal.
+    /// A problem with any status. `detail` is a sentence for the client's developer, and must not contain anything
+    /// internal. A problem with status 503 is sent with a `Retry-After` of 1 to 3 seconds.
     pub fn new(status: StatusCode, detail: impl Into<String>) -> Self {
         Self { status, detail: detail.into(), errors: Vec::new() }
     }
 
-    /// 422: the request was understood, but a value cannot be used. `pointer` is where it stands, as an RFC 6901 pointer:
-    /// `/name`, or `/items/0/name`. `detail` is a sentence for the client's developer.
+    /// 422: the request was understood, but a value cannot be used. `pointer` says where the value is, as an RFC 6901
+    /// pointer such as `/name` or `/items/0/name`. `detail` is a sentence for the client's developer.
     pub fn invalid(pointer: impl Into<String>, detail: impl Into<String>) -> Self {
         Self::new(StatusCode::UNPROCESSABLE_ENTITY, "The request has an invalid value.")
             .field(pointer, detail)
     }
 
-    /// Names a field that is wrong, once more where there are several: as for [`invalid`](Self::invalid).
+    /// Adds a field that is wrong. If several fields are wrong, call this for each of them. `pointer` and `detail`
+    /// are as for [`invalid`](Self::invalid).
     #[must_use]
     pub fn field(mut self, pointer: impl Into<String>, detail: impl Into<String>) -> Self {
         self.errors.push(FieldError { pointer: pointer.into(), detail: detail.into() });
@@ -77,12 +85,13 @@ impl Problem {
         Self::new(StatusCode::NOT_FOUND, "There is nothing at this address.")
     }
 
-    /// 503 with `Retry-After`, of 1 to 3 seconds by chance, so that not all clients come back at once.
+    /// 503, with a `Retry-After` of 1 to 3 seconds. The number is random, so that not all clients come back at once.
+    /// `detail` is a sentence for the client's developer.
     pub fn overloaded(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, detail)
     }
 
-    /// 500, which tells the client nothing but the request's id. Log the cause before.
+    /// 500. It tells the client nothing but the request's id, so log the cause before you return it.
     #[must_use]
     pub fn internal() -> Self {
         Self::new(
@@ -98,7 +107,7 @@ impl Problem {
     }
 }
 
-/// What is sent.
+/// The JSON document that the client gets.
 #[derive(Serialize)]
 struct Document<'a> {
     r#type: &'static str,
@@ -135,14 +144,14 @@ impl IntoResponse for Problem {
     }
 }
 
-/// A problem on its way to the edge, as an extension of its response. Only the edge knows the request's id. Until the
-/// edge has filled it in, the text is not written; a router that is called without the edge answers without the id.
+/// A problem on its way to the edge, as an extension of its response. Only the edge knows the request's id, so the text
+/// is written after the edge has filled in the id. A router that is called without the edge answers without the id.
 #[derive(Clone)]
 pub(super) struct Pending(Arc<Draft>);
 
 struct Draft {
     problem: Problem,
-    /// The request's id, and where the time went if that is told.
+    /// The request's id, and a sentence about where the time went, if the client is told that.
     of_request: OnceLock<(String, Option<String>)>,
 }
 
@@ -160,7 +169,7 @@ impl Pending {
             None => &problem.detail,
         };
         let document = Document {
-            r#type: "about:blank", // RFC 9457, 4.2.1: the status says it all
+            r#type: "about:blank", // RFC 9457, 4.2.1: the problem means no more than its status
             title: problem.status.canonical_reason().unwrap_or("Error"),
             status: problem.status.as_u16(),
             detail,
@@ -171,7 +180,7 @@ impl Pending {
     }
 }
 
-/// The body of a problem, which is written when it is asked for.
+/// The body of a problem. The text is written when hyper asks for it.
 enum ProblemBody {
     Whole(Pending),
     Sent,
@@ -195,7 +204,8 @@ impl http_body::Body for ProblemBody {
         matches!(self, Self::Sent)
     }
 
-    /// Not known before the edge has filled in the id: axum would write down a `content-length` that is too short.
+    /// The size is unknown until the edge has filled in the id. Otherwise axum would send a `content-length` that is
+    /// too small.
     fn size_hint(&self) -> SizeHint {
         match self {
             Self::Whole(pending) if pending.0.of_request.get().is_some() => {
@@ -207,9 +217,10 @@ impl http_body::Body for ProblemBody {
     }
 }
 
-/// serde's words for a wrong value, without the names of Rust types.
+/// Takes the names of Rust types out of serde's words for a wrong value.
 pub(super) fn without_types(text: &str) -> String {
-    /// What stands before the name of a type, and what clients know instead; longer ones first.
+    /// serde's words before the name of a type, and the words that clients get for both. A text comes before each text
+    /// that is a part of it.
     const TYPES: [(&str, &str); 10] = [
         ("any variant of untagged enum ", "any of the known forms"),
         ("internally tagged enum ", "an object"),
@@ -225,7 +236,7 @@ pub(super) fn without_types(text: &str) -> String {
     let is_of_name = |c: char| c.is_alphanumeric() || "_:<>".contains(c);
     let mut text = text.to_owned();
     for (words, known) in TYPES {
-        // Only where serde names what it has expected: a client's own text stands in quotes before that.
+        // Most words are replaced only after `expected`, because serde quotes the client's own text before that.
         let begin = if known.starts_with("any ") { 0 } else { text.rfind("expected ").unwrap_or(text.len()) };
         let Some(at) = text[begin..].find(words).map(|at| begin + at) else { continue };
         let name = at + words.len();

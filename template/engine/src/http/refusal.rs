@@ -1,9 +1,10 @@
 //! What did axum answer by itself, and what does the client see instead?
 //!
-//! axum's router answers with an empty 404 or 405, and its extractors refuse in plain text with the names of Rust
-//! types. Neither is what an error looks like here, so it is put into a [`Problem`]. What an owner's handler or
-//! fallback has answered stays, but for plain text behind a 5xx: nobody writes that for clients. Where such a text comes
-//! piece by piece, it is another service's answer, and stays, too.
+//! axum's router answers with an empty 404 or 405, and axum's extractors refuse in plain text with the names of Rust
+//! types. Errors of this service do not look like that, so a [`Problem`] takes the place of such an answer. The
+//! answers of the owner's handlers and fallbacks stay as they are, except for plain text with a 5xx, which nobody
+//! writes for clients. A text that comes in several pieces stays as well, because it is the answer of another
+//! service.
 
 use std::future::poll_fn;
 use std::pin::Pin;
@@ -18,13 +19,14 @@ use http_body::{Body as _, Frame, SizeHint};
 
 use super::problem::{Problem, without_types};
 
-/// A longer text is none of axum's. Higher: more is copied of answers that are not ours. Lower: long texts leave as
-/// they are.
+/// A text of more bytes than this is not axum's. Higher: more text of other answers is searched. Lower: long texts of
+/// axum's leave as they are.
 const LONGEST: usize = 64 * 1024;
-/// Of a text that is kept from the client, so much is logged. Higher: long lines. Lower: the cause is cut off.
+/// The most bytes that are logged of a text that is kept from the client. Higher: log lines get longer. Lower: the
+/// cause is cut off.
 const LOGGED: usize = 2048;
 
-/// What was asked for.
+/// What a request asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Target {
     Route,
@@ -46,7 +48,7 @@ impl Target {
     }
 }
 
-/// Where axum has spoken for itself, says it as we do.
+/// Puts a problem in the place of an answer that axum has made by itself. Other answers stay as they are.
 pub(super) fn reword(response: Response, target: Target, method: &'static str) -> Response {
     let status = response.status();
     let kind = response.headers().get(header::CONTENT_TYPE);
@@ -56,14 +58,14 @@ pub(super) fn reword(response: Response, target: Target, method: &'static str) -
             None => response,
         };
     }
-    // How axum marks a text. Whoever sets a type of their own has meant it.
+    // axum marks its texts with exactly this type. A handler that sets another type has chosen its text.
     let is_text = kind.is_some_and(|kind| kind == "text/plain; charset=utf-8");
     if !is_text || response.body().size_hint().upper().is_none_or(|most| most > LONGEST as u64) {
         return response;
     }
     let (parts, mut body) = response.into_parts();
     let first = poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).now_or_never().flatten();
-    // axum's texts are there at once, in one piece. What comes later is another service's answer, say.
+    // axum's texts are there at once and in one piece. A text that comes later may be the answer of another service.
     let text = match &first {
         Some(Ok(frame)) if body.is_end_stream() => frame.data_ref(),
         _ => None,
@@ -77,11 +79,11 @@ pub(super) fn reword(response: Response, target: Target, method: &'static str) -
     }
 }
 
-/// An answer without a word.
+/// What takes the place of an empty answer, if axum has made it.
 fn empty(response: &Response, target: Target, method: &str) -> Option<Response> {
     let problem = match (response.status(), target) {
         (StatusCode::NOT_FOUND, Target::Nothing) => Problem::not_found(),
-        // RFC 9110, 9.3.7: it only asks whether somebody is there.
+        // RFC 9110, 9.3.7: `OPTIONS *` only asks whether the server is there.
         (StatusCode::NOT_FOUND, Target::Everything) if method == "OPTIONS" => {
             return Some(StatusCode::NO_CONTENT.into_response());
         }
@@ -92,7 +94,7 @@ fn empty(response: &Response, target: Target, method: &str) -> Option<Response> 
             let problem = Problem::new(StatusCode::METHOD_NOT_ALLOWED, "This service is no proxy.");
             return Some(([(header::ALLOW, HeaderValue::from_static(""))], problem).into_response());
         }
-        // axum adds `allow` outside of the edge. With it, it is the owner's.
+        // axum adds `allow` outside of the edge. An answer that already has `allow` here is the owner's.
         (StatusCode::METHOD_NOT_ALLOWED, Target::Route)
             if !response.headers().contains_key(header::ALLOW) =>
         {
@@ -106,7 +108,7 @@ fn empty(response: &Response, target: Target, method: &str) -> Option<Response> 
     Some(problem.into_response())
 }
 
-/// How axum's texts begin, and what the client is told; the rest of the text follows where it ends in `: `.
+/// How axum's texts begin, and what the client is told instead. If that ends in `: `, the rest of axum's text follows.
 const TEXTS: [(&str, &str); 15] = [
     (
         "Failed to deserialize the JSON body into the target type: ",
@@ -132,7 +134,7 @@ const TEXTS: [(&str, &str); 15] = [
 ];
 const KIND: &str = "A parameter in the address is not of the expected kind.";
 
-/// What a text becomes, if it must not leave as it is.
+/// What takes the place of a text, if the client must not see the text.
 fn worded(status: StatusCode, text: &str) -> Option<Problem> {
     if status.is_server_error() {
         let text = &text[..text.floor_char_boundary(LOGGED)];
@@ -154,7 +156,7 @@ fn worded(status: StatusCode, text: &str) -> Option<Problem> {
     Some(Problem::new(status, detail))
 }
 
-/// Gives the answer what layers further in have put into the headers, such as those of CORS.
+/// Copies the headers that inner layers have set, such as those of CORS, from one answer to the answer in its place.
 pub(super) fn dress(from: Response, mut answer: Response) -> Response {
     let own: Vec<_> = answer.headers().keys().cloned().collect();
     let headers = from.headers().iter().filter(|(name, _)| !OF_BODY.contains(name) && !own.contains(name));
@@ -164,7 +166,7 @@ pub(super) fn dress(from: Response, mut answer: Response) -> Response {
     answer
 }
 
-/// What says something of a body, and so of that body alone.
+/// Headers that describe a body. They are not copied, because the other answer has another body.
 const OF_BODY: [HeaderName; 11] = [
     header::ACCEPT_RANGES,
     header::CONTENT_DISPOSITION,
@@ -179,7 +181,7 @@ const OF_BODY: [HeaderName; 11] = [
     header::TRANSFER_ENCODING,
 ];
 
-/// A body of which the beginning was looked into.
+/// A body whose first frame was taken out, to look at it.
 struct LookedInto {
     first: Option<Result<Frame<Bytes>, axum::Error>>,
     rest: Body,

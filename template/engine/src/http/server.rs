@@ -1,7 +1,7 @@
 //! Who is connected?
 //!
-//! An accept loop of our own, since `axum::serve` sets no header timeout, tracks nothing and never gives
-//! up at shutdown.
+//! The accept loop is our own, because `axum::serve` sets no header timeout, tracks nothing and never gives up at
+//! shutdown.
 
 use std::io;
 use std::net::SocketAddr;
@@ -20,8 +20,8 @@ use super::connection::{Terms, protocol};
 use crate::config;
 use crate::life::{Life, Stage};
 
-/// Pause after the system refused a connection, out of file descriptors say. Higher: slower recovery.
-/// Lower: a busy loop that fills the log.
+/// The pause after the system has refused a connection, for example because no file descriptor is left. Higher: the
+/// service recovers more slowly. Lower: a busy loop fills the log.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// The public listener, accepting until [`Stage::Stopping`].
@@ -31,13 +31,21 @@ pub struct Server {
     upgraded: TaskTracker,
 }
 
-/// Takes the port. Who connects from now on waits for [`Server::start`].
+/// Takes the port. A client that connects from now on waits for [`Server::start`].
 ///
 /// # Errors
-/// The address is in use or not ours.
-pub async fn bind(config: &config::ServerConfig) -> Result<TcpListener, String> {
-    let bound = TcpListener::bind(config.addr).await;
-    bound.map_err(|error| format!("server.addr {}: {error}", config.addr))
+/// The address is in use, or it is not an address of this machine.
+pub async fn bind(config: &config::ServerConfig) -> Result<TcpListener, NotBound> {
+    let addr = config.addr;
+    TcpListener::bind(addr).await.map_err(|source| NotBound { addr, source })
+}
+
+/// The public port cannot be taken.
+#[derive(Debug, thiserror::Error)]
+#[error("server.addr {addr}")]
+pub struct NotBound {
+    addr: SocketAddr,
+    source: io::Error,
 }
 
 impl Server {
@@ -50,8 +58,8 @@ impl Server {
         config: &config::ServerConfig,
         router: Router,
         life: &Life,
-    ) -> Result<Self, String> {
-        let addr = listener.local_addr().map_err(|error| error.to_string())?;
+    ) -> io::Result<Self> {
+        let addr = listener.local_addr()?;
         let (connections, upgraded) = (TaskTracker::new(), TaskTracker::new());
         let terms = Terms {
             http: protocol(config, Streams(connections.clone())),
@@ -64,7 +72,7 @@ impl Server {
         };
         let slots = Arc::new(Semaphore::new(config.max_connections));
         let acceptor = Acceptor { slots, connections: connections.clone(), terms: Arc::new(terms) };
-        // Tracked like a connection, so that none is accepted behind shutdown's back.
+        // The acceptor is tracked like a connection, so that none comes after the shutdown has seen the last one end.
         connections.spawn(acceptor.run(listener));
         Ok(Self { addr, connections, upgraded })
     }
@@ -74,7 +82,8 @@ impl Server {
         self.addr
     }
 
-    /// Waits until the last connection has ended. For the shutdown: the acceptor ends at [`Stage::Stopping`].
+    /// Waits until the last connection has ended. It is for the shutdown, because the acceptor ends at
+    /// [`Stage::Stopping`].
     pub(crate) fn finish(&self) -> impl Future<Output = ()> + Send + 'static {
         let connections = self.connections.clone();
         async move {

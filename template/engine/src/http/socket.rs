@@ -1,8 +1,8 @@
 //! Is the client still reading, and is it still there?
 //!
-//! hyper asks a body for its last bytes before it has sent the ones before, so the end of a body says
-//! nothing about the end of sending. The socket knows: while its last write could not be taken whole,
-//! something is left to send.
+//! hyper asks a body for its last bytes before it has sent the bytes before them, so the end of a body says nothing
+//! about the end of sending. The socket knows more: while the kernel has not accepted the last write, something is
+//! left to send.
 
 use std::io;
 use std::pin::Pin;
@@ -16,25 +16,27 @@ use tokio::net::TcpStream;
 use super::activity::Activity;
 use super::upgrade::Cause;
 
-/// Bytes that the kernel keeps unsent for a connection before it takes more. Without, it asks for more only when a
-/// third of a buffer of megabytes is free, and a slow reader looks like one that takes nothing. Higher: memory, and
-/// slow readers that `server.write_timeout` closes. Lower: more wake-ups for each megabyte.
+/// The kernel accepts more bytes for a connection only while it has fewer than this many that are not sent yet.
+/// Without this bound, it accepts more only when a third of its buffer is free. The buffer can have megabytes, so a
+/// client that reads slowly looks like a client that takes nothing. Higher: connections take more memory, and
+/// `server.write_timeout` closes slow readers. Lower: each megabyte takes more wake-ups.
 #[cfg(target_os = "linux")]
 const UNSENT: u32 = 32 * 1024;
-/// A peer that has been silent for so long is asked by the kernel whether it is there (TCP keepalive). Without, a peer
-/// that has vanished without a word stays for ever, if nothing is sent to it. Higher: peers that are gone hold
-/// connections, and what a stream or a WebSocket has. Lower: packets that say nothing.
+/// When a peer has been silent for this long, the kernel asks it whether it is there (TCP keepalive). Without this
+/// question, the connection of a peer that has vanished stays for ever, if nothing is sent to it. Higher: peers that
+/// are gone hold connections for longer, and what a stream or a WebSocket has. Lower: idle connections send more
+/// packets.
 const ASKED_AFTER: Duration = Duration::from_secs(60);
-/// And so often until it answers. Higher and lower as above.
+/// The kernel asks again after this time, until the peer answers. Higher and lower: as for `ASKED_AFTER`.
 const ASKED_AGAIN: Duration = Duration::from_secs(10);
-/// So many questions without an answer are the end. Linux counts the time instead: the end is the first question
-/// without an answer after which `server.write_timeout` has passed since the last sign of life. Higher: as above.
-/// Lower: lost packets end connections.
+/// After this many questions without an answer, the connection ends. Linux looks at the time instead: the connection
+/// ends with the first unanswered question after `server.write_timeout` without a sign of life. Higher: as for
+/// `ASKED_AFTER`. Lower: a few lost packets end a connection.
 const QUESTIONS: u32 = 3;
 
-/// What the kernel does for an accepted connection by itself.
+/// Sets what the kernel does by itself for an accepted connection.
 pub(super) fn set_options(stream: &TcpStream, write_timeout: Duration) {
-    // Answers are written whole; waiting for more to send along only delays them.
+    // Answers are written as a whole. To wait for more bytes (Nagle's algorithm) would only delay them.
     let _ = stream.set_nodelay(true);
     let socket = SockRef::from(stream);
     let keepalive = TcpKeepalive::new().with_time(ASKED_AFTER).with_interval(ASKED_AGAIN);
@@ -42,7 +44,7 @@ pub(super) fn set_options(stream: &TcpStream, write_timeout: Duration) {
     #[cfg(target_os = "linux")]
     {
         let _ = socket.set_tcp_notsent_lowat(UNSENT);
-        // For a peer that has vanished without a word, and has something to be sent.
+        // This ends the connection of a peer that vanished while something was being sent to it.
         let _ = socket.set_tcp_user_timeout(Some(write_timeout));
     }
 }
@@ -117,8 +119,8 @@ impl AsyncWrite for Socket {
         self.stream.is_write_vectored()
     }
 
-    /// hyper flushes whenever it looks at the connection, also when it does not read: after the client has ended its
-    /// sending (`server.half_close`), or while a request is left unread.
+    /// hyper flushes whenever it looks at the connection, even when it does not read: after the client has said that it
+    /// sends no more (`server.half_close`), or while a request is left unread.
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if self.activity.is_socket_asked()
             && let Some(error) = SockRef::from(&self.stream).take_error()?

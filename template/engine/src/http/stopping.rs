@@ -14,9 +14,10 @@ use tokio_util::sync::CancellationToken;
 
 use crate::request;
 
-/// Tells a handler when the process begins to stop, in the handler's arguments. [`end`](Self::end) ends a stream then, and
-/// the token within is cancelled then. This is for what may last for hours: a stream of events ends, a WebSocket says
-/// goodbye. Requests that end by themselves do not need it.
+/// Tells a handler when the process begins to stop, that is, when a signal has come. The handler takes it as an
+/// argument. [`end`](Self::end) makes a stream that ends at that moment, and the token within is cancelled then. This
+/// is for answers that may last for hours: a stream of events ends, a WebSocket says goodbye. Requests that end by
+/// themselves do not need it.
 ///
 /// ```
 /// use std::convert::Infallible;
@@ -38,12 +39,14 @@ use crate::request;
 /// # let _: axum::Router = axum::Router::new().route("/ticks", axum::routing::get(ticks));
 /// ```
 ///
-/// Without it, an answer that lasts is cut off at the end of `shutdown.grace`, and the process exits with 3.
+/// Without it, an answer that lasts is cut off at the end of `shutdown.grace`, and the process exits with 3. In a
+/// router that is called without the engine's server, for example in a test, the token is never cancelled.
 #[derive(Clone, Debug)]
 pub struct Stopping(pub CancellationToken);
 
 impl Stopping {
-    /// The same stream, which ends when the process begins to stop. An item that is being made then is not waited for.
+    /// The same stream, but it ends when the process begins to stop. If an item is being made at that moment, the
+    /// stream does not wait for the item.
     pub fn end<S: Stream>(self, stream: S) -> impl Stream<Item = S::Item> {
         stream.take_until(self.0.cancelled_owned())
     }
@@ -58,9 +61,10 @@ impl<S: Sync> FromRequestParts<S> for Stopping {
     }
 }
 
-/// Marks an answer whose body may last for hours, such as a stream of events. It gives its place
-/// (`admission.max_in_flight`) to other requests as soon as its head is sent, and what its body spends is not in
-/// `http_request_phase_seconds`. A handler returns it before the answer, as with [`Stopping`].
+/// Marks an answer whose body may last for hours, such as a stream of events. Such an answer gives its place
+/// (`admission.max_in_flight`) to other requests as soon as the handler has returned, and the time of its body is not
+/// in the metric `http_request_phase_seconds`. A handler returns this in a tuple before the answer: see the example
+/// at [`Stopping`].
 #[derive(Clone, Copy, Debug)]
 pub struct Endless;
 

@@ -1,11 +1,12 @@
 //! What becomes of a connection that leaves HTTP?
 //!
-//! A WebSocket, say: the answer 101, or 2xx to CONNECT, ends the request, and the connection belongs to its handler.
-//! It is counted and bounded as before (`http_connections`, `server.max_connections`), but holds no place of
-//! `admission`, for it may last for hours. The handler is told of the shutdown by [`Stopping`](crate::Stopping), and starts its work
-//! through [`carry`](crate::carry). What is left at the end of the grace is cut off.
+//! A WebSocket is an example. The answer 101, or 2xx to CONNECT, ends the request, and from then on the connection
+//! belongs to its handler. It is counted and bounded as before (`http_connections`, `server.max_connections`), but it
+//! holds no place of `admission`, because it may last for hours. [`Stopping`](crate::Stopping) tells the handler of
+//! the shutdown, and the handler starts its work through [`carry`](crate::carry). A connection that is still open at
+//! the end of the grace is cut off.
 //!
-//! Over HTTP/2 no stream can leave HTTP: it would be one of many, with windows and an end of its own.
+//! Over HTTP/2 nothing can leave HTTP: it would be one stream of many, with windows and an end of its own.
 
 use std::io;
 use std::sync::atomic::AtomicBool;
@@ -24,15 +25,15 @@ use crate::units::millis;
 /// What ended a connection that had left HTTP.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Cause {
-    /// The handler let go of it.
+    /// The handler has closed it.
     Service,
-    /// The client ended its sending.
+    /// The client has said that it sends no more.
     Client,
-    /// Reading or writing failed: the client is gone, or has vanished.
+    /// Reading or writing has failed: the client is gone, or has vanished.
     Io,
     /// The client took nothing for `server.write_timeout`.
     WriteTimeout,
-    /// It was there at the end of the grace.
+    /// It was still open at the end of the grace.
     Shutdown,
 }
 
@@ -52,7 +53,7 @@ impl Cause {
 pub(super) struct Upgrade {
     request: Arc<Request>,
     begun: Instant,
-    /// What the socket saw first.
+    /// The first sign of an end that the socket saw.
     cause: OnceLock<Cause>,
     closed: CancellationToken,
     cut: AtomicBool,
@@ -73,12 +74,13 @@ impl Upgrade {
         }
     }
 
-    /// The socket asks before it reads and writes.
+    /// The socket calls this before it reads. It fails after [`cut`](Self::cut), which also wakes a reader that waits.
     pub(super) fn may_read(&self, cx: &Context<'_>) -> io::Result<()> {
         self.reader.register(cx.waker());
         self.may_go_on()
     }
 
+    /// The same before the socket writes.
     pub(super) fn may_write(&self, cx: &Context<'_>) -> io::Result<()> {
         self.writer.register(cx.waker());
         self.may_go_on()
@@ -91,29 +93,30 @@ impl Upgrade {
         }
     }
 
-    /// The socket saw the end.
+    /// Notes why the connection ends, as far as the socket can see. The first cause counts.
     pub(super) fn saw(&self, cause: Cause) {
         let _ = self.cause.set(cause);
     }
 
-    /// The socket is closed.
+    /// Notes that the socket is closed.
     pub(super) fn close(&self) {
         self.closed.cancel();
     }
 
+    /// Waits until the socket is closed, and says what the cause was.
     pub(super) async fn closed(&self) -> Cause {
         self.closed.cancelled().await;
         self.cause.get().copied().unwrap_or(Cause::Service)
     }
 
-    /// Whatever its handler waits for there fails.
+    /// Cuts the connection off: whatever its handler reads or writes there fails.
     pub(super) fn cut(&self) {
         self.cut.store(true, Release);
         self.reader.wake();
         self.writer.wake();
     }
 
-    /// The connection's one line.
+    /// Writes the one log line of the connection.
     pub(super) fn log(&self, cause: Cause) {
         let (method, route) = (self.request.meters.method, &*self.request.meters.route);
         let (duration_ms, ended_by) = (millis(self.begun.elapsed()), cause.name());

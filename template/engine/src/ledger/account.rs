@@ -1,9 +1,10 @@
 //! Where did the time of one request go?
 //!
-//! Time is booked in pieces, each from the last change to this one: while anything of the request is polled,
-//! to `cpu`; otherwise to what it waits for, the overlap with a stall of the event loop to `loop_delay`. So
-//! the parts sum to the whole, whatever runs side by side. Branches that wait at once (`join!`, spawned tasks)
-//! share the time between them; what each has waited for itself is kept beside it, as `busy`.
+//! Time is booked in pieces: each piece reaches from the last change to the present one. While anything of the
+//! request is polled, the time is booked to `cpu`. Otherwise it is booked to what the request waits for, except for
+//! the overlap with a stall of the event loop, which is booked to `loop_delay`. So the parts sum to the whole,
+//! whatever runs at the same time. Branches that wait at the same time (`join!`, spawned tasks) share the time
+//! between them. How long each branch has waited by itself is kept beside that, as `busy`.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -15,25 +16,28 @@ use super::phase::{PHASES, Phase, Phases};
 #[derive(Debug)]
 pub struct Account {
     instruments: Instruments,
-    /// By which a worker's slot names it.
+    /// A worker's slot names the request by this key.
     key: u64,
+    /// When the account began, in nanoseconds of the ledger's clock.
     opened: u64,
     state: Mutex<State>,
 }
 
 #[derive(Debug)]
 struct State {
-    /// Up to here time is booked.
+    /// The time is booked up to this moment, in nanoseconds of the ledger's clock.
     until: u64,
-    /// What the stall clock showed there.
+    /// What the stall clock showed at that moment.
     stalled: u64,
+    /// How many polls are running.
     polls: u32,
-    /// Waits that are open, by phase, and all together.
+    /// How many waits are open in each phase.
     waits: [u32; PHASES],
+    /// How many waits are open in all phases together.
     waiting: u32,
-    /// What it means when nothing is polled and no wait is open.
+    /// The phase of the request when nothing is polled and no wait is open.
     unnamed: Phase,
-    /// What it waited for before it was polled.
+    /// The phase of the request before it was polled.
     before: Phase,
     shares: Phases,
     busy: Phases,
@@ -41,20 +45,21 @@ struct State {
     closed: bool,
 }
 
-/// An account that is closed.
+/// What a closed account says.
 #[derive(Clone, Copy, Debug)]
 pub struct Statement {
     pub duration: Duration,
-    /// Sum to the duration.
+    /// The time of each phase. The times sum to `duration`.
     pub shares: Phases,
-    /// More than the shares where branches waited side by side.
+    /// The time that each phase has waited by itself. It is more than the share if branches waited at the same time.
     pub busy: Phases,
-    /// In which phase it was when it was given up, if it was.
+    /// The phase in which the request was given up, if it was given up.
     pub gave_up_in: Option<Phase>,
 }
 
 impl Statement {
-    /// Whether branches waited side by side. What a branch waits for while another is being polled is little.
+    /// Whether branches waited at the same time. Time in which one branch waits while another is polled does not count,
+    /// because it is short.
     #[must_use]
     pub fn overlaps(&self) -> bool {
         let together: Duration = self.busy.taken().map(|(_, time)| time).sum();
@@ -65,7 +70,7 @@ impl Statement {
 }
 
 impl Account {
-    /// Begins now, with a key of its own.
+    /// Opens an account that begins now, with a key of its own.
     #[must_use]
     pub fn open(instruments: &Instruments) -> Self {
         let clock = instruments.clock();
@@ -73,7 +78,7 @@ impl Account {
         let state = State {
             until: now,
             stalled: clock.stalled(now),
-            // Whoever opens it is working for the request.
+            // The code that opens the account works for the request.
             polls: 1,
             waits: [0; PHASES],
             waiting: 0,
@@ -107,18 +112,19 @@ impl Account {
         Duration::from_nanos(self.instruments.clock().now().saturating_sub(self.opened))
     }
 
-    /// What it waits for, or does.
+    /// What the request waits for now, or does now.
     #[must_use]
     pub fn phase(&self) -> Phase {
         self.lock().phase()
     }
 
-    /// The time until now, in the middle of a poll too.
+    /// The time of each phase until now. This can be asked in the middle of a poll, too.
     #[must_use]
     pub fn shares(&self) -> Phases {
         self.booked().1.shares
     }
 
+    /// Notes that a poll begins. Returns the time, in nanoseconds of the ledger's clock.
     pub fn poll_begins(&self) -> u64 {
         let (now, mut state) = self.booked();
         if state.polls == 0 {
@@ -128,8 +134,9 @@ impl Account {
         now
     }
 
-    /// `unnamed`: what the request does until the next poll, unless a wait says more. Whoever is not the one that
-    /// answers it cannot know.
+    /// Notes that a poll ends. `unnamed` is what the request does until the next poll, unless a wait names it. Only the
+    /// future that answers the request knows that, so other tasks of the request pass `None`, which changes nothing.
+    /// Returns the time, in nanoseconds of the ledger's clock.
     pub fn poll_ends(&self, unnamed: Option<Phase>) -> u64 {
         let (now, mut state) = self.booked();
         state.polls = state.polls.saturating_sub(1);
@@ -149,15 +156,16 @@ impl Account {
         state.waiting -= 1;
     }
 
-    /// Whoever served the request is about to be dropped. Returns in which phase.
+    /// Notes that the future which serves the request is about to be dropped. Returns the phase in which this was noted
+    /// first.
     pub fn give_up(&self) -> Phase {
         let mut state = self.lock();
-        // It is polled to be told that its time is over.
+        // If the request is polled now, the poll only tells it that its time is over.
         let phase = if state.polls > 0 { state.before } else { state.phase() };
         *state.gave_up_in.get_or_insert(phase)
     }
 
-    /// Nothing is booked any more: tasks of the request may go on.
+    /// Closes the account. Tasks of the request may go on, but nothing is booked any more.
     pub fn close(&self) -> Statement {
         let (now, mut state) = self.booked();
         state.closed = true;
@@ -170,7 +178,7 @@ impl Account {
         self.lock().closed
     }
 
-    /// Books up to now. The clock is read under the lock, so that no piece is booked twice.
+    /// Books the time up to now. The clock is read under the lock, so that no piece is booked twice.
     fn booked(&self) -> (u64, MutexGuard<'_, State>) {
         let mut state = self.lock();
         let now = self.instruments.clock().now();
@@ -260,7 +268,7 @@ mod tests {
         let mut state = state();
         state.enter_for_test(Phase::DbQuery);
         state.book(100, 30);
-        state.book(110, 300); // more than has passed: the beat was sent before the wait began
+        state.book(110, 300); // the stall is longer than the wait: the beat was sent before the wait began
 
         assert_eq!(taken(&state.shares), [("db_query", 70), ("loop_delay", 40)]);
         assert_eq!(taken(&state.busy), [("db_query", 70)]);

@@ -1,28 +1,28 @@
 //! For how long was the event loop unavailable?
 //!
-//! What a request awaits (a socket, a timer, a permit) wakes it only when a worker asks the system, and while
-//! all workers are blocked none does. So a stall looks as if the link had been slow, and the delay between
-//! wake-up and poll does not show it. The stall is measured from outside instead: the control thread sends a
-//! beat into the runtime, and this clock runs from the sending until a worker has taken it. Each wait gives
-//! back what it overlaps with. The idea of a beat from outside is InfluxDB's (`tokio_watchdog`).
+//! A socket or a timer wakes a request only when a worker asks the system for events, and no worker asks while all
+//! workers are blocked. So a stall looks as if the link had been slow, and the delay between wake-up and poll does
+//! not show the stall. It is measured from outside instead: the control thread sends a beat into the runtime, and
+//! this clock runs from that moment until a worker has answered the beat. The time in which a wait overlaps with a
+//! stall is taken out of the wait. The idea of a beat from outside comes from InfluxDB (`tokio_watchdog`).
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use std::sync::atomic::{AtomicU64, fence};
 use std::time::Instant;
 
-/// All times are in nanoseconds since it was made. Clones share it.
+/// The ledger's clock. All times are in nanoseconds since the clock was made. Clones share the clock.
 #[derive(Clone, Debug)]
 pub struct Clock(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
     origin: Instant,
-    /// Odd while the two below are being changed.
+    /// The version is odd while `stalled` and `sent` are being changed.
     version: AtomicU64,
-    /// What all beats that were answered have waited together.
+    /// How long all answered beats have waited together.
     stalled: AtomicU64,
-    /// When the beat was sent that is not answered yet, or 0.
+    /// When the beat that is not answered yet was sent. 0 if there is none.
     sent: AtomicU64,
 }
 
@@ -42,8 +42,8 @@ impl Clock {
         self.0.origin.elapsed().as_nanos() as u64
     }
 
-    /// How long the event loop has been unavailable until `now`, all stalls together. Never decreases, so the
-    /// difference of two readings is what of the time between them was a stall.
+    /// For how long the event loop was unavailable until `now`, in all stalls together. The value never decreases, so
+    /// the difference of two readings is the time of the stalls between them.
     pub fn stalled(&self, now: u64) -> u64 {
         loop {
             let version = self.0.version.load(Acquire);
@@ -57,15 +57,16 @@ impl Clock {
         }
     }
 
-    /// To be called by the control thread alone, and only when the last beat was answered.
+    /// Notes that a beat is sent, and returns the time. Only the control thread may call this, and only when the last
+    /// beat was answered.
     pub fn beat_sent(&self) -> u64 {
         let now = self.now().max(1);
         self.change(|inner| inner.sent.store(now, Relaxed));
         now
     }
 
-    /// To be called by the worker that runs the beat: nobody else knows when the stall ended. Returns how long
-    /// it waited.
+    /// Notes that the beat is answered, and returns for how long it has waited. The worker that runs the beat calls
+    /// this, because nobody else knows when the stall ended.
     pub fn beat_answered(&self) -> u64 {
         let waited = self.now().saturating_sub(self.0.sent.load(Relaxed));
         self.change(|inner| {
@@ -75,12 +76,12 @@ impl Clock {
         waited
     }
 
-    /// When the beat was sent that is not answered yet.
+    /// When the beat that is not answered yet was sent. `None` if there is none.
     pub fn outstanding(&self) -> Option<u64> {
         Some(self.0.sent.load(Relaxed)).filter(|sent| *sent > 0)
     }
 
-    /// One writer at a time: a beat is sent, answered, and then the next one sent.
+    /// There is only one writer at a time, because the next beat is sent only after the last beat was answered.
     fn change(&self, change: impl FnOnce(&Inner)) {
         let version = self.0.version.load(Relaxed);
         self.0.version.store(version + 1, Relaxed);

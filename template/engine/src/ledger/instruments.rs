@@ -1,6 +1,6 @@
 //! What is measured beside the requests, and for all of them?
 //!
-//! For how long the event loop was unavailable, and who is on each of its workers.
+//! It is measured for how long the event loop was unavailable, and noted what each of its workers polls.
 
 use std::future::poll_fn;
 use std::pin::pin;
@@ -11,7 +11,7 @@ use super::clock::Clock;
 use super::workers::{OnWorker, Stuck, Workers};
 use crate::config::Config;
 
-/// The clock and the workers. One per service; clones share it.
+/// The clock and the workers. A service has one of this, and clones share it.
 #[derive(Clone, Debug)]
 pub struct Instruments(Arc<Inner>);
 
@@ -21,7 +21,7 @@ struct Inner {
     workers: Workers,
     /// `watchdog.stall_warn`.
     long_poll: Duration,
-    /// Of background tasks.
+    /// The names of background tasks.
     names: Mutex<Vec<&'static str>>,
 }
 
@@ -35,7 +35,7 @@ pub enum Occupant {
     Unknown,
 }
 
-/// Keys of requests have this bit, those of background tasks have not.
+/// Keys of requests have this bit. Keys of background tasks do not have it.
 const OF_REQUEST: u64 = 1 << 63;
 
 impl Instruments {
@@ -54,19 +54,19 @@ impl Instruments {
         &self.0.clock
     }
 
-    /// `watchdog.stall_warn`: a poll that takes longer is a long one.
+    /// `watchdog.stall_warn`: a poll that takes longer than this is a long poll.
     #[must_use]
     pub fn long_poll(&self) -> Duration {
         self.0.long_poll
     }
 
-    /// A key for a request, by which its worker names it.
+    /// A new key for a request. The slot of a worker names the request by this key.
     #[must_use]
     pub fn key_of_request(&self) -> u64 {
         OF_REQUEST | fastrand::u64(..)
     }
 
-    /// A key for a background task, from 1 on.
+    /// A new key for a background task. The first key is 1.
     fn key_of_task(&self, task: &'static str) -> u64 {
         let mut names = self.0.names.lock().unwrap_or_else(PoisonError::into_inner);
         names.push(task);
@@ -82,14 +82,15 @@ impl Instruments {
         names.get((key as usize).wrapping_sub(1)).map_or(Occupant::Unknown, |name| Occupant::Background(name))
     }
 
-    /// Notes on the current worker, if this is one, who is polled there since `now`.
+    /// If this thread is a worker, notes in its slot who is polled since `now`.
     #[must_use]
     pub fn poll_begins(&self, key: u64, now: u64) -> Option<OnWorker<'_>> {
         self.0.workers.begins(key, now)
     }
 
-    /// The workers that have not come back from a poll for `watchdog.stall_warn`; nobody's worker if the event
-    /// loop is stalled by something that we do not follow.
+    /// The workers that have not come back from a poll for `watchdog.stall_warn`. If there are none and the event
+    /// loop has stalled for as long, something that we do not follow blocks it: then there is one entry without a
+    /// worker.
     #[must_use]
     pub fn stuck(&self) -> Vec<Stuck> {
         let now = self.0.clock.now();
@@ -103,7 +104,7 @@ impl Instruments {
     }
 }
 
-/// A background task, whose name is on its worker while it is polled.
+/// Runs a background task. While the task is polled, the slot of its worker names it.
 pub async fn named<F: Future>(instruments: Instruments, name: &'static str, task: F) -> F::Output {
     let key = instruments.key_of_task(name);
     let mut task = pin!(task);

@@ -1,12 +1,12 @@
 //! Which link held a request up?
 //!
-//! Every request has an [`Account`]: each moment between its parsed head and its body's end belongs to
-//! exactly one [`Phase`]. The links of the engine name their own waits; [`wait`](crate::wait) names a wait of yours. Where
-//! it shows: `long_pole` and `phases` in the request's log line, `http_request_phase_seconds`, the status page, and the
-//! header `server-timing` where that is switched on.
+//! Every request has an [`Account`]: each moment between its parsed head and the end of its answer's body belongs to
+//! exactly one [`Phase`]. The links of the engine name their own waits, and [`wait`](crate::wait) names a wait of
+//! yours. The result is in `long_pole` and `phases` of the request's log line, in the metric
+//! `http_request_phase_seconds`, on the status page, and in the header `server-timing` if that is switched on.
 //!
-//! The [`instruments`] measure what all accounts need: for how long the event loop was unavailable ([`clock`]), and what
-//! each worker is doing ([`workers`]).
+//! The [`instruments`] measure what all accounts need: for how long the event loop was unavailable ([`clock`]), and
+//! what each worker is doing ([`workers`]).
 
 mod account;
 mod clock;

@@ -1,14 +1,15 @@
 //! Which phases has the owner named?
 //!
-//! Each name is a column of every account and a series of every route, so they are few, and known before the service runs.
+//! Each name is a column of every account and a series of every route. So there are few names, and they are written
+//! down in the code: nothing that a client sends can become a name.
 
 use std::sync::OnceLock;
 
-/// As many names may there be. Higher: each account takes 20 bytes more for each, and routes may have more series. Lower:
-/// waits that the owner wants to tell apart are `other`.
+/// The most names that there may be. Higher: each account takes 20 bytes more for each name, and routes may have more
+/// series. Lower: waits that the owner wants to tell apart are `other`.
 pub const NAMES: usize = 8;
 
-/// The longest name, in bytes. Higher: longer lines. Lower: shorter names.
+/// The most bytes of a name. Higher: log lines get longer. Lower: owners have to abbreviate.
 const LONGEST: usize = 32;
 
 /// The names, in the order in which they were first used.
@@ -28,9 +29,9 @@ pub enum Unnamed {
 }
 
 impl Name {
-    /// The same name is the same phase. A new one takes the next place.
+    /// The same name is the same phase. A new name takes the next place.
     pub fn of(name: &'static str) -> Result<Self, Unnamed> {
-        // First, since it is asked for at each wait.
+        // The known names come first, because this is asked at each wait.
         let place = KNOWN.iter().position(|known| known.get() == Some(&name));
         if let Some(place) = place {
             return Ok(Self(place as u8));
@@ -38,12 +39,12 @@ impl Name {
         if !is_well_formed(name) {
             return Err(Unnamed::Malformed);
         }
-        // Another thread may take a place meanwhile, for the same name even.
+        // Meanwhile another thread may take a place, even for the same name.
         let place = KNOWN.iter().position(|known| *known.get_or_init(|| name) == name);
         place.map(|place| Self(place as u8)).ok_or(Unnamed::TooMany)
     }
 
-    /// The name at this place, once there is one.
+    /// The name at this place, if the place is taken.
     pub fn at(place: usize) -> Option<Self> {
         KNOWN.get(place)?.get().map(|_| Self(place as u8))
     }
@@ -57,7 +58,7 @@ impl Name {
     }
 }
 
-/// It becomes a key in JSON and the value of a label.
+/// Whether a name can be a key in JSON and the value of a label without being escaped.
 fn is_well_formed(name: &str) -> bool {
     let is_of_name = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_';
     name.len() <= LONGEST
@@ -69,7 +70,7 @@ fn is_well_formed(name: &str) -> bool {
 mod tests {
     use super::*;
 
-    /// One test, since the names are those of the process.
+    /// This is one test and not several, because the names belong to the process.
     #[test]
     fn few_names_are_known() {
         assert_eq!(Name::of("Mail"), Err(Unnamed::Malformed));

@@ -8,52 +8,53 @@ use std::{fmt, iter};
 
 use super::names::{NAMES, Name};
 
-/// What a request is doing at a moment: each moment belongs to exactly one of these. The one with most of the time is the
-/// request's `long_pole` in the log.
+/// What a request is doing at a moment. Each moment of a request belongs to exactly one phase. The phase with most of
+/// the time is the request's `long_pole` in the log.
 ///
-/// For a wait of your own, give a phase to [`wait`](crate::wait): one of these, or one with a [name](Self::named) of yours.
-/// Without it, the time is `other`.
+/// For a wait of your own, give a phase to [`wait`](crate::wait): one of these, or a phase with a [name](Self::named)
+/// of your own. If a wait has no phase, its time is booked to `other`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Phase {
-    /// Waiting to be let in: `admission.max_in_flight` requests are served already.
+    /// The request waits to be let in, because `admission.max_in_flight` requests are served already.
     Admission,
-    /// Waiting for the client to send.
+    /// The request waits for its client to send.
     RequestBody,
-    /// Waiting for a permit to use a database connection: the pool is too small, or connections are held for too long.
+    /// The request waits for the right to use a database connection: the pool is too small, or connections are held for
+    /// too long.
     DbWait,
-    /// Opening or checking a database connection.
+    /// A database connection is opened or checked for the request.
     DbConnect,
-    /// Waiting for the database to answer.
+    /// The request waits for the database to answer.
     DbQuery,
-    /// Waiting for a place to call another service.
+    /// The request waits for a place to call another service.
     HttpWait,
-    /// Waiting for another service.
+    /// The request waits for another service.
     HttpUpstream,
-    /// Waiting for a thread of [`Offload`](crate::Offload).
+    /// The request waits for a thread of [`Offload`](crate::Offload).
     OffloadWait,
-    /// Working on a thread of [`Offload`](crate::Offload).
+    /// Work of the request runs on a thread of [`Offload`](crate::Offload).
     OffloadRun,
-    /// Ready to go on, but waiting for the event loop, which is busy or blocked by somebody else.
+    /// The request could go on, but it waits for the event loop, which is busy or which something else blocks.
     LoopDelay,
-    /// Computing on the event loop.
+    /// The request computes on the event loop.
     Cpu,
-    /// Waiting for the client to read.
+    /// The request waits for its client to read.
     ResponseBody,
-    /// Waiting for something that has no name.
+    /// The request waits for something that has no name.
     Other,
-    /// Waiting for something that you have named: see [`named`](Self::named).
+    /// The request waits for something that you have named: see [`named`](Self::named).
     #[doc(hidden)]
     Named(Name),
 }
 
-/// How many of them are the engine's.
+/// How many phases are the engine's.
 const OURS: usize = 13;
-/// How many there can be.
+/// How many phases there can be.
 pub const PHASES: usize = OURS + NAMES;
 
 impl Phase {
-    /// Each with its name in log and metrics, and in words: "the request is …".
+    /// Each phase with its name in log and metrics, and with words that follow "the request is …".
     const OURS: [(Self, &'static str, &'static str); OURS] = [
         (Self::Admission, "admission", "waiting to be let in"),
         (Self::RequestBody, "request_body", "waiting for the client to send"),
@@ -70,9 +71,9 @@ impl Phase {
         (Self::Other, "other", "waiting for something that has no name"),
     ];
 
-    /// A phase with a name of your own, for [`wait`](crate::wait): `Phase::named("mail")` is `mail` in the log line, in the
-    /// metric `http_request_phase_seconds`, and on the status page. The same name is the same phase everywhere; the name
-    /// of a phase of the engine's is that phase.
+    /// A phase with a name of your own, for [`wait`](crate::wait): `Phase::named("mail")` is `mail` in the log line,
+    /// in the metric `http_request_phase_seconds`, and on the status page. The same name is the same phase
+    /// everywhere. If `name` is the name of a phase of the engine's, such as `db_query`, the result is that phase.
     ///
     /// ```
     /// use longpole::{Phase, Problem, wait};
@@ -88,9 +89,9 @@ impl Phase {
     /// # assert_eq!(Phase::named("db_query"), Phase::DbQuery);
     /// ```
     ///
-    /// Each name is a series of every route, so a process has at most 8 of them. A name begins with `a` to `z`, and has up
-    /// to 32 of `a` to `z`, `0` to `9` and `_`. Another name, and the ninth one, is [`Other`](Self::Other); the log says
-    /// so once.
+    /// Each name is a series of every route, so a process can have at most 8 names. A name begins with `a` to `z`,
+    /// and has at most 32 characters of `a` to `z`, `0` to `9` and `_`. For any other name, and for a ninth name, the
+    /// result is [`Other`](Self::Other), and the log says so once.
     #[must_use]
     pub fn named(name: &'static str) -> Self {
         static TOLD: Once = Once::new();
@@ -105,13 +106,13 @@ impl Phase {
         })
     }
 
-    /// Those that a request of this build can be in.
+    /// The phases in which a request of this build can be.
     pub(crate) fn there() -> impl Iterator<Item = Self> {
         let is_of_database = |phase: &Self| matches!(phase, Self::DbWait | Self::DbConnect | Self::DbQuery);
         Self::all().filter(move |phase| cfg!(feature = "_database") || !is_of_database(phase))
     }
 
-    /// The engine's, then the owner's.
+    /// All phases: first those of the engine, then those that the owner has named.
     pub(super) fn all() -> impl Iterator<Item = Self> {
         let mut place = 0;
         let named = iter::from_fn(move || {
@@ -122,7 +123,7 @@ impl Phase {
         Self::OURS.iter().map(|(phase, ..)| *phase).chain(named)
     }
 
-    /// Its place in whatever has one for each phase, below [`PHASES`].
+    /// Its place in an array with one place for each phase. It is less than [`PHASES`].
     pub(crate) fn index(self) -> usize {
         match self {
             Self::Admission => 0,
@@ -142,7 +143,7 @@ impl Phase {
         }
     }
 
-    /// Its name in the log and in metrics, such as `db_wait`.
+    /// The name of the phase in the log and in metrics, such as `db_wait`.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -172,7 +173,7 @@ impl Phases {
         all.filter(|(_, nanos)| *nanos > 0).map(|(phase, nanos)| (phase, Duration::from_nanos(nanos)))
     }
 
-    /// The long pole: where most of the time went.
+    /// The long pole: the phase that took most of the time.
     #[must_use]
     pub fn longest(&self) -> Phase {
         Phase::all().max_by_key(|phase| self[*phase]).unwrap_or(Phase::Other)
@@ -199,7 +200,8 @@ impl AddAssign<(Phase, u64)> for Phases {
     }
 }
 
-/// As a JSON object, in milliseconds, without what took less than a microsecond: `{"db_wait":12.345}`.
+/// Writes a JSON object with the time of each phase in milliseconds, such as `{"db_wait":12.345}`. A phase that took
+/// less than half a microsecond is left out.
 impl fmt::Display for Phases {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut separator = '{';

@@ -1,7 +1,7 @@
 //! What is each worker of the event loop doing right now?
 //!
-//! Whoever is polled writes its key into its worker's slot. So the watchdog can name who blocks a worker while
-//! it still does.
+//! A request or a background task that is polled writes its key into the slot of the worker. So the watchdog can name
+//! who blocks a worker while the worker is still blocked.
 
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
@@ -10,7 +10,7 @@ use std::sync::atomic::Ordering::Relaxed;
 #[derive(Debug)]
 pub struct Workers(Vec<Slot>);
 
-/// In a cache line of its own: workers write to their slots at each poll.
+/// A slot has a cache line of its own, because the worker writes to it at each poll.
 #[derive(Debug, Default)]
 #[repr(align(128))]
 struct Slot {
@@ -22,14 +22,14 @@ struct Slot {
 /// A worker that has not come back from a poll.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stuck {
-    /// None: nobody knows which.
+    /// `None` if nobody knows which worker it is.
     pub worker: Option<usize>,
     pub key: u64,
-    /// When the poll began, in the ledger's time.
+    /// When the poll began, in nanoseconds of the ledger's clock.
     pub since: u64,
 }
 
-/// A poll on a worker, until this is dropped.
+/// A poll on a worker, which ends when this is dropped.
 #[derive(Debug)]
 pub struct OnWorker<'a>(&'a Slot);
 
@@ -44,7 +44,7 @@ impl Workers {
         Self((0..workers).map(|_| Slot::default()).collect())
     }
 
-    /// Notes who is polled on the current worker, if this is one.
+    /// If this thread is a worker, notes in its slot who is polled since `now`.
     pub fn begins(&self, key: u64, now: u64) -> Option<OnWorker<'_>> {
         let slot = self.0.get(tokio::runtime::worker_index()?)?;
         slot.key.store(key, Relaxed);

@@ -14,6 +14,7 @@ mod rolling;
 mod sink;
 
 use std::io::{self, IsTerminal};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use std::{panic, thread};
@@ -21,7 +22,7 @@ use std::{panic, thread};
 use tracing::Level;
 use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
 use tracing_log::{AsLog, LogTracer};
-use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::filter::{LevelFilter, ParseError, Targets};
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::registry::LookupSpan;
@@ -54,24 +55,37 @@ pub struct Logs {
     deadline: Option<Instant>,
 }
 
+/// There can be no log.
+#[derive(Debug, thiserror::Error)]
+pub enum NoLog {
+    #[error(
+        "log: this process has a log already, and there can be no second. Install no logger of your own: what the crates \
+         `tracing` and `log` are told comes here by itself, and `Service::layer` adds a layer"
+    )]
+    Second,
+    #[error(
+        "log: this process has a panic hook already, and there can be no second: the engine's writes each panic into the \
+         log, with the request's id. Install none before; one that `start` installs can call the one that it takes"
+    )]
+    PanicHook,
+    #[error("log.dir: cannot write to {}: {cause}. Create it, or choose another", .dir.display())]
+    Dir { dir: PathBuf, cause: io::Error },
+    #[error("log.level")]
+    Level(#[source] ParseError),
+}
+
 /// Opens the file and becomes the log of the whole process, also for crates that use the crate `log`.
 ///
 /// # Errors
 /// The directory cannot be written, or the process has a log already.
-pub fn start(config: &LogConfig, layers: OwnersLayers) -> Result<Logs, String> {
-    let second = "log: this process has a log already, and there can be no second. Install no logger of your own: \
-        what the crates `tracing` and `log` are told comes here by itself, and `Service::layer` adds a layer";
+pub fn start(config: &LogConfig, layers: OwnersLayers) -> Result<Logs, NoLog> {
     if has_panic_hook() {
-        return Err("log: this process has a panic hook already, and there can be no second: the engine's writes each \
-            panic into the log, with the request's id. Install none before; one that `start` installs can call the \
-            one that it takes"
-            .to_owned());
+        return Err(NoLog::PanicHook);
     }
-    let file = rolling::Rolling::open(config).map_err(|cause| {
-        format!("log.dir: cannot write to {}: {cause}. Create it, or choose another", config.dir.display())
-    })?;
+    let file =
+        rolling::Rolling::open(config).map_err(|cause| NoLog::Dir { dir: config.dir.clone(), cause })?;
     let (logs, queue) = Logs::over(file, config.queue_size.as_u64());
-    let level = config.level.parse().map_err(|error| format!("log.level: {error}"))?;
+    let level = config.level.parse().map_err(NoLog::Level)?;
     let level = without_details_of_h2(level);
     // If stderr is a terminal, people read the log there. A slow terminal must not hold up a request either.
     let terminal = io::stderr().is_terminal().then(|| layer(LogFormat::Text, terminal::Copy));
@@ -82,11 +96,11 @@ pub fn start(config: &LogConfig, layers: OwnersLayers) -> Result<Logs, String> {
         .with(level)
         .with(layer(config.format, queue))
         .with(terminal);
-    tracing::subscriber::set_global_default(subscriber).map_err(|_| second)?;
+    tracing::subscriber::set_global_default(subscriber).map_err(|_| NoLog::Second)?;
     // Records that are more detailed than any wanted level stop here, so that they cost nothing. `log.level` decides
     // about the other records.
     let highest = LevelFilter::current().as_log();
-    LogTracer::builder().with_max_level(highest).init().map_err(|_| second)?;
+    LogTracer::builder().with_max_level(highest).init().map_err(|_| NoLog::Second)?;
     panic::set_hook(Box::new(tell));
     Ok(logs)
 }
@@ -245,6 +259,6 @@ mod tests {
                 .err()
                 .unwrap();
 
-        assert!(refused.contains("has a log already") && refused.contains("Install no logger"), "{refused}");
+        assert!(matches!(refused, NoLog::Second), "{refused}");
     }
 }

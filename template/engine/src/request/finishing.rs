@@ -1,9 +1,9 @@
-//! What of a request is still being done although its client may have left?
+//! Which work of a request goes on although its client may have left?
 
 use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// What happens once the last work has ended. It is told whether all of the work came to its end.
+/// What is called once the last work has ended. Its argument says whether all of the work came to its end.
 pub type Afterwards = Box<dyn FnOnce(bool) + Send>;
 
 /// The work of one request that goes on without its client: see [`finish`](crate::finish()).
@@ -13,9 +13,9 @@ pub struct Finishing(Mutex<Progress>);
 #[derive(Default)]
 struct Progress {
     running: usize,
-    /// Whether something of it was given up.
+    /// Whether some of the work was given up.
     given_up: bool,
-    /// Of a request whose client has left.
+    /// What is called at the end, if the client of the request has left.
     afterwards: Option<Afterwards>,
 }
 
@@ -24,7 +24,7 @@ impl Finishing {
         self.lock().running += 1;
     }
 
-    /// One work has ended, or was given up before its end.
+    /// Notes that one of the works has ended. `ended` is false if it was given up before its end.
     pub fn end(&self, ended: bool) {
         let mut progress = self.lock();
         progress.running -= 1;
@@ -32,13 +32,14 @@ impl Finishing {
         let is_last = progress.running == 0;
         let afterwards = if is_last { progress.afterwards.take() } else { None };
         let finished = !progress.given_up;
-        drop(progress); // what comes afterwards may ask this record
+        drop(progress); // `afterwards` may lock this record again
         if let Some(afterwards) = afterwards {
             afterwards(finished);
         }
     }
 
-    /// Keeps what `make` makes until the last work has ended. If none is running, nothing is made: returns false.
+    /// Keeps what `make` returns, to call it once the last work has ended. If no work is running, `make` is not called,
+    /// and the result is false.
     pub fn then(&self, make: impl FnOnce() -> Afterwards) -> bool {
         let mut progress = self.lock();
         let is_running = progress.running > 0;

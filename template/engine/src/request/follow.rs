@@ -11,11 +11,11 @@ use futures_util::future::BoxFuture;
 use super::{Request, Requests, current, lock};
 use crate::ledger::{OnWorker, Phase};
 
-/// Awaits a future, and books the time to a phase of the request that is served, if there is one. A wait inside another
-/// shares the time with it.
+/// Awaits a future, and books the time of the wait to a phase of the current request. Outside of a request it only
+/// awaits the future. If the future has waits with phases of their own, these share the time with this wait.
 ///
-/// The waits of [`Links`](crate::Links) are booked already. This is for what you wait for by yourself, with a client of
-/// another crate, say:
+/// The waits of [`Links`](crate::Links) are booked already. This function is for all other waits, for example with a
+/// client of another crate:
 ///
 /// ```
 /// use longpole::{Phase, Problem, wait};
@@ -33,7 +33,7 @@ pub async fn wait<F: Future>(phase: Phase, future: F) -> F::Output {
     let mut entered = None;
     poll_fn(|cx| {
         let polled = future.as_mut().poll(cx);
-        // What is there at once costs nothing.
+        // A future that is ready at once is no wait, and costs nothing.
         if polled.is_pending() && entered.is_none() {
             entered = current().map(|request| Entered::new(request, phase));
         }
@@ -42,7 +42,7 @@ pub async fn wait<F: Future>(phase: Phase, future: F) -> F::Output {
     .await
 }
 
-/// A wait that is open until this is dropped, on whichever thread.
+/// A wait that is open until this is dropped, on any thread.
 #[derive(Debug)]
 pub struct Entered {
     request: Arc<Request>,
@@ -62,7 +62,7 @@ impl Drop for Entered {
     }
 }
 
-/// The future that answers a request: while it is polled, the request computes.
+/// The future that answers a request. The time in which it is polled is booked to `cpu`.
 pub struct Followed<T> {
     future: BoxFuture<'static, T>,
     request: Arc<Request>,
@@ -88,7 +88,7 @@ impl<T> Future for Followed<T> {
     }
 }
 
-/// Before the future's own waits end.
+/// Notes in which phase the request was given up. The future is dropped after this, and its waits end with it.
 impl<T> Drop for Followed<T> {
     fn drop(&mut self) {
         if !self.done {
@@ -97,7 +97,8 @@ impl<T> Drop for Followed<T> {
     }
 }
 
-/// A task of a request, beside the one that answers it. It may outlive the request, and is listed until it ends.
+/// Runs a task that a request has started beside its answer. The task may outlive the request. Until it ends, the
+/// request is listed, so that the watchdog can name it.
 pub async fn follow<F: Future>(request: Arc<Request>, task: F) -> F::Output {
     let _listed = Listed::new(Arc::clone(&request));
     let mut task = pin!(task);
@@ -108,7 +109,7 @@ pub async fn follow<F: Future>(request: Arc<Request>, task: F) -> F::Output {
     .await
 }
 
-/// A request that a task is at work for, until this is dropped.
+/// Lists a request for which a task works, until this is dropped.
 struct Listed {
     all: Arc<Requests>,
     place: usize,
@@ -125,16 +126,16 @@ impl Listed {
 impl Drop for Listed {
     fn drop(&mut self) {
         let request = lock(&self.all.at_work).remove(self.place);
-        drop(request); // its end may take the same lock
+        drop(request); // the end of the request may take the same lock
     }
 }
 
-/// A poll, until this is dropped.
+/// A poll of one of a request's futures, which ends when this is dropped.
 pub struct Polling<'a> {
     request: &'a Request,
     begun: u64,
     on_worker: Option<OnWorker<'a>>,
-    /// What the request does afterwards, unless a wait says more; none where that is not known.
+    /// What the request does after the poll, unless a wait names it. `None` where this future does not know that.
     pub unnamed: Option<Phase>,
 }
 

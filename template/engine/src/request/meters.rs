@@ -1,7 +1,7 @@
 //! What do the metrics say about a route?
 //!
-//! Handles are registered once for each method and route, and looked up once for each request: looking one up
-//! in the recorder costs ten times as much.
+//! Handles of metrics are registered once for each method and route, and looked up here once for each request. A
+//! look-up in the recorder would cost ten times as much.
 
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
@@ -13,7 +13,7 @@ use metrics::{Counter, Histogram, counter, histogram};
 use crate::ledger::{PHASES, Phase, Phases};
 use crate::measure::Handles;
 
-/// The meters of all routes. One per service.
+/// The meters of all routes. A service has one of this.
 #[derive(Default)]
 pub struct Routes(RwLock<HashMap<Arc<str>, Vec<Arc<Meters>>>>);
 
@@ -24,9 +24,9 @@ pub struct Meters {
     /// The route's template, such as `/items/{id}`.
     pub route: Arc<str>,
     pub long_polls: Counter,
-    /// By status; few.
+    /// One for each status. There are few.
     durations: Handles<StatusCode, Histogram>,
-    /// Registered with the first request that spends time there.
+    /// One for each phase, registered with the first request that spends time in it.
     phases: [OnceLock<Histogram>; PHASES],
 }
 
@@ -55,7 +55,7 @@ impl Meters {
         Self { method, route, long_polls, durations: Handles::default(), phases: Default::default() }
     }
 
-    /// A request has ended.
+    /// Counts a request that has ended.
     pub fn record(&self, status: StatusCode, duration: Duration, phases: &Phases) {
         self.duration(status).record(duration);
         for (phase, time) in phases.taken() {

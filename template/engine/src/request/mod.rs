@@ -1,18 +1,18 @@
 //! Which request is this code working for?
 //!
-//! Everything that belongs to one request travels in one record, [`Request`], in a task-local and not in a tracing span:
-//! reading it costs 2 ns, and every log line of the task has the request's id. A task-local does not cross `tokio::spawn`
-//! by itself: [`spawn`] and [`Offload::run`](crate::Offload::run) carry it along, and clippy bans the raw calls.
+//! Everything that belongs to one request is in one record, [`Request`]. The record is in a task-local and not in a
+//! tracing span, because to read it there costs only 2 ns, and every log line of the task gets the request's id. A
+//! task-local does not cross `tokio::spawn` by itself: [`spawn`] and [`Offload::run`](crate::Offload::run) carry it
+//! along, and clippy bans the raw calls.
 //!
-//! [`id`] and [`trace`] read what the client says of itself, [`meters`] counts by route, [`follow`] books what the request
-//! waits for, [`tasks`] and [`finishing`] are about work beside the answer.
+//! [`ids`] reads the ids that the client sends. [`meters`] has the metrics of each route. [`follow`] books
+//! what the request waits for. [`tasks`] and [`finishing`] are about work beside the answer.
 
 mod finishing;
 mod follow;
-mod id;
+mod ids;
 mod meters;
 mod tasks;
-mod trace;
 
 use std::fmt;
 use std::net::IpAddr;
@@ -27,10 +27,9 @@ use tokio_util::task::TaskTracker;
 
 pub use self::finishing::{Afterwards, Finishing};
 pub use self::follow::{Entered, Followed, Polling, follow, wait};
-pub use self::id::{REQUEST_ID, RequestId};
+pub use self::ids::{REQUEST_ID, RequestId, TRACEPARENT, Trace};
 pub use self::meters::{Meters, Routes};
 pub use self::tasks::{carry, spawn};
-pub use self::trace::{TRACEPARENT, Trace};
 use crate::config::Config;
 use crate::ledger::{Account, Instruments};
 use crate::life::Life;
@@ -39,20 +38,21 @@ tokio::task_local! {
     pub(crate) static REQUEST: Arc<Request>;
 }
 
-/// What a request carries wherever it goes.
+/// Everything that belongs to one request.
 #[derive(Debug)]
 pub struct Request {
     pub id: RequestId,
     pub trace: Trace,
-    /// Who has sent it, as far as that can be believed: see `server.trusted_proxies`.
+    /// The address of the client, as far as it can be believed: see `server.trusted_proxies`. `None` if the request did
+    /// not come through the engine's server.
     pub client: Option<IpAddr>,
-    /// Its method and route, and what measures them.
+    /// Its method and route, and their metrics.
     pub meters: Arc<Meters>,
     /// Where its time goes.
     pub account: Account,
     /// What all requests share.
     pub all: Arc<Requests>,
-    /// `server.request_timeout` after its head. Only its answer's body may come later.
+    /// `server.request_timeout` after its head was parsed. Only the body of its answer may come later.
     pub deadline: Instant,
     /// Whether the head of its answer is known.
     pub is_answered: AtomicBool,
@@ -60,7 +60,7 @@ pub struct Request {
 }
 
 impl Request {
-    /// The head is parsed: the account begins.
+    /// Begins the record and the account of a request whose head is parsed.
     pub fn open(
         all: &Arc<Requests>,
         headers: &HeaderMap,
@@ -69,7 +69,7 @@ impl Request {
         client: Option<IpAddr>,
     ) -> Arc<Self> {
         Arc::new(Self {
-            account: Account::open(&all.instruments), // first: it holds the time
+            account: Account::open(&all.instruments), // this comes first, because it takes the time
             id: RequestId::from_headers(headers),
             trace: Trace::from_headers(headers),
             meters: all.routes.meters(method, route),
@@ -82,7 +82,7 @@ impl Request {
     }
 }
 
-/// What all requests share. One per service.
+/// What all requests share. A service has one of this.
 pub struct Requests {
     pub instruments: Instruments,
     /// How far the process has come.
@@ -90,18 +90,19 @@ pub struct Requests {
     pub routes: Routes,
     /// `server.request_timeout`.
     pub request_timeout: Duration,
-    /// What requests have started beside themselves; shutdown waits for it with the background tasks.
+    /// The tasks that requests have started. Shutdown waits for them together with the background tasks.
     pub tasks: TaskTracker,
-    /// What is done whether or not the client is still there; shutdown waits for it with the requests.
+    /// The work that goes on whether or not the client is still there. Shutdown waits for it together with the
+    /// requests.
     pub finishing: TaskTracker,
     /// Requests whose response is not finished.
     open: Mutex<Slab<Arc<Request>>>,
-    /// By tasks that requests have started and that have not ended: such a task may outlive its request.
+    /// The request of each task that was started and has not ended. Such a task may outlive its request.
     at_work: Mutex<Slab<Arc<Request>>>,
 }
 
 impl Requests {
-    /// `tasks` is where the tasks of requests are tracked.
+    /// `tasks` tracks the tasks that requests start.
     #[must_use]
     pub fn new(config: &Config, instruments: &Instruments, tasks: TaskTracker, life: Life) -> Arc<Self> {
         Arc::new(Self {
@@ -131,13 +132,13 @@ impl Requests {
         lock(&self.open).iter().map(|(_, request)| Arc::clone(request)).collect()
     }
 
-    /// How many there are.
+    /// How many requests have a response that is not finished.
     #[must_use]
     pub fn count(&self) -> usize {
         lock(&self.open).len()
     }
 
-    /// The request with this key, as long as it is open or a task of it runs.
+    /// The request with this key, as long as the request is open or one of its tasks runs.
     #[must_use]
     pub fn with_key(&self, key: u64) -> Option<Arc<Request>> {
         let find = |requests: &Slab<Arc<Request>>| {
@@ -148,7 +149,7 @@ impl Requests {
         open.or_else(|| find(&lock(&self.at_work)))
     }
 
-    /// Waits for what goes on without its client. For the shutdown: no request begins any more.
+    /// Waits for the work that goes on without its client. It is for the shutdown, when no request begins any more.
     pub async fn finish(&self) {
         self.finishing.close();
         self.finishing.wait().await;
@@ -171,7 +172,7 @@ pub fn current() -> Option<Arc<Request>> {
     REQUEST.try_with(Arc::clone).ok()
 }
 
-/// Like [`current`], without counting a reference.
+/// Like [`current`], but does not clone the `Arc`.
 pub fn with_current<R>(read: impl FnOnce(&Request) -> R) -> Option<R> {
     REQUEST.try_with(|request| read(request)).ok()
 }

@@ -1,7 +1,7 @@
 //! How does work beside the answer stay with its request?
 //!
-//! A task that is started with `tokio::spawn` belongs to nobody: its lines have no request id, and shutdown does not wait
-//! for it. [`spawn`] and [`carry`] take the request along. clippy bans the raw calls.
+//! A task that is started with `tokio::spawn` belongs to nobody: its lines have no request id, and shutdown does not
+//! wait for it. [`spawn`] and [`carry`] take the request along. clippy bans the raw calls.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -13,12 +13,13 @@ use tracing::Instrument;
 use super::follow::follow;
 use super::{REQUEST, current};
 
-/// Starts a task that belongs to the current request: its log lines carry the request's id, what it waits for is
-/// in the request's account until that is closed, and shutdown waits for it until its deadline. It goes on when
-/// the client leaves. The answer does not wait for it; what the answer waits for, and must still be done when the
-/// client leaves, is for [`finish`](crate::finish()).
+/// Starts a task that belongs to the current request. The log lines of the task have the request's id, its waits are
+/// in the request's account until the account is closed, and shutdown waits for the task until the end of
+/// `shutdown.grace`. Outside of a request, this is `tokio::spawn`.
 ///
-/// For work that lives as long as the process, see [`Background`](crate::Background).
+/// The answer does not wait for the task, and the task goes on when the client leaves. If the answer has to wait for
+/// work that must go on when the client leaves, use [`finish`](crate::finish()). For work that lives as long as the
+/// process, use [`Background`](crate::Background).
 ///
 /// ```
 /// use axum::http::StatusCode;
@@ -44,8 +45,9 @@ where
     }
 }
 
-/// Wraps a callback that a library runs in a task of its own, such as what axum's `on_upgrade` takes: what it does belongs
-/// to the request that made it, as with [`spawn`].
+/// Wraps a callback that a library runs in a task of its own, such as the callback of axum's `on_upgrade`. What the
+/// callback does belongs to the request that has called `carry`, as with [`spawn`]. Outside of a request, the
+/// callback only runs.
 ///
 /// ```
 /// # mod ws {
@@ -66,7 +68,7 @@ where
 /// use longpole::{Stopping, carry};
 /// use tokio_util::sync::CancellationToken;
 ///
-/// // `WebSocketUpgrade` and `WebSocket` are axum's, of its feature `ws`.
+/// // `WebSocketUpgrade` and `WebSocket` are types of axum, with its feature `ws`.
 /// async fn chat(Stopping(stop): Stopping, upgrade: WebSocketUpgrade) -> Response {
 ///     upgrade.on_upgrade(carry(move |socket| talk(socket, stop)))
 /// }

@@ -145,6 +145,25 @@ fn a_file_that_is_asked_for_must_be_there_and_be_one() {
     assert!(check(&setup).contains("alignment"), "the default file may be absent");
 }
 
+/// Taken for a target, it would turn the whole log off.
+#[test]
+fn a_level_with_a_spelling_mistake_is_refused() {
+    for (level, word) in [("warning", "warning"), ("info,longpole=inof", "inof")] {
+        for command in [&["check"][..], &[]] {
+            let faults = faults(&setup().set("log.level", level), command);
+            let expected = format!(
+                "APP__LOG__LEVEL: log.level: {word:?} is not a level. Levels are off, error, warn, info"
+            );
+            assert!(faults.len() == 1 && faults[0].starts_with(&expected), "{faults:?}");
+        }
+    }
+    let report = check(&setup().set("log.level", "warn,longpole_drill::app=debug,sqlx=warn"));
+    assert!(
+        report.contains("log.level = \"warn,longpole_drill::app=debug,sqlx=warn\"  # APP__LOG__LEVEL"),
+        "{report}"
+    );
+}
+
 #[test]
 fn bad_arguments_exit_2() {
     let faults = faults(&setup(), &["chekc"]);

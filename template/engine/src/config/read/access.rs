@@ -9,7 +9,8 @@ use serde::de::{
     VariantAccess,
 };
 
-type Result<T> = std::result::Result<T, Error>;
+/// What reading comes to.
+pub type Result<T> = std::result::Result<T, Error>;
 
 /// What is read knows which setting it is.
 pub trait Place {

@@ -7,13 +7,11 @@ use serde::de::{
     VariantAccess, Visitor,
 };
 
-use super::access::{Entries, Items, Place, Variant};
+use super::access::{Entries, Items, Place, Result, Variant};
 use super::reading::Reading;
 use super::text;
 use crate::config::layers::Key;
 use crate::config::secret;
-
-type Result<T> = std::result::Result<T, Error>;
 
 /// A value and its place.
 #[derive(Clone, Debug)]

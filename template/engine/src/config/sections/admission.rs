@@ -10,16 +10,17 @@ use crate::config::range::{DAY, NONE, Range, Ranges};
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct AdmissionConfig {
-    /// Requests that are worked on at once, each to the last byte of its answer. Slow clients hold places, too: put a proxy
-    /// before the service that takes in whole requests and answers.
+    /// Requests that are worked on at once, each to the last byte of its answer. Slow clients hold places, too: put a
+    /// proxy before the service that takes in whole requests and answers.
     ///
-    /// Default: eight times `database.max_connections`, at least 64; without a database 64.
+    /// Default: 64, or eight times `database.max_connections` if that is more.
     /// Too high: all requests are slow at once, and they fill the memory.
     /// Too low: requests wait although everything behind them is idle.
     pub max_in_flight: usize,
     /// Requests that may wait to be let in. This bounds the memory; `max_wait` bounds the queue. More requests get 503.
     ///
-    /// Too high: a flood fills the memory, with some 20 KB for each request, and over HTTP/2 with up to 64 KiB more for its body.
+    /// Too high: a flood fills the memory, with some 20 KB for each request, and over HTTP/2 with up to 64 KiB more for its
+    /// body.
     /// Too low: bursts are refused that would have been served in time.
     pub max_queue: usize,
     /// Longest wait to be let in; then 503. A request that would have to wait for longer is refused at once.

@@ -5,19 +5,22 @@ use std::time::Duration;
 
 use bytesize::ByteSize;
 use serde::{Deserialize, Serialize};
-use tracing_subscriber::filter::Targets;
+use tracing_subscriber::filter::{LevelFilter, Targets};
 
 use super::shutdown::TAIL;
 use crate::config::range::{NONE, Range, Ranges};
+
+/// What can be logged, the least first.
+const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
 
 /// The log file.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct LogConfig {
-    /// The folder of the log. Give it a folder of its own: files in it that begin like the log's are deleted by `max_files`.
+    /// The folder of the log. Give the log a folder of its own: `max_files` deletes files in it that begin like the log's.
     pub dir: PathBuf,
-    /// The lowest level that is logged, also for single modules: `info,my_service::app=debug,sqlx=warn`. `h2` stays at `info`
-    /// or above unless it is named, since below `info` it quotes what clients send.
+    /// The lowest level that is logged, also for single modules: `info,my_service::app=debug,rustls=warn`. `h2` stays at
+    /// `info` or above unless it is named, since below `info` it quotes what clients send.
     pub level: String,
     /// How a line is written: as JSON for programs, or as text for people.
     pub format: LogFormat,
@@ -79,10 +82,32 @@ impl LogConfig {
         ("drain_timeout", Range::Time(|s| s.drain_timeout, NONE, TAIL)),
     ];
 
+    /// A word alone has to be a level. Otherwise a level with a spelling mistake would be the name of a target, of which
+    /// there are no lines, and nothing at all would be logged.
     fn has_levels(&self) -> Result<(), String> {
-        self.level.parse::<Targets>().map(drop).map_err(|_| {
-            "is not a level: write \"info\", or per module \"info,my_service::app=debug\"".to_owned()
-        })
+        let is_level = |word: &str| !word.is_empty() && word.parse::<LevelFilter>().is_ok();
+        for directive in self.level.split(',') {
+            if directive.trim() != directive {
+                return Err(format!(
+                    "{directive:?} begins or ends with a space, which no target does: take it out"
+                ));
+            }
+            let level = directive.rsplit_once('=').map_or(directive, |(_, level)| level);
+            if !is_level(level) {
+                return Err(format!(
+                    "{level:?} is not a level. Levels are {}; write \"info\", or per module \
+                     \"info,my_service::app=debug\"",
+                    LEVELS.join(", ")
+                ));
+            }
+        }
+        let wrong = |_| {
+            format!(
+                "{:?} is not a list of targets and levels, like \"info,my_service::app=debug\"",
+                self.level
+            )
+        };
+        self.level.parse::<Targets>().map(drop).map_err(wrong)
     }
 }
 
@@ -97,6 +122,60 @@ impl Default for LogConfig {
             queue_size: ByteSize::mib(8),
             drain_timeout: Duration::from_secs(1),
             client_addr: false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(level: &str) -> Result<(), String> {
+        LogConfig { level: level.to_owned(), ..LogConfig::default() }.has_levels()
+    }
+
+    #[test]
+    fn levels_and_targets_with_levels_are_accepted() {
+        for level in [
+            "info",
+            "WARN",
+            "off",
+            "info,sqlx=warn",
+            "my_service::app=debug",
+            "warn,my_service::app=debug,h2=TRACE",
+            "off,request=info",
+            "3",
+            "info,my_service[{id}]=trace",
+        ] {
+            assert_eq!(check(level), Ok(()), "{level}");
+        }
+    }
+
+    #[test]
+    fn a_target_with_a_space_before_it_would_match_nothing() {
+        assert!(
+            check("info, sqlx=warn").unwrap_err().starts_with("\" sqlx=warn\" begins or ends with a space")
+        );
+    }
+
+    #[test]
+    fn a_word_that_is_no_level_is_refused_with_the_levels() {
+        for (level, wrong) in [
+            ("warning", "warning"),
+            ("inof", "inof"),
+            ("sqlx", "sqlx"),
+            ("info,my_service::app", "my_service::app"),
+            ("info,sqlx=loud", "loud"),
+            ("info,sqlx=", ""),
+            ("info,", ""),
+            ("", ""),
+            ("9", "9"),
+        ] {
+            let reason = check(level).unwrap_err();
+            assert!(
+                reason.starts_with(&format!("{wrong:?} is not a level. Levels are off, error")),
+                "{level}: {reason}"
+            );
         }
     }
 }

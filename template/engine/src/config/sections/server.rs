@@ -42,11 +42,10 @@ pub struct ServerConfig {
     /// Too low: downloads over bad networks break off.
     #[serde(with = "humantime_serde")]
     pub write_timeout: Duration,
-    /// What it means over HTTP/1 that a client ends its sending.
+    /// Whether a client that ends its sending over HTTP/1 still gets its answer.
     ///
-    /// true: the client waits for its answer. Then only a failed write tells that a client is gone, so the service goes on to work for
-    /// clients that have left.
-    /// false: the client is gone, and its work is given up. Clients that only have no more to send get no answer.
+    /// true: only a failed write tells that a client is gone, so the service goes on to work for clients that have left.
+    /// false: such a client counts as gone, and its work is given up, also where it only has no more to send.
     pub half_close: bool,
     /// The largest body of a request. A client that sends more gets 413.
     ///

@@ -70,10 +70,11 @@ pub struct DatabaseConfig {
     /// Too low: the start fails while a backup ends.
     #[serde(with = "humantime_serde")]
     pub startup_timeout: Duration,
-    /// Whether the start applies pending migrations.
+    /// Whether the start applies pending migrations. Otherwise the start refuses an older database until the command
+    /// `migrate` was run.
     ///
-    /// true: the new version changes the schema as soon as it starts.
-    /// false: the start refuses an older database until the command `migrate` was run.
+    /// true: a new version changes the schema as soon as its first replica starts.
+    /// false: each version with a migration needs the command before it can start.
     pub migrate_on_start: bool,
 }
 

@@ -5,7 +5,7 @@ use super::super::super::unusable::Unusable;
 use super::codes::{code, is_tls};
 use crate::config::SecretUrl;
 
-/// Why the server cannot be used. One that is not there yet, or is full, may be soon.
+/// Why the server cannot be used. A server that is not there yet, or is full, may be usable soon.
 pub fn unusable(url: &SecretUrl, error: &sqlx::Error) -> Unusable {
     let advice = match &*code(error) {
         code if code.starts_with("28") => "Check the user, its password, and pg_hba.conf of the server",

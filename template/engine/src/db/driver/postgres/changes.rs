@@ -9,7 +9,7 @@ pub fn changes_session(first: &str, rest: &str) -> Change {
     let is = |words: &[&str]| words.iter().any(|word| first.eq_ignore_ascii_case(word));
     let followed_by = |words: &[&str]| words.iter().any(|word| first_word(rest).eq_ignore_ascii_case(word));
     let calls = |function: &str| memmem::find(rest.as_bytes(), function.as_bytes()).is_some();
-    // To take this back would need `DEALLOCATE ALL`, which removes the driver's own statements, too.
+    // Only `DEALLOCATE ALL` would take this back, and it removes the driver's own statements, too.
     if is(&["PREPARE", "DEALLOCATE", "LOAD"]) && !followed_by(&["TRANSACTION"]) {
         return Change::BeyondRepair;
     }

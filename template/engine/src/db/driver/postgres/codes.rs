@@ -13,7 +13,7 @@ pub fn trouble(code: &str) -> Trouble {
         "40001" | "40P01" => Trouble::Conflict, // serialization_failure, deadlock_detected
         "55P03" => Trouble::Busy,               // lock_not_available
         "57014" | "25P03" => Trouble::Slow,     // query_canceled, idle_in_transaction_session_timeout
-        // A read-only server: after a failover it is not the one to write to.
+        // The server is read-only: after a failover, another server is the one to write to.
         "25006" => Trouble::Away,
         _ => match code.get(..2) {
             Some("53") => Trouble::Busy, // insufficient resources: connections, memory, disk
@@ -24,8 +24,8 @@ pub fn trouble(code: &str) -> Trouble {
     }
 }
 
-/// A migration changed what a prepared statement returns. Its connection would refuse it for ever, since sqlx
-/// prepares it once.
+/// Whether a migration changed what a prepared statement returns. The connection would refuse this statement for
+/// ever, since sqlx prepares it once.
 pub fn is_stale(error: &sqlx::Error) -> bool {
     let error = error.as_database_error().and_then(|error| error.try_downcast_ref::<PgDatabaseError>());
     error.is_some_and(|error| error.code() == "0A000" && error.routine() == Some("RevalidateCachedQuery"))
@@ -35,12 +35,12 @@ pub fn no_such_table(error: &sqlx::Error) -> bool {
     code(error) == "42P01"
 }
 
-/// A transaction that failed here refuses everything until it is ended.
+/// No error ends a transaction here: a transaction that has failed refuses everything until it is ended.
 pub fn ends_transaction(_error: &sqlx::Error) -> bool {
     false
 }
 
-/// The SQLSTATE; empty if the server did not say anything.
+/// The SQLSTATE. Empty if the error does not come from the server.
 pub fn code(error: &sqlx::Error) -> Cow<'_, str> {
     error.as_database_error().and_then(|error| error.code()).unwrap_or_default()
 }

@@ -34,14 +34,14 @@ pub struct Connector {
     options: PgConnectOptions,
     /// `connect_timeout` of the URL, otherwise `database.connect_timeout`.
     connect_timeout: Duration,
-    /// A server that is wanted answers it with true.
+    /// A server that `target_session_attrs` asks for answers this question with true.
     question: Option<&'static str>,
-    /// Run on each new connection; empty where sessions do not last.
+    /// These statements run on each new connection. Empty where sessions do not last.
     settings: Arc<str>,
     max_lifetime: Duration,
 }
 
-/// That of sqlx's options would print the password.
+/// Not derived: sqlx's options would print the password.
 impl fmt::Debug for Connector {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Connector({}:{})", self.options.get_host(), self.options.get_port())
@@ -59,7 +59,7 @@ impl Connector {
         let options = options
             .application_name(&name)
             .statement_cache_capacity(config.statement_cache)
-            // PgBouncer refuses it, and since PostgreSQL 12 the default is exact.
+            // PgBouncer refuses this parameter, and since PostgreSQL 12 the default is exact.
             .extra_float_digits(None)
             // Slow statements are logged by our executor, where the request is known.
             .disable_statement_logging();
@@ -67,9 +67,9 @@ impl Connector {
         Ok(Self { options, connect_timeout, question, settings: "".into(), max_lifetime })
     }
 
-    /// The same with the bounds of `config` on each connection; `statement_timeout` may differ.
+    /// The same with the bounds of `config` on each connection, except for `statement_timeout`, which is given.
     pub fn bounded(&self, config: &DatabaseConfig, statement_timeout: Duration) -> Self {
-        // The last one keeps warnings back: the pool rolls back where there may be no transaction.
+        // The last setting keeps warnings back: the pool rolls back where there may be no transaction.
         let settings = format!(
             "SET statement_timeout = {}; SET lock_timeout = {}; \
              SET idle_in_transaction_session_timeout = {}; SET client_min_messages = error",
@@ -118,8 +118,8 @@ impl Connector {
         raw_sql(AssertSqlSafe(&*self.settings)).execute(raw).await.map(drop)
     }
 
-    /// Takes back what a user changed in the session, so that the next user finds it as it was opened. False through
-    /// a pooler in transaction mode: the change is on some server of its own.
+    /// Takes back what a user changed in the session, so that the next user finds it as it was opened. False behind a
+    /// pooler in transaction mode: the change was made on a server that this connection may no longer have.
     pub async fn reset(&self, raw: &mut PgConnection) -> Result<bool, sqlx::Error> {
         if self.settings.is_empty() {
             return Ok(false);
@@ -133,12 +133,12 @@ impl Connector {
     }
 }
 
-/// The question behind readiness. A pooler could answer a ping by itself.
+/// The question behind readiness. It is a statement, since a pooler could answer a ping by itself.
 pub async fn ask(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
     raw_sql("SELECT 1").execute(connection).await.map(drop)
 }
 
-/// Says goodbye, but does not wait long for a server that is gone.
+/// Closes a connection that is of no use, but does not wait long for a server that is gone.
 pub async fn discard(connection: PgConnection) {
     let _ = timeout(GOODBYE, connection.close()).await;
 }

@@ -32,7 +32,7 @@ pub async fn look(config: &Config, identity: Identity) -> Result<Vec<Note>, Unus
     looked.map_err(|error: sqlx::Error| unusable(url, &error))?
 }
 
-/// The same for a database that is open: how it is reached is known.
+/// The same for a database that is open: it is already known how the server is reached.
 ///
 /// # Errors
 /// It does not answer, or could not be used.
@@ -114,5 +114,53 @@ impl ServerLimits {
             ));
         }
         notes
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn notes(change: impl FnOnce(&mut ServerLimits, &mut Config)) -> Vec<String> {
+        let mut granted = ServerLimits {
+            max_connections: 100,
+            reserved: 3,
+            role_limit: -1,
+            database_limit: -1,
+            is_local: true,
+            is_encrypted: false,
+        };
+        let mut config = Config::default();
+        (config.platform.replicas, config.database.max_connections) = (2, 9);
+        change(&mut granted, &mut config);
+        let told = granted.notes(&config).into_iter().map(|note| match note {
+            Note::Holds(text) => format!("holds: {text}"),
+            Note::Advice(text) => format!("advice: {text}"),
+            _ => panic!("neither"),
+        });
+        told.collect()
+    }
+
+    #[test]
+    fn all_replicas_together_are_compared_with_each_limit() {
+        let sum = "platform.replicas 2 × (database.max_connections 9 + 1) = 20";
+        assert_eq!(
+            notes(|_, _| {}),
+            [format!("holds: {sum} ≤ 97 connections that the server has (100 − 3 reserved)")]
+        );
+        let notes = notes(|granted, _| (granted.role_limit, granted.database_limit) = (20, 19));
+        assert!(notes[1].starts_with(&format!("holds: {sum} ≤ 20 connections that the role")), "{notes:?}");
+        assert!(notes[2].starts_with(&format!("advice: {sum} > 19 connections that the data")), "{notes:?}");
+    }
+
+    #[test]
+    fn only_a_way_that_others_share_has_to_be_encrypted() {
+        let asks = |is_local, is_encrypted| {
+            let notes =
+                notes(|granted, _| (granted.is_local, granted.is_encrypted) = (is_local, is_encrypted));
+            notes.iter().any(|note| note.contains("sslmode=verify-full"))
+        };
+        assert!(asks(false, false));
+        assert!(!asks(false, true) && !asks(true, false));
     }
 }

@@ -22,34 +22,34 @@ pub struct Migrator {
 }
 
 impl Migrator {
-    /// Puts back what a step before may have changed for good. Not the lock that keeps replicas apart.
+    /// Puts back what a step before may have changed for good. The lock that keeps replicas apart stays.
     pub async fn begin_step(&mut self) -> Result<(), sqlx::Error> {
         let all = format!("SET SESSION AUTHORIZATION DEFAULT; RESET ALL; {}", self.connector.settings());
         raw_sql(AssertSqlSafe(all)).execute(&mut self.raw).await.map(drop)
     }
 }
 
-/// The lock that sqlx takes, so that its command line tool and older programs keep out, too. Never waits.
+/// Takes the lock that sqlx takes, so that its command line tool and older programs keep out, too. This never waits.
 pub async fn try_lock(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
-    // Not prepared, which would be a round trip more for each.
+    // The statements are not prepared, since that would cost one more round trip for each.
     let name: String = raw_sql("SELECT current_database()").fetch_one(&mut *connection).await?.try_get(0)?;
     let id = 0x3d32_ad9e * i64::from(crc32(name.as_bytes()));
     let lock = AssertSqlSafe(format!("SELECT pg_try_advisory_lock({id})"));
     raw_sql(lock).fetch_one(connection).await?.try_get(0)
 }
 
-/// CRC-32 as of ISO-HDLC, which sqlx makes its lock of.
+/// CRC-32 (ISO-HDLC), from which sqlx makes the number of its lock.
 fn crc32(bytes: &[u8]) -> u32 {
     let step = |crc: u32, _| if crc & 1 == 1 { (crc >> 1) ^ 0xedb8_8320 } else { crc >> 1 };
     !bytes.iter().fold(u32::MAX, |crc, byte| (0..8).fold(crc ^ u32::from(*byte), step))
 }
 
-/// A step outside a transaction waits for what it has to wait for. Cancelled, it would stay half done.
+/// Takes the bounds away for a step outside a transaction: if the server cancelled the step, it would stay half done.
 pub async fn unbounded(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
     raw_sql("SET lock_timeout = 0; SET statement_timeout = 0").execute(connection).await.map(drop)
 }
 
-/// Indexes that a build left behind half-way: PostgreSQL keeps them up to date and never uses them. Only those
+/// Indexes that a build left behind half-way: PostgreSQL keeps them up to date and never uses them. Only those count
 /// that were not there `before`, or that the step names: `IF NOT EXISTS` takes such an index for a good one.
 pub async fn flaws(connection: &mut PgConnection, step: &Step, before: &Flaws) -> Result<Flaws, sqlx::Error> {
     let invalid = raw_sql(

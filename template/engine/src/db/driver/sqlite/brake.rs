@@ -1,8 +1,9 @@
 //! How is a statement ended that runs too long?
 //!
-//! SQLite works on a thread of its own, and nobody's patience running out stops it: a writer that runs for
-//! fifteen seconds would take all writes away for so long. But SQLite asks now and then whether it shall go on.
-//! It does not ask while it waits for a lock, for the disk (`fsync`, a checkpoint), or within one function.
+//! SQLite works on a thread of its own, and goes on there when nobody waits for the answer any more: a statement that
+//! writes for fifteen seconds would hold up all other writes for that long. But SQLite asks now and then whether it
+//! shall go on. It does not ask while it waits for a lock or for the disk (`fsync`, a checkpoint), or within one
+//! function.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -11,15 +12,15 @@ use std::sync::atomic::Ordering::Relaxed;
 use sqlx::sqlite::SqliteConnection;
 use tokio::time::Instant;
 
-/// SQLite asks after so many steps of its virtual machine, some hundred microseconds. Higher: a statement runs on
-/// for longer after its time. Lower: CPU.
+/// SQLite asks after so many steps of its virtual machine, which take some hundred microseconds. Higher: a statement
+/// runs on for longer after its time. Lower: asking costs CPU.
 const STEPS: i32 = 10_000;
 
-/// One for each connection. Clones share it.
+/// Ends the statement of one connection. Clones share it.
 #[derive(Clone, Debug)]
 pub struct Brake {
     origin: Instant,
-    /// Microseconds after the origin; 0: whatever runs may go on.
+    /// When the statement is interrupted, in microseconds after the origin. 0: it may go on.
     due: Arc<AtomicU64>,
 }
 
@@ -31,12 +32,12 @@ impl Brake {
         Ok(brake)
     }
 
-    /// What runs at that moment is interrupted.
+    /// Interrupts the statement that runs at that moment.
     pub fn set(&self, due: Instant) {
         self.due.store(self.micros(due), Relaxed);
     }
 
-    /// What runs now is interrupted.
+    /// Interrupts the statement that runs now.
     pub fn pull(&self) {
         self.due.store(1, Relaxed);
     }
@@ -52,5 +53,26 @@ impl Brake {
 
     fn micros(&self, at: Instant) -> u64 {
         1 + at.saturating_duration_since(self.origin).as_micros() as u64
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn a_statement_may_go_on_until_it_is_due_and_after_the_release() {
+        let brake = Brake { origin: Instant::now(), due: Arc::default() };
+        assert!(!brake.is_due());
+        brake.set(Instant::now() + Duration::from_secs(3600));
+        assert!(!brake.is_due());
+        brake.set(Instant::now());
+        assert!(brake.clone().is_due());
+        brake.release();
+        assert!(!brake.is_due());
+        brake.pull();
+        assert!(brake.is_due());
     }
 }

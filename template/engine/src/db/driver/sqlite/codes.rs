@@ -37,7 +37,7 @@ fn primary(code: &str) -> Option<u32> {
     Some(code.parse::<u32>().ok()? & 0xff)
 }
 
-/// SQLite prepares a statement anew when the schema has changed.
+/// No statement becomes stale: SQLite prepares it anew when the schema has changed.
 pub fn is_stale(_error: &sqlx::Error) -> bool {
     false
 }

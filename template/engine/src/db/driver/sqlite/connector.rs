@@ -68,14 +68,15 @@ impl Connector {
         opening.await.map_err(|_| unreached(CONNECT_TIMEOUT))?
     }
 
-    /// A connection that changes the schema. SQLite rebuilds a table by dropping the old one, and with foreign
-    /// keys enforced that would delete the rows which refer to it; a migration cannot switch them off itself,
-    /// since the pragma does nothing within a transaction (<https://www.sqlite.org/lang_altertable.html>).
+    /// Opens a connection that changes the schema, without foreign keys. SQLite rebuilds a table by dropping the old
+    /// one. If foreign keys were enforced, that would delete the rows which refer to it. A migration cannot switch
+    /// them off itself, since the pragma does nothing within a transaction
+    /// (<https://www.sqlite.org/lang_altertable.html>).
     pub async fn connect_to_migrate(&self) -> Result<SqliteConnection, sqlx::Error> {
         self.options.clone().foreign_keys(false).connect().await
     }
 
-    /// Nothing is taken back on a connection: it is opened anew.
+    /// Takes nothing back: the connection is closed and another one is opened.
     pub async fn reset(&self, _raw: &mut SqliteConnection) -> Result<bool, sqlx::Error> {
         Ok(false)
     }
