@@ -49,7 +49,7 @@ use crate::{commands, metrics, release};
 ///
 /// - With no command, it serves until SIGTERM or SIGINT.
 /// - `check` prints every setting, where its value comes from, and whether the settings fit together. Then it ends.
-/// - `migrate`, in a build with a database, applies the pending [migrations](Self::migrations). Then it ends.
+/// - `migrate`, in a build with a database, applies the pending migrations. Then it ends.
 /// - `--config FILE` names the file of settings.
 /// - `--help` and `--version` print a text. Then the program ends.
 pub struct Service {
