@@ -21,7 +21,7 @@ fn main() {
     let running = start(&target_dir().join("debug/demo"), &SMALL);
     let url = format!("http://{}", running.public);
 
-    // Somebody blocks a worker, and then connections are held for too long.
+    // First a request blocks a worker, and then requests hold connections for too long.
     ask("GET", &format!("{url}/drill/block/300"), &[], "");
     let json = [("content-type", "application/json")];
     ask("POST", &format!("{url}/items"), &json, r#"{"name": "first"}"#);

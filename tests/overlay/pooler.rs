@@ -1,5 +1,5 @@
 //! What works behind an old PgBouncer in transaction mode with two connections to the server, and what does
-//! not? `POOLER_URL` names it. Put into a generated service's `tests` by the tests of Longpole.
+//! not? `POOLER_URL` is its URL. The tests of Longpole put this file into the `tests` of a generated service.
 
 use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{ConnectOptions, Connection, query_scalar, raw_sql};

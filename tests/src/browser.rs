@@ -10,7 +10,7 @@ use tempfile::TempDir;
 
 use crate::process::{PATIENCE, Process, poll};
 
-/// One window. Ends when dropped.
+/// One window of the browser. The browser ends when this is dropped.
 pub struct Browser {
     session: String,
     agent: ureq::Agent,
@@ -30,7 +30,7 @@ impl Browser {
             .build()
             .into();
         let profile = tempfile::tempdir().unwrap();
-        // Without these it asks hosts of its own at every start.
+        // Without these arguments, Chromium asks hosts of its maker at every start.
         let quiet = [
             "--no-first-run",
             "--disable-background-networking",
@@ -71,20 +71,20 @@ impl Browser {
         self.command("/execute/sync", &json!({ "script": script, "args": [] }))
     }
 
-    /// A PNG of what is seen.
+    /// A PNG of what the window shows.
     pub fn screenshot(&self) -> Vec<u8> {
         let request = self.agent.get(format!("{}/screenshot", self.session));
         let answer: Value = serde_json::from_reader(request.call().unwrap().body_mut().as_reader()).unwrap();
         BASE64_STANDARD.decode(answer["value"].as_str().unwrap()).unwrap()
     }
 
-    /// What was said on the console since the last time.
+    /// The messages on the console since the last call.
     pub fn console(&self) -> Vec<String> {
         let lines = self.command("/se/log", &json!({ "type": "browser" }));
         lines.as_array().unwrap().iter().map(|line| line["message"].as_str().unwrap().to_owned()).collect()
     }
 
-    /// The addresses that were asked since the last time.
+    /// The addresses that the browser has asked since the last call.
     pub fn asked(&self) -> Vec<String> {
         let events = self.command("/se/log", &json!({ "type": "performance" }));
         let url = |event: &Value| {

@@ -10,9 +10,9 @@ use tempfile::TempDir;
 
 use crate::{repo, tree};
 
-/// The newest release these tests were written with; the same as in `ci/cargo-generate.sh`.
+/// The newest release with which these tests were written. It is the same as in `ci/cargo-generate.sh`.
 pub const NEWEST: &str = "0.26.0";
-/// The oldest that `cargo-generate.toml` admits.
+/// The oldest release that `cargo-generate.toml` admits.
 pub const OLDEST: &str = "0.23.14";
 
 /// The path of a cargo-generate of exactly this version.
@@ -29,7 +29,7 @@ pub fn cargo_generate(version: &'static str) -> PathBuf {
     path.clone()
 }
 
-/// The template as a developer's desk has it: with what running it in place leaves behind.
+/// The template as a developer has it, with the files that appear when the template is built and run in place.
 pub fn template() -> &'static Path {
     static TEMPLATE: LazyLock<TempDir> = LazyLock::new(|| {
         let dir = tempfile::tempdir().unwrap();
@@ -45,7 +45,7 @@ pub fn template() -> &'static Path {
     TEMPLATE.path()
 }
 
-/// What running the template in place leaves behind.
+/// The folders that appear when the template is built and run in place.
 pub const LEFTOVERS: [&str; 5] = ["target", "data", "logs", "engine/target", "engine/testing/target"];
 
 /// One call of `cargo generate --silent`.
@@ -85,7 +85,7 @@ impl Generate {
         self.command.output().unwrap()
     }
 
-    /// The path of what was generated.
+    /// The path of the generated service.
     pub fn done(self) -> PathBuf {
         let path = self.path.clone();
         let output = self.output();

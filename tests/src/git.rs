@@ -32,7 +32,7 @@ pub fn repository() -> &'static Repository {
 
 fn git(folder: &Path, arguments: &[&str]) {
     let mut command = Command::new("git");
-    // Whatever the settings and the variables of whoever runs the tests say.
+    // The settings and the variables of the person who runs the tests must not matter.
     command.env_clear().envs(std::env::var_os("PATH").map(|path| ("PATH", path)));
     for who in ["AUTHOR", "COMMITTER"] {
         command

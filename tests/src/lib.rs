@@ -1,8 +1,8 @@
 //! Generates services from the template, builds them and runs them.
 //!
-//! What is slow is shared: the tools are built once by `ci/cargo-generate.sh`, and every generated
-//! service is built in one target folder, `target/generated`. Nothing here waits for a fixed time: it
-//! polls for what it wants to see, up to a deadline.
+//! Slow work is shared: `ci/cargo-generate.sh` builds the tools once, and every generated service is built in one
+//! target folder, `target/generated`. No test waits for a fixed time. Each test asks again and again for what it
+//! expects, up to a deadline.
 
 pub mod api;
 pub mod browser;
@@ -24,13 +24,13 @@ use std::process::Command;
 use std::sync::LazyLock;
 use std::{env, fs};
 
-/// The repository under test. Asked at run time: two checkouts may share a target folder.
+/// The repository under test. The path is asked for at run time, since two checkouts may share a target folder.
 pub fn repo() -> PathBuf {
     let tests = env::var_os("CARGO_MANIFEST_DIR").expect("cargo sets it when it runs the tests");
     Path::new(&tests).parent().unwrap().to_owned()
 }
 
-/// Where generated services are built. Shared, so that their dependencies are built once.
+/// The folder in which generated services are built. They share it, so that their dependencies are built once.
 pub fn target_dir() -> PathBuf {
     repo().join("target/generated")
 }
@@ -46,7 +46,7 @@ pub fn unblock_dir() -> &'static Path {
     &DIR
 }
 
-/// How they are built: what only a person at work needs is left out, which saves gigabytes.
+/// The variables with which services are built. They leave out what only a person at work needs, which saves gigabytes.
 pub fn build_variables() -> [(&'static str, OsString); 3] {
     [
         ("CARGO_TARGET_DIR", target_dir().into()),
@@ -55,7 +55,8 @@ pub fn build_variables() -> [(&'static str, OsString); 3] {
     ]
 }
 
-/// The same for what runs `cargo unblock`: finds the one of this repository.
+/// The variables for commands that run `cargo unblock`, too. With them, cargo finds the `cargo unblock` of this
+/// repository.
 pub fn check_variables() -> Vec<(&'static str, OsString)> {
     let path = env::var_os("PATH").unwrap_or_default();
     let path =
@@ -63,8 +64,8 @@ pub fn check_variables() -> Vec<(&'static str, OsString)> {
     build_variables().into_iter().chain([("PATH", path)]).collect()
 }
 
-/// An empty folder that keeps its path from run to run, so that cargo replaces what it built there
-/// before instead of piling up.
+/// An empty folder whose path is the same in each run. So cargo replaces what it has built there before, and the builds
+/// do not pile up.
 pub fn place(name: &str) -> PathBuf {
     let path = repo().join("target/trees").join(name);
     let _ = fs::remove_dir_all(&path);

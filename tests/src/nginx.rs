@@ -10,7 +10,7 @@ use tempfile::TempDir;
 
 use crate::process::{PATIENCE, Process, poll};
 
-/// Ends when dropped.
+/// A running nginx. It ends when this is dropped.
 pub struct Nginx {
     pub addr: String,
     process: Process,
@@ -20,7 +20,7 @@ pub struct Nginx {
 impl Nginx {
     pub fn start(replicas: &[String]) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        // Its workers do not run as root.
+        // The workers of nginx do not run as root.
         fs::set_permissions(&dir, fs::Permissions::from_mode(0o777)).unwrap();
         let addr = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
         fs::write(dir.path().join("nginx.conf"), config(dir.path().to_str().unwrap(), &addr, replicas))
@@ -32,7 +32,7 @@ impl Nginx {
         Self { addr, process, dir }
     }
 
-    /// From now on it sends new requests to these alone; those under way finish.
+    /// From now on nginx sends new requests only to these replicas. Requests under way finish.
     pub fn send_to(&self, replicas: &[String]) {
         let text = config(self.dir.path().to_str().unwrap(), &self.addr, replicas);
         fs::write(self.dir.path().join("nginx.conf"), text).unwrap();
@@ -48,7 +48,7 @@ impl Nginx {
 }
 
 fn config(dir: &str, addr: &str, replicas: &[String]) -> String {
-    // A replica that refuses is not left out for ten seconds: with two of them that would be all.
+    // nginx must not leave a replica that refuses out for ten seconds: both replicas could be left out at once.
     let servers: String = replicas.iter().map(|addr| format!("server {addr} max_fails=0; ")).collect();
     let temp = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
         .map(|name| format!("{name}_temp_path {dir}/{name};\n"));

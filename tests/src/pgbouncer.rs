@@ -9,7 +9,7 @@ use tempfile::TempDir;
 
 use crate::process::{PATIENCE, Process, poll};
 
-/// Ends when dropped.
+/// A running PgBouncer. It ends when this is dropped.
 pub struct PgBouncer {
     pub url: String,
     _process: Process,
@@ -24,11 +24,11 @@ impl PgBouncer {
         let (user, password) = user.split_once(':').unwrap();
         let (host, port) = server.split_once('/').unwrap().0.split_once(':').unwrap();
         let dir = tempfile::tempdir().unwrap();
-        // It does not run as root, and must read its configuration.
+        // PgBouncer does not run as root, and must be able to read its configuration.
         fs::set_permissions(&dir, fs::Permissions::from_mode(0o755)).unwrap();
         let own_port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let file = dir.path().join("pgbouncer.ini");
-        // From 1.21 on it can keep track of prepared statements, and later ones do by themselves.
+        // From 1.21 on, PgBouncer can keep track of prepared statements. Later versions do so by default.
         let version = Command::new("pgbouncer").arg("--version").output().unwrap();
         let version = String::from_utf8(version.stdout).unwrap();
         let minor: u32 = version.split('.').nth(1).and_then(|minor| minor.parse().ok()).unwrap();

@@ -4,14 +4,14 @@ use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
-/// Ends when dropped, or with the program that started it.
+/// A running PostgreSQL. It ends when this is dropped, or when the program ends that started it.
 pub struct Postgres {
     pub url: String,
     script: Child,
 }
 
 impl Postgres {
-    /// With the `ci/postgres` of this service.
+    /// Starts a server with the `ci/postgres` of this service.
     pub fn start(service: &Path) -> Self {
         let mut script = Command::new("sh")
             .arg(service.join("ci/postgres"))
@@ -28,7 +28,7 @@ impl Postgres {
 
 impl Drop for Postgres {
     fn drop(&mut self) {
-        drop(self.script.stdin.take()); // the end of its input
+        drop(self.script.stdin.take()); // the script ends at the end of its input
         let _ = self.script.wait();
     }
 }

@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 
-/// Longer than anything but a build takes on a busy machine.
+/// This is longer than anything except a build takes on a busy machine.
 pub const PATIENCE: Duration = Duration::from_secs(60);
-/// Longer than a build of everything takes.
+/// This is longer than a build of everything takes.
 pub const BUILD: Duration = Duration::from_secs(20 * 60);
 
 /// Asks again and again until there is an answer.
@@ -39,8 +39,8 @@ impl Process {
         kill_process(Pid::from_child(&self.0), signal).unwrap();
     }
 
-    /// Signals the process and those it started, as a terminal does at Ctrl-C. It must have been started
-    /// in a group of its own.
+    /// Sends a signal to the process and to the processes that it has started, as a terminal does at Ctrl-C. The
+    /// process must have been started in a group of its own.
     pub fn signal_group(&self, signal: Signal) {
         kill_process_group(Pid::from_child(&self.0), signal).unwrap();
     }
@@ -57,7 +57,7 @@ impl Process {
 impl Drop for Process {
     fn drop(&mut self) {
         if self.has_ended().is_none() {
-            // Not SIGKILL at once: ci/try has a service to stop first.
+            // SIGKILL must not come at once, since ci/try has to stop a service first.
             self.signal(Signal::TERM);
             let deadline = Instant::now() + PATIENCE;
             while self.has_ended().is_none() && Instant::now() < deadline {
@@ -69,7 +69,7 @@ impl Drop for Process {
     }
 }
 
-/// Runs a command whose output is the test's own, and expects success.
+/// Runs a command, and expects success. The output of the command goes to the output of the test.
 pub fn run(command: &mut Command) {
     let status = command.status().unwrap_or_else(|error| panic!("{command:?}: {error}"));
     assert!(status.success(), "{command:?}: {status}");

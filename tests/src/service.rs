@@ -1,4 +1,4 @@
-//! A generated service: built, running, asked.
+//! How is a generated service built, started and asked?
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -13,7 +13,7 @@ use ureq::http::Response;
 use crate::process::{PATIENCE, Process, poll, run};
 use crate::{build_variables, target_dir};
 
-/// cargo in the folder of a generated service, with the shared target folder.
+/// A command of cargo in the folder of a generated service, with the shared target folder.
 pub fn cargo(service: &Path) -> Command {
     let mut command = Command::new("cargo");
     command.current_dir(service).envs(build_variables());
@@ -34,7 +34,7 @@ pub struct Running {
     pub admin: String,
 }
 
-/// Starts it on ports that the system chooses.
+/// Starts the program on ports that the system chooses.
 pub fn start(program: &Path, variables: &[(&str, &str)]) -> Running {
     let dir = tempfile::tempdir().unwrap();
     let process = Process::start(
@@ -52,11 +52,11 @@ pub fn start(program: &Path, variables: &[(&str, &str)]) -> Running {
 }
 
 impl Running {
-    /// What the log holds so far.
+    /// The text of the log so far.
     pub fn log(&self) -> Vec<Value> {
         let Ok(files) = fs::read_dir(self.dir.path().join("logs")) else { return Vec::new() };
         let text: String = files.map(|file| fs::read_to_string(file.unwrap().path()).unwrap()).collect();
-        // The last line may be half written.
+        // The last line may be incomplete.
         text.split_inclusive('\n')
             .filter(|line| line.ends_with('\n'))
             .map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}")))
@@ -87,15 +87,15 @@ impl Running {
     }
 }
 
-/// Sends a request; any status is an answer.
+/// Sends a request. A reply with any status is an answer.
 pub fn ask(method: &str, url: &str, headers: &[(&str, &str)], body: &str) -> Response<String> {
     try_ask(method, url, headers, body).unwrap()
 }
 
-/// The same, where there may be none.
+/// Sends a request to which there may be no answer.
 ///
 /// # Errors
-/// Why there is none.
+/// Why there is no answer.
 pub fn try_ask(
     method: &str,
     url: &str,

@@ -11,7 +11,7 @@ use crate::browser::Browser;
 use crate::process::{PATIENCE, Process, poll, run};
 use crate::repo;
 
-/// Pools that are easily full, and patience enough for whoever waits; the same as in `ci/try --drill`.
+/// Settings with which pools are easily full, and requests may wait for long. They are the same as in `ci/try --drill`.
 pub const SMALL: [(&str, &str); 6] = [
     ("APP__SERVER__WORKER_THREADS", "2"),
     ("APP__ADMISSION__MAX_IN_FLIGHT", "16"),
@@ -21,10 +21,10 @@ pub const SMALL: [(&str, &str); 6] = [
     ("APP__OFFLOAD__THREADS", "1"),
 ];
 
-/// How often the page looks, in milliseconds: faster than for people.
+/// The page asks this often, in milliseconds. It asks faster than for people.
 pub const EVERY: u32 = 400;
 
-/// Phase, and what the page says that its requests are doing.
+/// The phases, each with what the page says that its requests are doing.
 pub const PHASES: [(&str, &str); 14] = [
     ("admission", "waiting to be let in"),
     ("request_body", "waiting for the client to send"),
@@ -42,7 +42,7 @@ pub const PHASES: [(&str, &str); 14] = [
     ("mail", "waiting for mail"), // a name of the owner's
 ];
 
-/// `ci/drill.rs`, compiled.
+/// The path of the compiled `ci/drill.rs`.
 pub fn drill_program() -> PathBuf {
     static DIR: LazyLock<TempDir> = LazyLock::new(|| {
         let dir = tempfile::tempdir().unwrap();
@@ -56,7 +56,7 @@ pub fn drill_program() -> PathBuf {
     DIR.path().join("drill")
 }
 
-/// Drills one phase until the page names it with four fifths of the time.
+/// Drills one phase until the page says that this phase takes four fifths of the time.
 pub fn names(browser: &Browser, service: &str, phase: &str, words: &str) {
     let mut drill = Command::new(drill_program());
     let _drill = Process::start(drill.args([service, "60", phase]).stdout(Stdio::null()));
@@ -82,7 +82,7 @@ pub fn names_every_phase(program: &Path, database: &str, variables: &[(&str, &st
     browser.go(&format!("http://{}/?every={EVERY}", running.admin));
     for (phase, words) in PHASES.into_iter().filter(|(phase, _)| is_there(phase.starts_with("db_"))) {
         names(&browser, &running.public, phase, words);
-        std::thread::sleep(Duration::from_millis(700)); // what was asked for ends
+        std::thread::sleep(Duration::from_millis(700)); // the requests of the drill end
     }
     assert_eq!(browser.console(), Vec::<String>::new());
 }

@@ -1,4 +1,4 @@
-//! Folders, to be copied and compared.
+//! How are folders copied and compared?
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -7,7 +7,7 @@ use std::path::Path;
 
 use walkdir::WalkDir;
 
-/// A file's content, and whether it is executable.
+/// The content of a file, and whether the file is executable.
 pub type File = (Vec<u8>, bool);
 
 /// The files under `root`, by their paths in it.
@@ -22,7 +22,7 @@ pub fn files(root: &Path) -> BTreeMap<String, File> {
         .collect()
 }
 
-/// Copies what is `wanted`; a folder that is not is not entered.
+/// Copies the files that are `wanted`. A folder that is not wanted is not entered.
 pub fn copy(from: &Path, to: &Path, wanted: impl Fn(&str) -> bool) {
     for name in names(from, wanted) {
         let target = to.join(&name);

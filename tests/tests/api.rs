@@ -5,7 +5,7 @@ use std::{env, fs};
 use longpole_tests::api::list;
 use longpole_tests::repo;
 
-/// A change of the API is a change for every owner: here it is seen in review.
+/// A change of the API is a change for every owner. The file shows it in review.
 #[test]
 fn the_api_is_the_one_that_is_written_down() {
     let engine = repo().join("template/engine");

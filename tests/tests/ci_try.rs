@@ -21,11 +21,11 @@ fn copy(name: &str) -> PathBuf {
     copy
 }
 
-/// `sh ci/try ARGS`, with an installed cargo-generate, as on the desk of somebody who has one.
+/// `sh ci/try ARGS`, with an installed cargo-generate, as developers have it.
 fn ci_try(copy: &Path, args: &[&str]) -> Command {
     let tools = cargo_generate(NEWEST).parent().unwrap().to_owned();
     let path = env::join_paths([tools].into_iter().chain(env::split_paths(&env::var_os("PATH").unwrap())));
-    // Whoever runs the tests in the background may have SIGINT ignored, and a shell keeps it that way.
+    // If the tests run in the background, SIGINT may be ignored, and a shell hands that on to its commands.
     let mut command = Command::new("env");
     command
         .args(["--default-signal=INT", "sh", "ci/try"])
@@ -37,7 +37,8 @@ fn ci_try(copy: &Path, args: &[&str]) -> Command {
     command
 }
 
-/// Runs it until it has said `last`, ends it by `stop`, and returns what it printed. The last of `args` is the name.
+/// Runs `ci/try` until it has printed `last`, ends it with `stop`, and returns what it has printed. The last of `args`
+/// is the name of the service.
 fn tour(copy: &Path, args: &[&str], last: &str, stop: impl Fn(&Process)) -> String {
     let name = args.last().unwrap();
     let mut process = Process::start(ci_try(copy, args).stdout(Stdio::piped()).process_group(0));
@@ -94,20 +95,20 @@ fn it_shows_a_service_and_shows_it_again() {
     let record = fs::read_to_string(copy.with_file_name("demo-1").join(".template.toml")).unwrap();
     assert!(record.contains("repo = \"../longpole\""), "{record}");
 
-    // Whoever has the default port, the service is shown.
+    // The service is shown also if another program has the default port.
     let _taken = TcpListener::bind("127.0.0.1:8080");
     let second = tour(&copy, &["demo-1"], "Ctrl-C stops it", |script| script.signal(Signal::TERM));
     shows_a_request(&second);
     assert!(second.contains("is there already: starting it again"), "{second}");
     assert!(second.contains("127.0.0.1:8080 is in use"), "{second}");
 
-    // The first two of the drill's phases; the status page tests see all of them.
+    // These are the first two of the drill's phases. The tests of the status page see all phases.
     let drill =
         tour(&copy, &["--drill", "demo-1"], "request_body\n", |ctrl_c| ctrl_c.signal_group(Signal::INT));
     assert!(drill.contains("and watch it name each of these\nadmission\n"), "{drill}");
 }
 
-/// What it says when it does not begin at all.
+/// What `ci/try` prints if it does not begin at all.
 fn refused(mut command: Command) -> (Option<i32>, String) {
     let mut process = Process::start(command.stdout(Stdio::null()).stderr(Stdio::piped()));
     let status = process.end();

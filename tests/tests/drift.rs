@@ -45,7 +45,7 @@ fn every_twin_renders_to_its_original() {
     assert!(drifted.is_empty(), "\n{}\n", drifted.join("\n"));
 }
 
-/// Each of these stands where it is used: a service has no docs/, and one that depends on the engine has no engine/.
+/// Each copy is where it is used. A service has no docs/, and a service that depends on the engine has no engine/.
 #[test]
 fn what_is_needed_in_two_places_is_the_same_in_both() {
     let read = |name: &str| fs::read(repo().join(name)).unwrap_or_else(|error| panic!("{name}: {error}"));

@@ -40,11 +40,11 @@ fn rendered() -> Vec<String> {
     let config = fs::read_to_string(repo().join("cargo-generate.toml")).unwrap();
     let config: toml::Table = config.parse().unwrap();
     let include = config["template"]["include"].as_array().unwrap();
-    // Without the `/` at its beginning, a name would stand for files of the engine, too.
+    // Without the `/` at its beginning, a name would mean files of the engine, too.
     include.iter().map(|name| name.as_str().unwrap().strip_prefix('/').unwrap().to_owned()).collect()
 }
 
-/// What holds whatever the answers are.
+/// Checks what holds with any answers.
 fn is_sound(name: &str, root: &Path, tree: &Tree) {
     for (path, (content, _)) in tree {
         assert!(!path.ends_with(".liquid"), "{path} was not rendered");
@@ -70,7 +70,7 @@ fn is_sound(name: &str, root: &Path, tree: &Tree) {
     is_locked(&root.join(name));
 }
 
-/// Upgrades find the dependency on the engine in one line.
+/// Upgrades look for the dependency on the engine in one line.
 fn is_one_line(manifest: &str) {
     let lines: Vec<_> = manifest.lines().filter(|line| line.starts_with("longpole = ")).collect();
     let [line] = lines[..] else { panic!("{lines:?}") };
@@ -80,7 +80,7 @@ fn is_one_line(manifest: &str) {
     );
 }
 
-/// What an owner owns can be read in one go.
+/// An owner can read the owner's part of the service in one go.
 fn is_small(tree: &Tree) {
     let lines = |folder: &str| -> usize {
         tree.keys().filter(|path| path.starts_with(folder)).map(|path| text(tree, path).lines().count()).sum()
@@ -98,7 +98,7 @@ fn uses_its_dependencies(tree: &Tree) {
     }
 }
 
-/// The lock file holds what is used, and nothing more.
+/// The lock file lists the crates that are used, and no others.
 fn is_locked(service: &Path) {
     let metadata = cargo(service).args(["metadata", "--locked", "--format-version", "1"]).output().unwrap();
     assert!(metadata.status.success(), "Cargo.lock: {}", String::from_utf8_lossy(&metadata.stderr));
@@ -119,7 +119,7 @@ fn every_lock_file_holds_what_is_used() {
     }
 }
 
-/// With the engine from there, seen from a folder of [`place`](longpole_tests::place).
+/// Generates a service with the engine from there, as seen from a folder of [`place`](longpole_tests::place).
 fn from(it: Generate, engine: &str) -> Generate {
     match engine {
         "vendored" => it,
@@ -180,7 +180,7 @@ fn without_examples_nothing_of_them_is_left() {
     assert!(!root.path().join("svc/migrations").exists());
 }
 
-/// Of the database that was not chosen nothing is left outside of the engine, and it is not built.
+/// Outside of the engine, nothing is left of the database that was not chosen, and that database is not built.
 #[test]
 fn one_database_leaves_no_trace_of_the_other() {
     for (chosen, others, drivers) in [
@@ -218,7 +218,7 @@ fn one_database_leaves_no_trace_of_the_other() {
     }
 }
 
-/// Without a database the examples that need none are there.
+/// A service without a database has the examples that need no database.
 #[test]
 fn a_gateway_keeps_the_examples_that_need_no_database() {
     let (_root, tree) = both("svc", |it| it.answer("database", "none"));
@@ -228,7 +228,7 @@ fn a_gateway_keeps_the_examples_that_need_no_database() {
     assert!(!text(&tree, "config/service.toml").contains("database"));
 }
 
-/// The engine stays where Longpole is.
+/// The engine stays in the folder of Longpole.
 #[test]
 fn a_dependency_is_named_by_path_or_by_url_and_revision() {
     let revision = "0123456789abcdef0123456789abcdef01234567";
@@ -264,14 +264,14 @@ fn a_dependency_is_named_by_path_or_by_url_and_revision() {
 #[test]
 fn names_with_dashes_underscores_and_digits() {
     for name in ["my-service", "my_service", "svc2", "zz-9_top"] {
-        // cargo-generate spells a mixture its own way, unless forced to take the name as it is.
+        // cargo-generate changes a name of mixed spelling, unless it is forced to take the name as it is.
         let forced = |it: Generate| it.flag("--force");
         let (root, tree) = both(name, forced);
         is_sound(name, root.path(), &tree);
     }
 }
 
-/// Refused by both releases; the message names what was wrong.
+/// Both releases refuse the answers, and the message names what was wrong.
 fn is_refused(answers: &[(&str, &str)], reason: &str) {
     for version in [OLDEST, NEWEST] {
         let dir = tempfile::tempdir().unwrap();
@@ -280,7 +280,7 @@ fn is_refused(answers: &[(&str, &str)], reason: &str) {
         let stderr = String::from_utf8_lossy(&output.stderr);
         assert!(!output.status.success(), "{version} took {answers:?}");
         assert!(stderr.contains(reason), "{version} does not say `{reason}`: {stderr}");
-        // An empty folder is what cargo-generate leaves behind; ci/try takes it away.
+        // cargo-generate leaves an empty folder behind, and ci/try removes it.
         assert_eq!(files(dir.path()), Tree::new(), "{version} left something behind");
     }
 }
@@ -295,7 +295,7 @@ fn answers_that_are_none_are_refused() {
     }
 }
 
-/// The lock file holds the revision, so nothing can be built without it.
+/// The lock file names the revision, so the service cannot be built without that revision.
 #[test]
 fn a_dependency_by_url_needs_a_revision_and_says_where_to_find_it() {
     let by_url = [("engine", "dependency"), ("template_repo", "https://git.example/longpole")];
@@ -318,7 +318,7 @@ fn a_workspace_around_it_is_left_alone() {
     }
 }
 
-/// What our commands do inside somebody's workspace: nothing to it, and nothing of it.
+/// Inside of another workspace, our commands change nothing of that workspace, and take nothing from it.
 #[test]
 fn a_workspace_above_and_the_service_leave_each_other_alone() {
     let root = tempfile::tempdir().unwrap();
@@ -341,7 +341,8 @@ fn a_workspace_above_and_the_service_leave_each_other_alone() {
     assert!(works, "{said}");
     assert_eq!(fs::read_to_string(&above).unwrap(), listed);
 
-    // A pattern that it fits cannot be helped from inside: the error and its cure are in docs/upgrade.md.
+    // If a pattern of the workspace fits the service, the service can do nothing. docs/upgrade.md has the error and its
+    // cure.
     generate(NEWEST, "svc", &in_pattern).done();
     let pattern = listed.replace("crates/member", "crates/*");
     fs::write(&above, &pattern).unwrap();

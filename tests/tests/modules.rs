@@ -47,7 +47,7 @@ fn has_no_circle(of: &Crate) {
     assert!(text.is_empty(), "move what both sides need to a place of its own:\n{text}");
 }
 
-/// Whoever reads a name in one file has to know what it is without a look at the imports.
+/// A reader of a file has to know what each name means without a look at the imports.
 #[test]
 fn no_two_types_of_the_engine_share_a_name() {
     let mut namesakes = Crate::read(&engine()).namesakes();

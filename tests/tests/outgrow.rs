@@ -1,4 +1,4 @@
-//! The way from SQLite to PostgreSQL, walked with the commands of `docs/postgres.md`.
+//! Do the commands of `docs/postgres.md` bring a service from SQLite to PostgreSQL?
 
 use std::ffi::OsString;
 use std::process::Command;

@@ -19,13 +19,13 @@ const REQUESTS: usize = 10_000; // at least, in each of the two ways
 fn no_request_fails_while_replicas_are_restarted_in_turn() {
     let program = build(&generate(NEWEST, "replica", &place("replica")).done());
 
-    // With nginx's default: a GET that got no answer goes to the next.
+    // This is nginx's default: a GET that got no answer is sent to the next replica.
     let replica = |addr: &str| start(&program, &[("APP__SERVER__ADDR", addr)]);
     let (failed, sent) = restarts(&replica, "GET", |_, _| {});
     assert!(failed.is_empty(), "{} of {sent}: {:?}", failed.len(), failed.first());
     println!("GET: {sent} requests, none failed");
 
-    // A POST is not sent twice, so the replica is taken out of nginx first; it goes on for the drain delay.
+    // A POST is not sent twice. So the replica is first taken out of nginx, and goes on to serve for the drain delay.
     let replica =
         |addr: &str| start(&program, &[("APP__SERVER__ADDR", addr), ("APP__SHUTDOWN__DRAIN_DELAY", "3s")]);
     let (failed, sent) = restarts(&replica, "POST", |nginx, others| nginx.send_to(others));
@@ -33,7 +33,8 @@ fn no_request_fails_while_replicas_are_restarted_in_turn() {
     println!("POST: {sent} requests, none failed");
 }
 
-/// Restarts both in turn under load. `steer` tells nginx where to send. Returns what failed, and how many were sent.
+/// Restarts both replicas in turn under load. `steer` tells nginx where to send requests. Returns the requests that
+/// failed, and how many were sent.
 fn restarts(
     replica: &dyn Fn(&str) -> Running,
     method: &str,
@@ -77,7 +78,7 @@ fn restarts(
     (failed.into_inner().unwrap(), sent.into_inner().unwrap())
 }
 
-/// Ends the clients, also when something went wrong.
+/// Ends the clients when this is dropped, also if the test fails.
 struct Ends<'a>(&'a AtomicBool);
 
 impl Drop for Ends<'_> {

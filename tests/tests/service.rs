@@ -43,7 +43,7 @@ fn the_default() {
     the_status_page_names_every_phase(&service, "sqlite", &[]);
 }
 
-/// Neither its format nor a clippy that is newer than it can turn an owner's check red.
+/// Neither the format of the engine nor a newer clippy can turn an owner's check red.
 fn the_engine_is_nobody_elses_to_lint(service: &Path) {
     for path in ["engine/src/lib.rs", "engine/testing/src/lib.rs"] {
         let text = fs::read_to_string(service.join(path)).unwrap();
@@ -53,7 +53,8 @@ fn the_engine_is_nobody_elses_to_lint(service: &Path) {
     run(Command::new(service.join("ci/check")).envs(check_variables()));
 }
 
-/// What makes a release is the absence of debug assertions; the optimizer takes its time and changes nothing here.
+/// A build without debug assertions counts as a release. The optimizer is left out: it takes long and changes nothing
+/// here.
 fn a_release_with_the_drill_must_be_meant(service: &Path, program: &Path) {
     let release = "profile.dev.package.longpole.debug-assertions=false";
     run(cargo(service).args(["build", "--locked", "--features", "drill", "--config", release]));
@@ -84,7 +85,7 @@ fn a_release_with_the_drill_must_be_meant(service: &Path, program: &Path) {
     assert_eq!(running.stop().code(), Some(0));
 }
 
-/// With the drill built in, which replaces the program.
+/// Builds the service with the drill. This replaces the program.
 fn the_status_page_names_every_phase(service: &Path, database: &str, variables: &[(&str, &str)]) {
     run(cargo(service).args(["build", "--locked", "--features", "drill"]));
     let program = target_dir().join("debug").join(service.file_name().unwrap());
@@ -105,7 +106,7 @@ fn on_postgres() {
 #[test]
 fn with_the_engine_by_path() {
     let _alone = alone();
-    // Seen from the service: it is in a folder of `place`.
+    // The path is seen from the service, which is in a folder of `place`.
     let answers = [("database", "postgres"), ("engine", "dependency"), ("template_repo", "../../../..")];
     let (service, program) = checked("by-path", &answers);
 
@@ -123,7 +124,7 @@ fn with_the_engine_by_url_and_revision() {
     stores_an_item(start(&program, &[]));
 }
 
-/// A service without a database, which asks others.
+/// A service without a database, which calls other services.
 #[test]
 fn a_gateway() {
     let _alone = alone();
@@ -146,7 +147,7 @@ fn a_gateway() {
     the_status_page_names_every_phase(&service, "none", &[]);
 }
 
-/// In session mode a pooler is as good as the server; one that loses prepared statements is found out.
+/// A pooler in session mode is as good as the server. A pooler that loses prepared statements is noticed.
 fn behind_a_pooler(service: &Path, program: &Path) {
     let server = Postgres::start(service);
     let sessions = PgBouncer::start(&server.url, "session");
@@ -232,7 +233,7 @@ fn has_no_items(running: Running) {
     assert_eq!(running.stop().code(), Some(0));
 }
 
-/// The line of the request with the id `abc` is in the log.
+/// Checks that the log has the line of the request with the id `abc`.
 fn is_known_by_its_id(running: &Running, status: u16) -> Value {
     let line = poll("the request's line", PATIENCE, || {
         running.log().into_iter().find(|line| line["message"] == "request" && line["request_id"] == "abc")
@@ -292,7 +293,7 @@ fn every_setting_is_in_the_file_with_its_default(service: &Path, program: &Path)
     }
 }
 
-/// What `check` prints when the configuration is `text`; expects every value to come from `origin`.
+/// Returns what `check` prints with the configuration `text`. Expects that every value comes from `origin`.
 fn settings(program: &Path, text: &str, origin: &str) -> BTreeMap<String, String> {
     let dir = tempfile::tempdir().unwrap();
     fs::create_dir(dir.path().join("config")).unwrap();

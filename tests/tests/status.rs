@@ -1,4 +1,4 @@
-//! The status page in a real browser: self-contained, live, through a restart, and on a phone.
+//! Does the status page work in a real browser: without other hosts, live, through a restart, and on a phone?
 
 use longpole_tests::browser::Browser;
 use longpole_tests::generate::{NEWEST, generate};
@@ -19,7 +19,7 @@ fn the_page_follows_three_long_poles_through_a_restart() {
         ask("GET", &format!("http://{admin}/"), &[], "").headers()["content-security-policy"].clone();
     assert!(policy.to_str().unwrap().starts_with("default-src 'none'; script-src 'nonce-"), "{policy:?}");
     let browser = Browser::start();
-    browser.asked(); // whatever it asks for itself before the page
+    browser.asked(); // forgets what the browser has asked for itself before the page
     browser.go(&format!("http://{admin}/?every={EVERY}"));
     browser.run("window.mark = 'the same page'");
     let phase = |name: &str| *PHASES.iter().find(|(phase, _)| *phase == name).unwrap();
@@ -42,13 +42,13 @@ fn the_page_follows_three_long_poles_through_a_restart() {
     assert_eq!(browser.console(), Vec::<String>::new());
     let asked = browser.asked();
     assert!(asked.iter().any(|url| url.ends_with("/metrics")), "{asked:?}");
-    // The browser asks pages of its own, chrome://….
+    // The browser also asks for pages of its own, such as chrome://….
     let own = [format!("http://{admin}/"), "data:".to_owned(), "chrome:".to_owned()];
     let foreign: Vec<_> = asked.iter().filter(|url| !own.iter().any(|own| url.starts_with(own))).collect();
     assert!(foreign.is_empty(), "{foreign:?}");
 
-    // On a phone nothing has to be pushed sideways.
-    browser.resize(500, 900); // the least that it allows
+    // On a phone, nobody has to scroll sideways.
+    browser.resize(500, 900); // the smallest window that the browser allows
     let overflow = "return document.documentElement.scrollWidth - document.documentElement.clientWidth";
     assert_eq!(browser.run(overflow), 0);
 

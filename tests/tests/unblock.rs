@@ -23,13 +23,13 @@ pub fn routes() -> Router {
 
 struct Plant {
     name: &'static str,
-    /// What the message says: the path that blocks, and the cure.
+    /// Parts of the message: the path of the call that blocks, and the cure.
     says: [&'static str; 2],
     /// Helpers that the handlers share.
     helpers: &'static str,
-    /// The body of a handler that is wrong; the line to be reported ends with `// here`.
+    /// The body of a handler that is wrong. The line that must be reported ends with `// here`.
     wrong: &'static str,
-    /// The same, put right.
+    /// The same body, put right.
     right: &'static str,
 }
 

@@ -1,4 +1,5 @@
-//! Does a generated service's CI turn red where a crate is in it twice that loses what it is told, and only there?
+//! Does the CI of a generated service turn red if a second version of a crate would lose what it is told, and only
+//! then?
 
 use std::fs;
 use std::path::Path;
@@ -36,7 +37,7 @@ fn a_second_version_that_loses_data_turns_the_check_red_and_a_harmless_one_does_
 
     let red = [
         (("metrics", "0.23.1"), "metrics", "lost", ["metrics@0.23.1", "metrics@0.24."]),
-        // An old crate brings it; the manifest does not name it.
+        // An old crate brings the second version, which the manifest does not name.
         (("http-body", "0.4.6"), "http", "do not fit", ["http@0.2.", "http@1."]),
         (("tokio", "0.2.25"), "tokio", "never wakes", ["tokio@0.2.25", "tokio@1."]),
     ];
@@ -54,10 +55,10 @@ fn a_second_version_that_loses_data_turns_the_check_red_and_a_harmless_one_does_
     }
 
     let green = [
-        ("dependencies", "log", "0.3.9"),          // hands everything over to 0.4
-        ("dependencies", "bytes", "0.5.6"),        // loses nothing
-        ("dev-dependencies", "metrics", "0.23.1"), // is not in the service
-        ("target.'cfg(windows)'.dependencies", "metrics", "0.23.1"), // is not in the service for this machine
+        ("dependencies", "log", "0.3.9"),          // it hands everything over to 0.4
+        ("dependencies", "bytes", "0.5.6"),        // it loses nothing
+        ("dev-dependencies", "metrics", "0.23.1"), // it is not in the service
+        ("target.'cfg(windows)'.dependencies", "metrics", "0.23.1"), // it is not in the service for this machine
     ];
     for (table, added, version) in green {
         let output = with(&service, table, added, version);
@@ -65,7 +66,7 @@ fn a_second_version_that_loses_data_turns_the_check_red_and_a_harmless_one_does_
         reset();
     }
 
-    // A version that the owner has looked at and skips.
+    // The owner has looked at this version and skips it.
     with(&service, "dependencies", "http", "0.2.12");
     let deny = read("deny.toml");
     let skip = "\nskip = [\n    { crate = \"http@0.2.12\", reason = \"of a test\" },";

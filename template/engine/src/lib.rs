@@ -69,8 +69,9 @@
 //! | a loop that belongs to no request | [`Background::start`] | nothing | | cancels the token, then waits for the rest of `shutdown.grace` |
 //! | CPU work, or a call that blocks | [`Offload::run`] | a `Result`, which you await | work that has begun runs to its end | waits for the request that waits for the work |
 //!
-//! The log lines of all these carry the request's id, except those of a background task. In [`spawn`] and [`carry`],
-//! [`Stopping`] tells of the shutdown if you take it along.
+//! The log lines of all this work carry the request's id, except the lines of a background task. Work in [`spawn`] or
+//! [`carry`] learns of the shutdown only if you pass it the token of [`Stopping`]. The shutdown waits for all tasks for
+//! the rest of `shutdown.grace`, but at least 200 ms; work that has not ended by then is cut off.
 //!
 //! # Within an async function
 //!
@@ -91,8 +92,8 @@
 //! Your own `Cargo.toml` lists axum and sqlx as well, since their macros expand to `::axum` and `::sqlx`. Take the
 //! versions that this crate re-exports. If the build has a second axum, the compiler says that your function "cannot
 //! start a service" and that "there are multiple different versions of crate `axum` in the dependency graph". If it has
-//! a second sqlx, the compiler says "the trait bound `usize: sqlx::ColumnIndex<_>` is not satisfied". `cargo tree
-//! --duplicates` shows which crate brings the second version.
+//! a second sqlx, the compiler says "the trait bound `usize: sqlx::ColumnIndex<_>` is not satisfied". The command
+//! `cargo tree --duplicates` shows which crate brings the second version.
 //!
 //! Signatures of this crate contain types of a few other crates: `bytes::Bytes`, `bytesize::ByteSize`,
 //! `reqwest::RequestBuilder`, `tokio_util::sync::CancellationToken` and `tracing_subscriber::Layer`. If your code names

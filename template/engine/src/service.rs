@@ -49,7 +49,7 @@ use crate::{commands, metrics, release};
 ///
 /// - With no command, it serves until SIGTERM or SIGINT.
 /// - `check` prints every setting, where its value comes from, and whether the settings fit together. Then it ends.
-/// - `migrate`, in a build with a database, applies the pending [migrations](Self::migrations). Then it ends.
+/// - `migrate`, in a build with a database, applies the pending migrations. Then it ends.
 /// - `--config FILE` names the file of settings.
 /// - `--help` and `--version` print a text. Then the program ends.
 pub struct Service {
@@ -154,9 +154,9 @@ impl Service {
     }
 
     /// Runs the program. It reads the arguments and the settings, opens the [`Links`], calls `start` for the routes,
-    /// serves the routes until SIGTERM or SIGINT, and shuts down within `shutdown.grace`. Returns the exit code, which
-    /// your `main` returns: [`Exit`] says what the codes mean. If the program cannot run, it prints the reason on
-    /// stderr, and logs it if the log is open.
+    /// serves the routes until SIGTERM or SIGINT, and shuts down: within `shutdown.grace`, and at most a second more to
+    /// cut off what is left and to write the log. Returns the exit code, which your `main` returns: [`Exit`] says what
+    /// the codes mean. If the program cannot run, it prints the reason on stderr, and logs it if the log is open.
     ///
     /// `start` is your function, in one of the shapes that [`Start`] shows. It is called once, on a thread of its own,
     /// so it may block. The commands `check` and `migrate` do not call it.

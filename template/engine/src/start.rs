@@ -46,8 +46,8 @@ pub(crate) type Failure = Box<dyn Error + Send + Sync>;
 ///
 /// The function runs on a thread of its own, so it may block, and no timeout ends it. Meanwhile clients can connect,
 /// but get no answer yet, and `/readyz` is 503. If a signal comes, the function has 500 ms to return; then it is given
-/// up, and the process ends with 0. If the function fails or panics, the process ends with 1. In both cases,
-/// [background tasks](crate::Background) that it has started are told to end.
+/// up, and the process ends with 0. If the function fails or panics, the process ends with 1. In all these
+/// cases, [background tasks](crate::Background) that it has started are told to end.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot start a service",
     note = "it has to be `fn(&longpole::Links, &Settings) -> axum::Router`; it may be async, and may return a `Result`",

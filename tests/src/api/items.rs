@@ -65,7 +65,7 @@ impl Api<'_> {
         lines
     }
 
-    /// What is implemented for an item, whether by it or for what refers to it.
+    /// The implementations of an item: for the item itself, or for a type that refers to the item.
     pub(super) fn implementations(&self, definition: &Name) -> Vec<String> {
         let mut lines = Vec::new();
         for (name, module) in &self.sources.modules {
@@ -88,8 +88,8 @@ impl Api<'_> {
         let mut of_trait = of_trait.clone();
         about.extend(self.with_names(module, |namer| namer.visit_path_mut(&mut of_trait)));
         let (of_trait, ty) = (text(&of_trait), text(&ty));
-        // It is listed once: for its type; otherwise for what its trait is about, or for the trait itself. A type or a
-        // trait that nobody can name is nobody's business.
+        // An implementation is listed once: for its type, or for what its trait is about, or for the trait itself. If
+        // users cannot name the type or the trait, it is not listed.
         if about.first() != Some(definition) || of_trait.starts_with("crate::") || ty.starts_with("crate::") {
             return Vec::new();
         }
@@ -145,7 +145,7 @@ impl Api<'_> {
     fn signature(&self, module: &[String], signature: &Signature) -> String {
         let mut signature = signature.clone();
         if let Some(FnArg::Receiver(receiver)) = signature.inputs.first_mut() {
-            receiver.mutability = None; // whether it is changed inside is nobody's business
+            receiver.mutability = None; // callers need not know whether it is changed inside
         }
         self.with_names(module, |namer| namer.visit_signature_mut(&mut signature));
         text(&signature).trim_end_matches(',').to_owned()
@@ -157,7 +157,7 @@ impl Api<'_> {
         text(&ty)
     }
 
-    /// Returns what of the API was met.
+    /// Returns the items of the API that were met.
     fn with_names(&self, module: &[String], rename: impl FnOnce(&mut Namer)) -> Vec<Name> {
         let (sources, exported) = (self.sources, &self.exported);
         let mut namer = Namer { sources, exported, module, met: Vec::new() };
@@ -166,7 +166,7 @@ impl Api<'_> {
     }
 }
 
-/// What attributes promise.
+/// The attributes that are a promise to users.
 fn tags(attributes: &[Attribute]) -> String {
     let mut tags = String::new();
     for name in ["deprecated", "derive", "must_use", "non_exhaustive"] {

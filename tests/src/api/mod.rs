@@ -1,9 +1,8 @@
-//! What can whoever uses a crate rely on?
+//! What can the users of a crate rely on?
 //!
-//! The list is read from the sources. rustdoc knows more, but says it in a format that is unstable (JSON) or meant for
-//! eyes (HTML): a newer compiler would change the list without a change of ours, and each feature set would have to be
-//! built. What the list does not have: what follows from the fields of a type by itself (`Send`, `Sync`), and what derives
-//! write.
+//! The list is read from the sources. rustdoc knows more, but its formats are unstable (JSON) or made for people
+//! (HTML): a newer compiler would change the list without a change of ours, and each feature set would have to be
+//! built. The list does not have what the fields of a type imply (`Send`, `Sync`), nor the code that derives write.
 
 mod items;
 mod names;
@@ -20,7 +19,7 @@ use self::source::{Cfgs, Name, Sources, conditions, is_called, is_hidden};
 pub(crate) use self::source::{attributes, ident_of, is_test};
 pub(crate) use self::text::text;
 
-/// What each name of the API is, in the order of the names.
+/// The lines about each name of the API, in the order of the names.
 type Paragraphs = BTreeMap<String, Vec<String>>;
 
 /// The public API of the crate in `folder`: a paragraph for each item.
@@ -29,7 +28,7 @@ pub fn list(folder: &Path) -> String {
     let mut api = Api { sources: &sources, exported: BTreeMap::new() };
     let (mut exports, mut paragraphs) = (Vec::new(), Paragraphs::new());
     api.walk(&["crate".to_owned()], "", &mut exports, &mut paragraphs);
-    // The shortest name, where there are several.
+    // If an item has several names, the shortest name counts.
     exports.sort_by_key(|export| std::cmp::Reverse(export.name.len()));
     api.exported = exports.iter().map(|export| (export.definition.clone(), export.name.clone())).collect();
     for Export { name, definition, cfgs } in &exports {
@@ -51,7 +50,7 @@ pub fn list(folder: &Path) -> String {
 
 struct Api<'a> {
     sources: &'a Sources,
-    /// Where an item stands, and what it is called in the API.
+    /// The name of each item in the sources, and its name in the API.
     exported: BTreeMap<Name, String>,
 }
 
@@ -62,7 +61,7 @@ struct Export {
 }
 
 impl Api<'_> {
-    /// What a public module exports, and the public modules in it.
+    /// Collects what a public module exports, and then does the same for the public modules in it.
     fn walk(&self, module: &[String], prefix: &str, exports: &mut Vec<Export>, paragraphs: &mut Paragraphs) {
         let sources = self.sources;
         let here = &sources.modules[module];
@@ -104,7 +103,7 @@ fn condition(cfgs: &[String]) -> String {
     cfgs.iter().map(|cfg| format!(" #[cfg{cfg}]")).collect()
 }
 
-/// The features, and what the manifest asks of the crates that are named: another major version is another API.
+/// The features, and the versions of the crates whose types are in the API: another major version is another API.
 fn of_manifest(folder: &Path, paragraphs: &mut Paragraphs) {
     let manifest = fs::read_to_string(folder.join("Cargo.toml")).unwrap();
     let manifest: toml::Table = manifest.parse().unwrap();

@@ -1,7 +1,7 @@
 //! How is a type written so that everybody knows which one is meant?
 //!
-//! What an owner can name gets the name that it has there, what is of other crates its whole path. What nobody outside can
-//! name begins with `crate::`. A private alias is replaced by what it stands for.
+//! An item that owners can name gets its name in the API. An item of another crate gets its whole path. The name of an
+//! item that nobody outside can name begins with `crate::`. A private alias is replaced by the type that it stands for.
 
 use std::collections::BTreeMap;
 
@@ -13,11 +13,11 @@ use super::source::{Name, Sources, is_called};
 
 pub struct Namer<'a> {
     pub sources: &'a Sources,
-    /// What the API has, and what it is called there.
+    /// The items of the API, each with its name there.
     pub exported: &'a BTreeMap<Name, String>,
-    /// Where it stands.
+    /// The module in which the type is written.
     pub module: &'a [String],
-    /// What of the API was met.
+    /// The items of the API that were met.
     pub met: Vec<Name>,
 }
 
@@ -29,7 +29,7 @@ impl Namer<'_> {
         let colon = path.leading_colon.map(|_| String::new());
         let idents = path.segments.iter().map(|segment| segment.ident.to_string());
         let written: Name = colon.into_iter().chain(idents).collect();
-        // Of several, any: they have one name in the API.
+        // If there are several, any of them will do, since they have the same name in the API.
         self.sources.resolve(self.module, &written).into_iter().next().map(|(name, _)| name)
     }
 
@@ -84,7 +84,7 @@ impl VisitMut for Namer<'_> {
     fn visit_type_path_mut(&mut self, path: &mut TypePath) {
         let Some(qself) = &mut path.qself else { return visit_mut::visit_type_path_mut(self, path) };
         self.visit_type_mut(&mut qself.ty);
-        // `<Type as Trait>::Name`: the first segments are the trait's.
+        // In `<Type as Trait>::Name`, the first segments belong to the trait.
         let segments: Vec<_> = path.path.segments.iter().cloned().collect();
         let (of_trait, rest) = segments.split_at(qself.position);
         if of_trait.is_empty() {
@@ -105,7 +105,7 @@ impl VisitMut for Namer<'_> {
         }
     }
 
-    /// Whether a parameter is changed inside is nobody's business.
+    /// Removes `mut` from parameters: callers need not know whether a parameter is changed inside.
     fn visit_fn_arg_mut(&mut self, argument: &mut FnArg) {
         match argument {
             FnArg::Receiver(_) => {}

@@ -1,6 +1,6 @@
-//! What stands in the sources of a crate, and what does a name in them mean?
+//! What do the sources of a crate contain, and what does a name in them mean?
 //!
-//! Not more of Rust than the engine uses: whatever else is met is a panic that says so.
+//! This reads only as much of Rust as the engine uses. If the sources have anything else, it panics and says so.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -11,10 +11,11 @@ use syn::{Attribute, Ident, Item, UseTree, Visibility};
 
 use super::text::text;
 
-/// From the crate's root on: `["crate", "db", "pool", "Pool"]`. A path that begins otherwise is of another crate.
+/// A path from the root of the crate on: `["crate", "db", "pool", "Pool"]`. If it does not begin with `crate`, it is
+/// the path of another crate's item.
 pub type Name = Vec<String>;
 
-/// The conditions under which something is there.
+/// The conditions (`cfg`) under which an item exists.
 pub type Cfgs = Vec<String>;
 
 pub struct Sources {
@@ -29,7 +30,7 @@ pub struct Module {
 
 pub struct Use {
     pub name: String,
-    /// As it is written.
+    /// The path as it is written.
     pub target: Name,
     pub cfgs: Cfgs,
     pub is_public: bool,
@@ -83,7 +84,7 @@ impl Sources {
         self.modules.insert(name, Module { items, cfgs, uses });
     }
 
-    /// What a path that is written in a module stands for; several if that depends on features.
+    /// The items that a path means that is written in a module. There are several if the meaning depends on features.
     pub fn resolve(&self, module: &[String], path: &[String]) -> Vec<(Name, Cfgs)> {
         let (first, rest) = path.split_first().unwrap();
         let local = |head: &[String], rest: &[String]| self.follow([head, rest].concat());
@@ -96,11 +97,11 @@ impl Sources {
             },
             "" => vec![(rest.to_vec(), Vec::new())],
             _ if self.has(module, first) => local(module, path),
-            _ => vec![(path.to_vec(), Vec::new())], // another crate's, a parameter's, or known everywhere
+            _ => vec![(path.to_vec(), Vec::new())], // an item of another crate, a parameter, or a name of the language
         }
     }
 
-    /// Where a path of this crate leads to through what is used on the way.
+    /// The items to which a path of this crate leads, through each `use` on the way.
     fn follow(&self, path: Name) -> Vec<(Name, Cfgs)> {
         let mut at = 1;
         while at < path.len() && self.modules.contains_key(&path[..=at]) {
@@ -114,7 +115,8 @@ impl Sources {
         let mut found = Vec::new();
         for one in self.modules[module].uses.iter().filter(|one| one.name == *name) {
             let target = [&one.target[..], rest].concat();
-            // A name that is used is not looked for in what is used under that name: `use metrics::counter`.
+            // In `use metrics::counter`, `metrics` is not looked for among the names that this module uses as
+            // `metrics`.
             let target = match one.target[0] == *name && one.target.len() == 1 {
                 true => vec![(target, Vec::new())],
                 false => self.resolve(module, &target),
@@ -151,7 +153,7 @@ fn leaves(tree: &UseTree, prefix: Name, add: &mut impl FnMut(String, Name)) {
     }
 }
 
-/// Its name, and who may use it; none for what has no name, or a macro's.
+/// The name of an item, and who may use it. None if the item has no name, or if a macro makes the name.
 pub fn ident_of(item: &Item) -> Option<(&Visibility, &Ident)> {
     match item {
         Item::Const(item) => Some((&item.vis, &item.ident)),
@@ -166,7 +168,7 @@ pub fn ident_of(item: &Item) -> Option<(&Visibility, &Ident)> {
     }
 }
 
-/// Whether an item has this name, modules aside: a function may be called like one.
+/// Whether an item that is no module has this name. A module does not count, since a function may have the same name.
 pub fn is_called(item: &Item, name: &str) -> bool {
     !matches!(item, Item::Mod(_)) && ident_of(item).is_some_and(|(_, ident)| ident == name)
 }
@@ -188,7 +190,7 @@ pub fn attributes(item: &Item) -> &[Attribute] {
     }
 }
 
-/// What stands in an attribute: `(feature = "sqlite")` of `cfg`.
+/// The text in each attribute of this name, such as `(feature = "sqlite")` of `cfg`.
 pub fn of_attribute(attributes: &[Attribute], name: &str) -> Vec<String> {
     let named = attributes.iter().filter(|one| one.path().is_ident(name));
     named.map(|one| text(one.meta.to_token_stream())[name.len()..].to_owned()).collect()

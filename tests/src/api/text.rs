@@ -1,9 +1,9 @@
-//! How does a piece of Rust look in one line?
+//! How is a piece of Rust written in one line?
 
 use proc_macro2::{Delimiter, TokenStream, TokenTree};
 use quote::ToTokens;
 
-/// The tokens with spaces where people put them.
+/// The tokens, with spaces where people put spaces.
 pub fn text(tokens: impl ToTokens) -> String {
     let mut pieces = Vec::new();
     take_apart(tokens.to_token_stream(), &mut pieces);
@@ -16,7 +16,7 @@ pub fn text(tokens: impl ToTokens) -> String {
         line.push_str(piece);
         before = piece;
     }
-    // What was a list of lines ends with a comma.
+    // A list that was written in several lines ends with a comma.
     line.replace(",)", ")").replace(", }", " }").replace(",>", ">")
 }
 

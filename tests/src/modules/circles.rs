@@ -1,11 +1,11 @@
-//! Which imports lead round in a circle?
+//! Which imports form a circle?
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
 
 use super::Import;
 
-/// Files or folders that import each other in this order, the last one the first one.
+/// Files or folders that import each other in this order. The last of them imports the first.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Circle {
     pub steps: Vec<Step>,
@@ -18,12 +18,12 @@ pub struct Step {
     pub imports: Vec<Import>,
 }
 
-/// So many imports of a step are printed. Higher: a circle of two folders fills a screen. Lower: whoever mends the circle
-/// has to run the test again for the rest.
+/// So many imports of a step are printed. Higher: a circle of two folders fills a screen. Lower: a person who mends the
+/// circle has to run the test again to see the rest.
 const PRINTED: usize = 6;
 
-/// The circles between what `part_of` makes of the files, the shortest first: each import that is part of a circle is in
-/// at least one of them.
+/// The circles between the parts to which `part_of` assigns the files. The shortest circle comes first. Each import
+/// that is part of a circle is in at least one of the circles.
 pub fn circles(imports: &[Import], part_of: impl Fn(&str) -> String) -> Vec<Circle> {
     let mut steps: BTreeMap<String, BTreeMap<String, Vec<Import>>> = BTreeMap::new();
     for import in imports {
@@ -36,7 +36,7 @@ pub fn circles(imports: &[Import], part_of: impl Fn(&str) -> String) -> Vec<Circ
     for (from, next) in &steps {
         for to in next.keys() {
             let Some(mut way) = shortest(&steps, to, from) else { continue };
-            // A circle is the same from wherever it is entered.
+            // A circle is the same circle from each of its members on.
             let first = (0..way.len()).min_by_key(|&at| way[at]).unwrap();
             way.rotate_left(first);
             found.insert((way.len(), way));
@@ -53,7 +53,7 @@ pub fn circles(imports: &[Import], part_of: impl Fn(&str) -> String) -> Vec<Circ
     found.into_iter().map(circle).collect()
 }
 
-/// The shortest way from one to another, both included.
+/// The shortest way from one part to another. Both are included.
 fn shortest<'a>(
     steps: &'a BTreeMap<String, BTreeMap<String, Vec<Import>>>,
     from: &'a String,

@@ -31,7 +31,7 @@ impl Reader<'_> {
         self.0.types.push((ident.to_string(), ident.span().start().line));
     }
 
-    /// The paths in what a macro is given: the grammar is the macro's own, so the tokens have to do.
+    /// The paths in the input of a macro. The macro has a grammar of its own, so this looks at the tokens.
     fn tokens(&mut self, tokens: TokenStream) {
         let tokens: Vec<TokenTree> = tokens.into_iter().collect();
         let is_colon =

@@ -9,11 +9,11 @@ use super::source::{Crate, Name, Use};
 /// Where a path of this crate leads to.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Target {
-    /// To a module itself: only what is taken from the module says which file is needed.
+    /// To a module itself. Only the name that is taken from the module says which file is needed.
     Module(Name),
     /// To an item of this module.
     Item(Name),
-    /// To a name that is not written in this module: a macro makes it.
+    /// To a name that is not written in this module, since a macro makes it.
     Made(Name),
 }
 
@@ -23,9 +23,9 @@ impl Crate {
         let mut found = BTreeSet::new();
         for (name, module) in &self.modules {
             for one in &module.uses {
-                // A re-export of what lies below is the way to it, and not a need of it.
+                // A re-export of a file below only shows the way to that file, and does not need it.
                 let is_needed = |to: &[String]| one.is_private || !to.starts_with(self.of_file(name));
-                // `*` takes all that a module has.
+                // `*` takes every name of a module.
                 let takes_all = one.name == "*";
                 self.note(name, (&one.path, one.line), takes_all, &is_needed, &mut found);
             }
@@ -36,7 +36,7 @@ impl Crate {
         found.into_iter().collect()
     }
 
-    /// Whether a mention says more than the `use` of its name, which is an import already.
+    /// Whether a mention tells more than the `use` of its name, which is counted as an import already.
     fn says_more(&self, of: &[String], path: &[String]) -> bool {
         let module = &self.modules[of];
         let uses: Vec<_> = module.uses.iter().filter(|one| one.name == path[0]).collect();
@@ -44,7 +44,7 @@ impl Crate {
             let is_variable = is_small(&path[0]) && module.bound.contains(&path[0]);
             return !is_variable && uses.iter().any(|one| !one.is_private);
         }
-        // What is taken from a module is said by the mention only.
+        // Only the mention tells which name is taken from the module.
         let is_module = |one: &&Use| {
             let targets = self.resolve(of, &one.path, &mut BTreeSet::new());
             targets.iter().any(|target| matches!(target, Target::Module(_)))
@@ -73,14 +73,14 @@ impl Crate {
         }
     }
 
-    /// The module that the file of this module is: another one if this module is written within a file.
+    /// The module that is the file of this module. It is a different module if this module is written within a file.
     fn of_file<'a>(&self, name: &'a [String]) -> &'a [String] {
         let file = &self.modules[name].file;
         let lengths = 1..=name.len();
         lengths.map(|length| &name[..length]).find(|outer| self.modules[*outer].file == *file).unwrap()
     }
 
-    /// `seen` has the names that are being looked for, since imports may lead round.
+    /// `seen` has the names that are being looked for already, since imports may form a circle.
     fn resolve(
         &self,
         module: &[String],
@@ -98,7 +98,7 @@ impl Crate {
             "self" => self.within(module, rest, seen),
             "super" if module.len() > 1 => self.resolve_from(&module[..module.len() - 1], rest, seen),
             _ if self.has(module, first) => self.within(module, path, seen),
-            _ => BTreeSet::new(), // another crate's, a parameter's, or known everywhere
+            _ => BTreeSet::new(), // an item of another crate, a parameter, or a name of the language
         }
     }
 
@@ -114,7 +114,7 @@ impl Crate {
         }
     }
 
-    /// Where a path leads to that is looked for in this module.
+    /// The place to which a path leads, looked for from this module.
     fn within(
         &self,
         name: &[String],
@@ -126,7 +126,7 @@ impl Crate {
         };
         let module = &self.modules[name];
         let child = [name, std::slice::from_ref(first)].concat();
-        // `a::b` asks for the module `a`, and `a` alone rather for the function.
+        // In `a::b`, `a` is the module; `a` alone is rather the function of that name.
         if !rest.is_empty() && self.modules.contains_key(&child) {
             return self.within(&child, rest, seen);
         }

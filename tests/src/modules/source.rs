@@ -12,7 +12,7 @@ use syn::{Item, ItemMod, ItemUse, UseTree, Visibility};
 use super::mentions::{self, Mention};
 use crate::api::{attributes, ident_of, is_test};
 
-/// From the crate's root on: `["crate", "db", "pool"]`.
+/// A path from the root of the crate on: `["crate", "db", "pool"]`.
 pub type Name = Vec<String>;
 
 /// A crate whose sources are read.
@@ -22,9 +22,9 @@ pub struct Crate {
 
 #[derive(Default)]
 pub(super) struct Module {
-    /// The file below `src`.
+    /// The path of the file below `src`.
     pub file: String,
-    /// The items that are defined here, modules aside.
+    /// The items that are defined here, without modules.
     pub items: BTreeSet<String>,
     /// Each type that is defined here, with its line.
     pub types: Vec<(String, usize)>,
@@ -35,7 +35,7 @@ pub(super) struct Module {
 }
 
 pub(super) struct Use {
-    /// The name that it brings: `*` stands for all names of a module.
+    /// The name that the import brings. `*` stands for all names of a module.
     pub name: String,
     /// The path as it is written.
     pub path: Name,

@@ -1,7 +1,7 @@
 //! What does the doc comment of a setting say?
 //!
-//! Its first paragraph says what the setting is. Labelled lines follow: `Too high:` and `Too low:`, `true:` and `false:`, and
-//! `Default:` where the default is computed.
+//! Its first paragraph says what the setting is. Labelled lines follow: `Too high:` and `Too low:`, `true:` and
+//! `false:`, and `Default:` where the default is computed.
 
 use syn::{Attribute, Expr, Lit, Meta};
 
@@ -15,7 +15,7 @@ pub struct Comment {
 
 impl Comment {
     /// # Panics
-    /// There is none, or it has something else behind the first paragraph.
+    /// The field has no comment, or the comment has something else after its first paragraph.
     pub fn of(key: &str, attributes: &[Attribute]) -> Self {
         let mut lines = attributes.iter().filter_map(line);
         let what = lines.by_ref().take_while(|line| !line.is_empty()).collect::<Vec<_>>().join(" ");
@@ -52,7 +52,7 @@ impl Comment {
         self.labelled("Default")
     }
 
-    /// What happens when the value is too high, and too low; or what its alternatives mean.
+    /// What happens when the value is too high and when it is too low, or what its two values mean.
     pub fn extremes(&self) -> [String; 2] {
         [["Too high", "Too many", "true"], ["Too low", "Too few", "false"]].map(|labels| {
             labels

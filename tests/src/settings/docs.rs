@@ -1,14 +1,14 @@
 //! What do the tables of docs/configuration.md have to say about each setting?
 //!
-//! A table stands between `<!-- settings: NAME -->` and `<!-- end of settings -->`. NAME is a section, or several; that of a
-//! database has the database behind a colon.
+//! A table stands between `<!-- settings: NAME -->` and `<!-- end of settings -->`. NAME is one section, or several. If
+//! the section belongs to a database, a colon and the database follow.
 
 use super::{Section, Setting, file};
 
 const BEGIN: &str = "<!-- settings: ";
 const END: &str = "<!-- end of settings -->";
 
-/// The page with its tables anew. `twin` is the twin of the configuration file, which has the defaults.
+/// Returns the page with new tables. `twin` is the twin of the configuration file, which has the defaults.
 ///
 /// # Panics
 /// A section has no table.

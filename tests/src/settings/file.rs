@@ -1,14 +1,14 @@
 //! What does `config/service.toml` have to say about each setting?
 //!
-//! Above each key stands what the setting is. The file of the template has the keys of SQLite; its twin has those of both
-//! databases, each under its condition.
+//! The comment above each key says what the setting is. The file of the template has the keys of SQLite. Its twin has
+//! the keys of both databases, each under its condition.
 
 use super::{Section, Setting};
 
 /// Lines of a comment are at most this long.
 const WIDTH: usize = 110;
 
-/// The comments of a file anew.
+/// Returns a file with new comments.
 ///
 /// # Panics
 /// A setting of the engine has no line, or a line sets nothing.
@@ -30,7 +30,7 @@ pub fn commented(file: &str, sections: &[Section]) -> String {
 /// The default of a setting as the file writes it.
 ///
 /// # Panics
-/// There is none.
+/// The file has no default of this setting.
 pub fn default(file: &str, sections: &[Section], section: &Section, setting: &Setting) -> String {
     let mut default = None;
     walk(file, |line, conditions| {
@@ -93,14 +93,14 @@ fn walk(file: &str, mut see: impl FnMut(&str, &Conditions)) {
     }
 }
 
-/// Section, name and value of a line such as `#server.addr = "127.0.0.1:8080"`.
+/// The section, the name and the value of a line such as `#server.addr = "127.0.0.1:8080"`.
 fn key(line: &str) -> Option<(&str, &str, &str)> {
     let (key, value) = line.strip_prefix('#')?.split_once(" = ")?;
     let (section, name) = key.split_once('.').filter(|(section, _)| !section.contains(' '))?;
     Some((section, name, value))
 }
 
-/// None for a setting of the owner's.
+/// The setting of this section and this name. None if it is a setting of the owner's.
 fn find<'a>(
     sections: &'a [Section],
     section: &str,

@@ -1,7 +1,7 @@
 //! What do the sources of the engine say about each setting?
 //!
 //! The doc comment of a field is the one description of a setting, and the table `RANGES` of its section has its range.
-//! From both come the tables of the docs ([`docs`]) and the comments of the configuration file ([`file`]).
+//! The tables of the docs ([`docs`]) and the comments of the configuration file ([`file`]) are made from both.
 
 mod comment;
 pub mod docs;
@@ -19,7 +19,7 @@ use crate::api::text;
 /// A section of the configuration, as it is with one database.
 pub struct Section {
     pub name: String,
-    /// Of `database`: which one.
+    /// The database, if this is the section `database`.
     pub database: Option<String>,
     pub settings: Vec<Setting>,
 }
@@ -27,7 +27,7 @@ pub struct Section {
 pub struct Setting {
     pub name: String,
     pub comment: Comment,
-    /// What it can be, in words.
+    /// The values that the setting can have, in words.
     pub range: String,
     /// Whether the range is a list of words.
     pub is_word: bool,
@@ -95,7 +95,7 @@ fn setting(
     Setting { name, comment, range, is_word: enums.contains_key(&ty) }
 }
 
-/// What the table `RANGES` of a section says, in words, and whether it is a bound.
+/// The ranges in the table `RANGES` of a section, in words, and for each whether it has two ends.
 fn ranges(
     items: &[Item],
     ty: &str,

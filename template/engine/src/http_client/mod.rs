@@ -123,7 +123,7 @@ impl HttpClient {
     /// last byte of the answer, the call has `http_client.timeout`, or the timeout that the call sets itself.
     /// `http_client.connect_timeout` and `http_client.read_timeout` hold as well.
     ///
-    /// The headers `x-request-id` and `traceparent` of the call are set to the request's id and trace. If the other
+    /// Within a request, the call gets the headers `x-request-id` and `traceparent` of that request. If the other
     /// service closed the connection instead of answering, and the connection had been used before, the call is sent
     /// once more on a new connection. This is done only if the request may be repeated: its method is idempotent, or it
     /// has the header `idempotency-key`, and its body is not a stream.
