@@ -45,6 +45,10 @@ use super::request::{self, REQUEST, Request};
 ///
 /// What was done until then stays done, so a transaction is still the only way to do everything or nothing.
 ///
+/// The work runs in a task of its own, so it owns what it uses: clone it into an `async move` block. Until the work has
+/// ended, the request keeps its place (`admission.max_in_flight`). Outside of a request, such as in a background task
+/// or after the request has ended, this function only awaits the work, and none of the three bounds holds.
+///
 /// # Errors
 /// The error that `work` returns, as a problem, or one of the three problems above.
 pub async fn finish<T, E>(work: impl Future<Output = Result<T, E>> + Send + 'static) -> Result<T, Problem>

@@ -52,6 +52,9 @@ use crate::{commands, metrics, release};
 /// - `migrate`, in a build with a database, applies the pending migrations. Then it ends.
 /// - `--config FILE` names the file of settings.
 /// - `--help` and `--version` print a text. Then the program ends.
+///
+/// With any other argument, it prints an error and ends with 2. If your program has a command of its own, look for it in
+/// the arguments before you call [`run`](Self::run), and end with an [`Exit`].
 pub struct Service {
     identity: Identity,
     sources: Sources,
@@ -163,8 +166,9 @@ impl Service {
     ///
     /// `Settings` is the type of your own settings, the section `app`: `greeting` is `greeting` in `[app]` of the file,
     /// and `APP__APP__GREETING` in the environment. It is a struct that derives `Serialize` and `Deserialize`. Its
-    /// `Default` has the value of each setting that nobody sets. `check` prints these settings, too. If you have no
-    /// settings, take `()`.
+    /// `Default` has the value of each setting that nobody sets. `check` prints these settings, too. If the type refuses a
+    /// value while it is deserialized, the program prints which setting is wrong, and ends with 2. An unknown name is
+    /// refused in the same way. If you have no settings, take `()`.
     ///
     /// Do not call this inside of a runtime, such as in a `main` with `#[tokio::main]`: it would return 1 at once.
     pub fn run<Settings, Kind, F>(self, start: F) -> ExitCode

@@ -23,7 +23,8 @@ pub(super) const NOT_IT: &str = "is what stands for a secret";
 /// The value of a secret in the message that it has the wrong type.
 pub(super) const NOT_SHOWN: &str = "a value that is not shown";
 
-/// A secret text among your settings: a password, a key, a token.
+/// A secret text among your settings: a password, a key, a token. For a URL with a password in it, take [`SecretUrl`],
+/// which still shows the host.
 ///
 /// No text that is made of it has its value: `Debug` and `Serialize` write `***`, and there is no `Display`. So neither
 /// the command `check`, the log, the status page nor the message of a mistake can show it, whatever the key is called.

@@ -15,8 +15,13 @@ use super::session::DbSession;
 use super::settle::{ConnectionState, Left};
 use super::timeouts::rolled_back;
 
-/// A connection to the database. It goes back to its [`Pool`] when it is dropped. Give `&mut connection` to a query
-/// of sqlx's.
+/// A connection to the database, which [`Pool::acquire`] returns. Give `&mut connection` to a query of sqlx's.
+///
+/// When it is dropped, it goes back to its [`Pool`]. What was left on it is undone first: a transaction that is open is
+/// rolled back, and changes of the session (`SET`, temporary tables) are reset. If that is not possible, the connection is
+/// closed. You need not do any of this yourself.
+///
+/// sqlx's own connection within cannot be reached, because nothing would measure or bound its statements.
 #[derive(Debug)]
 pub struct Connection {
     /// None only while the connection is dropped.
@@ -32,11 +37,13 @@ pub struct Connection {
 
 impl Pool {
     /// Takes a connection, for several statements that must use the same one. Hold it as briefly as you can, and
-    /// never across a call to another service.
+    /// never across a call to another service. While you hold it, do not ask the same pool for another one: if every
+    /// request did that, all would wait for each other until `database.acquire_timeout`.
     ///
     /// # Errors
-    /// After `database.acquire_timeout`: [`sqlx::Error::PoolTimedOut`] if no connection became free,
-    /// [`sqlx::Error::Io`] if none could be opened.
+    /// [`sqlx::Error::PoolTimedOut`] if no connection became free within `database.acquire_timeout`.
+    /// [`sqlx::Error::PoolClosed`] during the shutdown. If a new connection cannot be opened, the error of the attempt, for
+    /// example [`sqlx::Error::Io`]; this may come before `database.acquire_timeout` is over.
     pub async fn acquire(&self) -> Result<Connection, sqlx::Error> {
         let (session, permit) = self.take().await?;
         Ok(Connection {

@@ -79,7 +79,8 @@ use crate::identity::Identity;
 /// With SQLite, the pool that writes has one connection, since SQLite has one writer. With PostgreSQL, both are the
 /// same pool.
 ///
-/// Queries are sqlx's own. `?` in a handler makes a [`Problem`](crate::Problem) of an error.
+/// Queries are sqlx's own. `?` in a handler turns an error into a [`Problem`](crate::Problem). [`Pool`] says what bounds
+/// the wait for a connection and the time of a statement.
 ///
 /// ```
 /// use longpole::{Db, Problem};
@@ -92,9 +93,12 @@ use crate::identity::Identity;
 /// ```
 #[derive(Clone, Debug)]
 pub struct Db {
-    /// For statements that only read.
+    /// For statements that only read. With SQLite, its connections are read-only: a statement that writes fails, and `?`
+    /// makes 500 of that. A transaction of this pool is for several statements that have to see the same state of the data;
+    /// with PostgreSQL, such a transaction has to begin with `SET TRANSACTION ISOLATION LEVEL REPEATABLE READ`.
     pub read: Pool,
-    /// For statements that write. Keep transactions short.
+    /// For statements that write. Keep transactions short: with SQLite, every other writer waits for their end. A
+    /// transaction of this pool may read as well.
     pub write: Pool,
     about: Arc<About>,
 }

@@ -41,7 +41,8 @@ use crate::request;
 /// that is free again stays empty. Lower: a full server is asked more often.
 const FULL: Duration = Duration::from_millis(50);
 
-/// A pool of connections to the database. It has a bound on how many are used at once. Cheap to clone.
+/// A pool of connections to the database. It has a bound on how many are used at once (`database.max_connections`; one
+/// connection in SQLite's pool for writing). Cheap to clone.
 ///
 /// Give `&pool` to a query of sqlx's, or call [`begin`](Self::begin) for a transaction:
 ///
@@ -55,6 +56,12 @@ const FULL: Duration = Duration::from_millis(50);
 ///     transaction.commit().await
 /// }
 /// ```
+///
+/// The wait for a connection fails after `database.acquire_timeout`. The wait for the answer to a statement fails after
+/// `database.statement_timeout`. A statement that takes longer than a second is in the log, with its text.
+///
+/// A statement runs to its end, even if your code asks for one row only (`fetch_one`, `fetch_optional`). So write
+/// `LIMIT 1` if you want one row.
 #[derive(Clone, Debug)]
 pub struct Pool(pub(super) Arc<PoolCore>);
 

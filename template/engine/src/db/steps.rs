@@ -10,12 +10,16 @@ use sqlx::{AssertSqlSafe, SqlSafeStr, SqlStr};
 
 /// The steps that bring the database's schema up to date, for [`Service::migrations`](crate::Service::migrations).
 ///
-/// Never edit a step that was released, since databases remember its text: add another step. The list that sqlx's own
-/// `migrate!()` makes can be given instead.
+/// Never edit a step that was released: add another step. The database remembers each step in sqlx's own table
+/// `_sqlx_migrations`, with a checksum of its text. The start fails if a step was edited after it was applied. It also
+/// fails if the database has a step that the program does not know, since a newer program has been there; with
+/// PostgreSQL, this is only a warning.
+///
+/// The list that sqlx's own `migrate!()` makes can be given instead.
 #[derive(Clone, Debug, Default)]
 pub struct Migrations(pub(super) Vec<Step>);
 
-/// One change of the database's schema, made by [`step`].
+/// One change of the database's schema, made by [`step()`].
 #[derive(Clone, Debug)]
 pub struct Step {
     pub(super) version: i64,
@@ -36,6 +40,10 @@ pub struct Step {
 /// let by_name = step(2, "items_by_name", "CREATE INDEX items_by_name ON items (name)");
 /// let migrations = Migrations::new([items, by_name]);
 /// ```
+///
+/// The steps are applied in the order of their versions, and each version may be used once. The name is for the log and
+/// for messages. The SQL may have several statements. If there are several replicas, one of them applies the steps, and
+/// the others wait for it.
 ///
 /// Keep a longer text in a file of its own: `include_str!("../migrations/0001_items.sql")`.
 #[must_use]
@@ -77,7 +85,8 @@ impl Step {
 }
 
 impl Migrations {
-    /// Collects the steps. They may stand in any order: they are applied in the order of their versions.
+    /// Collects the steps. They may stand in any order: they are applied in the order of their versions. If two steps have
+    /// the same version, the start fails and says so.
     pub fn new(steps: impl IntoIterator<Item = Step>) -> Self {
         let mut steps: Vec<_> = steps.into_iter().collect();
         steps.sort_by_key(|step| step.version);

@@ -18,6 +18,16 @@ use crate::offload::OffloadError;
 
 #[cfg(feature = "_database")]
 impl From<sqlx::Error> for Problem {
+    /// Chooses the status, and logs the error. It is not logged if the status is 404 or 409, or if the pool is closed.
+    ///
+    /// | the error | status |
+    /// |---|---|
+    /// | [`RowNotFound`](sqlx::Error::RowNotFound) | 404 |
+    /// | a value breaks a unique index or a foreign key | 409 |
+    /// | [`PoolTimedOut`](sqlx::Error::PoolTimedOut), [`PoolClosed`](sqlx::Error::PoolClosed) | 503 |
+    /// | [`Trouble::Away`], [`Trouble::Busy`], [`Trouble::Conflict`] | 503 |
+    /// | [`Trouble::Slow`] | 504 |
+    /// | any other error | 500 |
     fn from(error: sqlx::Error) -> Self {
         match (&error, Trouble::of(&error)) {
             (sqlx::Error::RowNotFound, _) => Self::not_found(),
@@ -63,6 +73,7 @@ fn is(error: &sqlx::Error, kind: ErrorKind) -> bool {
 }
 
 impl From<CallError> for Problem {
+    /// 504 for [`CallError::TimedOut`], and 502 for every other error. The error is logged.
     fn from(error: CallError) -> Self {
         match error {
             CallError::TimedOut => {
@@ -95,6 +106,7 @@ impl Problem {
 }
 
 impl From<OffloadError> for Problem {
+    /// 503 for [`OffloadError::QueueFull`], and 500 for [`OffloadError::Panicked`].
     fn from(error: OffloadError) -> Self {
         match error {
             OffloadError::QueueFull => Self::overloaded("Too much work is waiting for a thread."),
@@ -104,6 +116,7 @@ impl From<OffloadError> for Problem {
 }
 
 impl From<TooLarge> for Problem {
+    /// 413.
     fn from(_: TooLarge) -> Self {
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, "The body is larger than this service accepts.")
     }
@@ -145,6 +158,8 @@ fn is_of_shape(text: &str) -> bool {
 }
 
 impl From<QueryRejection> for Problem {
+    /// 400 with a sentence about the parameter that is wrong. A type that is not a struct makes 500, because it is a
+    /// mistake in the service.
     fn from(rejection: QueryRejection) -> Self {
         let text = rejection.body_text();
         let detail = text.strip_prefix("Failed to deserialize query string: ").unwrap_or(&text);

@@ -117,7 +117,8 @@ fn is_json(headers: &HeaderMap) -> bool {
     })
 }
 
-/// The whole body of a request as bytes, as an argument of a handler.
+/// The whole body of a request as bytes, as an argument of a handler. This is not `axum::body::Body`, which is the body
+/// as a stream. To read a body piece by piece, take axum's: the limits and the counting hold for it, too.
 ///
 /// The handler does not run, and the client gets a [`Problem`], if the body is larger than `server.body_limit` or
 /// than the route's [`BodyLimit`](crate::BodyLimit) (413), if it has not arrived within `server.request_timeout`
@@ -174,8 +175,8 @@ pub struct Query<T>(pub T);
 
 /// The IP address of a request's client, as an argument of a handler. It is the peer of the connection. If the peer
 /// is one of `server.trusted_proxies`, it is the client that the proxies name in the header
-/// `server.forwarded_header`. Use it for limits and logs, but not to tell people apart: many people share one
-/// address.
+/// `server.forwarded_header`. An IPv4 client has an IPv4 address, also if the server listens on an IPv6 socket. Use the
+/// address for limits and logs, but not to tell people apart: many people share one address.
 ///
 /// A router that is called without the engine's server, for example in a test, knows no address. Then the client gets
 /// 500, and the log has the cause.

@@ -27,7 +27,8 @@ const RETRY_AFTER: std::ops::RangeInclusive<u8> = 1..=3;
 ///
 /// Handlers return `Result<_, Problem>`. `?` turns an error of the database, of a call to another service or of
 /// [`Offload`](crate::Offload) into a problem with the status that fits. The details of the error go to the log, and
-/// the client sees nothing of them.
+/// the client sees nothing of them. The implementations of `From` below say which error has which status. For `?` with
+/// an error type of your own, implement `From<YourError> for Problem`, and log the error there.
 ///
 /// The JSON that the client gets has the members `type`, `title`, `status`, `detail` and `request_id`, and if fields
 /// are wrong also `errors`, a list of `{"pointer": …, "detail": …}`.
@@ -59,7 +60,8 @@ struct FieldError {
 
 impl Problem {
     /// A problem with any status. `detail` is a sentence for the client's developer, and must not contain anything
-    /// internal. A problem with status 503 is sent with a `Retry-After` of 1 to 3 seconds.
+    /// internal. A problem with status 503 is sent with a `Retry-After` of 1 to 3 seconds. This logs nothing; the
+    /// request's log line has the status.
     pub fn new(status: StatusCode, detail: impl Into<String>) -> Self {
         Self { status, detail: detail.into(), errors: Vec::new() }
     }

@@ -40,7 +40,8 @@ use crate::request;
 /// ```
 ///
 /// Without it, an answer that lasts is cut off at the end of `shutdown.grace`, and the process exits with 3. In a
-/// router that is called without the engine's server, for example in a test, the token is never cancelled.
+/// router that is called without the engine's server, for example in a test, the token is never cancelled. The token of a
+/// [background task](crate::Background::start) is another one: it is cancelled later, when no request is left.
 #[derive(Clone, Debug)]
 pub struct Stopping(pub CancellationToken);
 
@@ -65,6 +66,9 @@ impl<S: Sync> FromRequestParts<S> for Stopping {
 /// (`admission.max_in_flight`) to other requests as soon as the handler has returned, and the time of its body is not
 /// in the metric `http_request_phase_seconds`. A handler returns this in a tuple before the answer: see the example
 /// at [`Stopping`].
+///
+/// Without the mark, answers that last can take all places, and then other requests get 503. The mark does not end the
+/// answer at shutdown: [`Stopping`] does that, and most such answers need both.
 #[derive(Clone, Copy, Debug)]
 pub struct Endless;
 

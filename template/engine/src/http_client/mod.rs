@@ -40,8 +40,9 @@ const PROXIES: [&str; 6] =
 ///
 /// [`get`](Self::get) or [`request`](Self::request) begins a call, the methods of reqwest's `RequestBuilder` add
 /// headers and a body to it, and [`send`](Self::send) sends it. At most `http_client.max_in_flight` calls run at once
-/// over all hosts, and at most `http_client.max_per_host` to one host; more calls wait. Redirects are not followed: the
-/// reply is the 3xx itself.
+/// over all hosts, and at most `http_client.max_per_host` to one host; more calls wait. A host is a name with a port. The
+/// first 64 hosts have a bound each, and all further hosts share one bound. Redirects are not followed: the reply is the
+/// 3xx itself.
 ///
 /// ```
 /// use axum::http::StatusCode;
@@ -61,6 +62,24 @@ const PROXIES: [&str; 6] =
 ///     Ok(reply.json().await?)
 /// }
 /// ```
+///
+/// reqwest's own `json` on the call needs a feature that this crate does not enable. To send JSON, set the header and the
+/// body:
+///
+/// ```
+/// use axum::http::{Method, header};
+/// use longpole::{CallError, HttpClient};
+///
+/// async fn order(http: &HttpClient) -> Result<(), CallError> {
+///     let order = serde_json::json!({ "book": 7 }).to_string();
+///     let call = http.request(Method::POST, "http://shop.internal/orders");
+///     http.send(call.header(header::CONTENT_TYPE, "application/json").body(order)).await?;
+///     Ok(())
+/// }
+/// ```
+///
+/// The variables `HTTP_PROXY`, `HTTPS_PROXY`, `ALL_PROXY` and `NO_PROXY` work as they do for curl. The certificates for
+/// https are those of the system. If the system has none, the start logs a warning, and calls by https fail.
 #[derive(Clone, Debug)]
 pub struct HttpClient(Arc<Inner>);
 

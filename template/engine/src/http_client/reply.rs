@@ -10,7 +10,7 @@ use crate::ledger::Phase;
 use crate::request;
 
 /// The answer of another service: its status and its headers. Its body is read by [`bytes`](Self::bytes) or
-/// [`json`](Self::json).
+/// [`json`](Self::json). Both read the whole body into memory; there is no stream.
 ///
 /// Until the body is read, or this is dropped, the call counts as one that runs (`http_client.max_in_flight` and
 /// `http_client.max_per_host`), and no timeout changes that. So read the reply or drop it soon. You may drop it without

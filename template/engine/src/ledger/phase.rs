@@ -11,8 +11,10 @@ use super::names::{NAMES, Name};
 /// What a request is doing at a moment. Each moment of a request belongs to exactly one phase. The phase with most of
 /// the time is the request's `long_pole` in the log.
 ///
-/// For a wait of your own, give a phase to [`wait`](crate::wait): one of these, or a phase with a [name](Self::named)
-/// of your own. If a wait has no phase, its time is booked to `other`.
+/// The engine books the waits of its own links. For a wait of your own, give a phase to [`wait`](crate::wait). Take one of
+/// the variants if it tells an operator where to look, such as [`HttpUpstream`](Self::HttpUpstream) for another service.
+/// Otherwise make a phase with a [name](Self::named) of your own. If a wait has no phase, its time is booked to
+/// [`Other`](Self::Other). The page `docs/phases.md` of Longpole says what to do about each phase.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Phase {

@@ -12,7 +12,9 @@ use super::{Request, Requests, current, lock};
 use crate::ledger::{OnWorker, Phase};
 
 /// Awaits a future, and books the time of the wait to a phase of the current request. Outside of a request it only
-/// awaits the future. If the future has waits with phases of their own, these share the time with this wait.
+/// awaits the future. If the future has waits with phases of their own, these share the time with this wait: each of two
+/// waits that are open at the same time gets half of the time. This function does not bound the wait; put
+/// `tokio::time::timeout` around the future for that.
 ///
 /// The waits of [`Links`](crate::Links) are booked already. This function is for all other waits, for example with a
 /// client of another crate:

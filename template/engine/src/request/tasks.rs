@@ -15,7 +15,11 @@ use super::{REQUEST, current};
 
 /// Starts a task that belongs to the current request. The log lines of the task have the request's id, its waits are
 /// in the request's account until the account is closed, and shutdown waits for the task until the end of
-/// `shutdown.grace`. Outside of a request, this is `tokio::spawn`.
+/// `shutdown.grace`. Outside of a request, this is `tokio::spawn`, and shutdown does not wait for the task.
+///
+/// Nothing bounds how many of these tasks there are, or for how long they run: `server.request_timeout` does not hold for
+/// them, and they hold no place of `admission.max_in_flight`. If the task can take long, put `tokio::time::timeout` around
+/// its work. If it panics, the log has the panic, and nothing else fails.
 ///
 /// The answer does not wait for the task, and the task goes on when the client leaves. If the answer has to wait for
 /// work that must go on when the client leaves, use [`finish`](crate::finish()). For work that lives as long as the
@@ -30,6 +34,9 @@ use super::{REQUEST, current};
 ///     StatusCode::ACCEPTED
 /// }
 /// ```
+///
+/// # Panics
+/// On a thread without a Tokio runtime. Your [`Start`](crate::Start) function and your handlers have one.
 pub fn spawn<F>(task: F) -> JoinHandle<F::Output>
 where
     F: Future<Output: Send + 'static> + Send + 'static,

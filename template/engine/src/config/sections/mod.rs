@@ -33,7 +33,11 @@ pub use self::shutdown::{ShutdownConfig, TAIL};
 pub use self::watchdog::WatchdogConfig;
 use super::range::check;
 
-/// The engine's settings, a field for each section: defaults, then the file, then the environment.
+/// The engine's settings, a field for each section. A value in the environment wins over the file, and the file wins
+/// over the default.
+///
+/// This type is here for its docs: the engine reads the settings itself, and your code neither makes nor gets a `Config`.
+/// To set a value, write it into the file or the environment. To see the values in force, run the command `check`.
 ///
 /// `server.addr` is `addr` in `[server]` of the file, and `APP__SERVER__ADDR` in the environment. Durations are written
 /// `"250ms"`, `"30s"`, `"1m 15s"`; sizes `"64KiB"`, `"1MiB"`. The defaults are what [`Default`] says, and what the command

@@ -7,13 +7,15 @@ use std::str::FromStr;
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
-/// An address or a network: `"10.0.0.7"`, `"10.0.0.0/8"`, `"fd00::/8"`.
+/// An address or a network, for `server.trusted_proxies`: `"10.0.0.7"`, `"10.0.0.0/8"`, `"fd00::/8"`. Your own settings may
+/// use this type as well.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Network(IpNet);
 
 impl Network {
-    /// Whether an address is in it. `::ffff:10.0.0.7` is not in `10.0.0.0/8`.
+    /// Whether the address is in the network. The network `10.0.0.0/8` contains `10.0.0.7`, but not the same address in the
+    /// spelling of IPv6, `::ffff:10.0.0.7`. [`ClientAddr`](crate::ClientAddr) never has that spelling.
     #[must_use]
     pub fn contains(&self, address: IpAddr) -> bool {
         self.0.contains(&address)

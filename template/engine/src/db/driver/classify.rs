@@ -9,7 +9,8 @@ use super::postgres::codes;
 use super::sqlite::codes;
 
 impl Trouble {
-    /// Which of these an error is.
+    /// Which of these an error is. An error is always one of them; what fits none of the others is
+    /// [`Refused`](Self::Refused).
     #[must_use]
     pub fn of(error: &sqlx::Error) -> Self {
         match error {

@@ -17,8 +17,8 @@ use super::super::super::unusable::Unusable;
 use crate::config::DatabaseConfig;
 use crate::identity::Identity;
 
-/// sqlx's driver of the database of this build: here [`sqlx::Postgres`]. For what names a driver, such as
-/// `Executor<'_, Database = Driver>`.
+/// sqlx's driver of the database of this build: here [`sqlx::Postgres`]. Use it where sqlx wants a driver by name, for
+/// example in a function that takes a pool as well as a transaction: `db: impl sqlx::Executor<'_, Database = Driver>`.
 pub type Driver = sqlx::Postgres;
 
 /// The driver's own connection.

@@ -14,8 +14,8 @@ use super::super::super::timeouts::{CONNECT_TIMEOUT, unreached};
 use super::super::super::unusable::Unusable;
 use crate::config::DatabaseConfig;
 
-/// sqlx's driver of the database of this build: here [`sqlx::Sqlite`]. For what names a driver, such as
-/// `Executor<'_, Database = Driver>`.
+/// sqlx's driver of the database of this build: here [`sqlx::Sqlite`]. Use it where sqlx wants a driver by name, for
+/// example in a function that takes a pool as well as a transaction: `db: impl sqlx::Executor<'_, Database = Driver>`.
 pub type Driver = sqlx::Sqlite;
 
 /// The driver's own connection.
