@@ -1,7 +1,7 @@
-//! The floor of `ci/bench`: axum and sqlx with their defaults, and nothing that tells what is slow.
+//! What `ci/bench` compares the service with: axum and sqlx with their defaults, and nothing that tells what is slow.
 //!
 //! Built inside the service's own package, so that both have the same dependencies, features and flags.
-//! Usage: `bare DATABASE_FILE MAX_CONNECTIONS`; prints the address that it serves.
+//! Usage: `bare DATABASE_FILE MAX_CONNECTIONS`. It prints the address that it serves.
 
 use axum::extract::{Path, State};
 use axum::http::StatusCode;

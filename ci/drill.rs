@@ -1,9 +1,9 @@
 //! Makes each link of a service the long pole, one after another. The service must have been built with the
-//! cargo feature `drill`. Only the standard library, so that `rustc` alone compiles it.
+//! cargo feature `drill`. The program uses only the standard library, so that `rustc` alone compiles it.
 //!
-//!     drill ADDR SECONDS [PHASE...]     all phases, if none is named
+//!     drill ADDR SECONDS [PHASE...]     runs all phases if no phase is named
 //!
-//! Ends with 1 if a request gets no answer at all.
+//! The program ends with 1 if a request gets no answer at all.
 
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -13,23 +13,24 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 use std::{env, thread};
 
-/// Longer than any answer takes.
+/// Longest wait for the next bytes of an answer. Higher: a service that hangs is noticed late. Lower: a slow answer ends
+/// the program with 1.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// What a slow client, or whoever gets in the way, takes its time for.
+/// How long a slow client, or a request that gets in the way, takes its time.
 const SLOW: Duration = Duration::from_millis(600);
 
 /// How a client behaves.
 #[derive(Clone, Copy)]
 enum Client {
     Get(&'static str),
-    /// Asks, waits a while, and reads then.
+    /// Asks, waits for a while, and then reads.
     ReadsSlowly(&'static str),
-    /// Sends the head, waits a while, and sends the body then.
+    /// Sends the head, waits for a while, and then sends the body.
     SendsSlowly(&'static str),
 }
 use Client::{Get, ReadsSlowly, SendsSlowly};
 
-/// Phase, who suffers and how many of them, and who gets in the way.
+/// For each phase: the client that suffers, how many clients do so at once, and the request that gets in the way.
 const DRILLS: [(&str, Client, usize, Option<&str>); 13] = [
     ("admission", Get("/drill/spin/0"), 8, Some("/drill/hold-places/600")),
     ("request_body", SendsSlowly("/drill/read"), 4, None),
@@ -44,7 +45,7 @@ const DRILLS: [(&str, Client, usize, Option<&str>); 13] = [
     ("cpu", Get("/drill/spin/200"), 1, None),
     ("response_body", ReadsSlowly("/drill/bytes/20000000"), 4, None),
     ("other", Get("/drill/sleep/300"), 4, None),
-    ("mail", Get("/drill/named/300"), 4, None), // a name of the owner's
+    ("mail", Get("/drill/named/300"), 4, None), // a phase that the owner has named
 ];
 
 fn main() -> ExitCode {

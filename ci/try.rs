@@ -1,5 +1,5 @@
-//! What `ci/try` cannot say in plain shell: is an address free, start a program in a process group of
-//! its own, send one HTTP request. Only the standard library, so that `rustc` alone compiles it.
+//! What `ci/try` cannot do in plain shell: it asks whether an address is free, starts a program in a process group of
+//! its own, and sends one HTTP request. It uses only the standard library, so that `rustc` alone compiles it.
 
 use std::env;
 use std::error::Error;
@@ -10,7 +10,8 @@ use std::os::unix::process::CommandExt;
 use std::process::{self, Command};
 use std::time::Duration;
 
-/// Longer than any answer takes that is worth showing.
+/// Longest wait for the next bytes of an answer. Higher: a service that hangs is noticed late. Lower: a slow answer
+/// becomes an error.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 fn main() {
@@ -31,8 +32,8 @@ fn main() {
     }
 }
 
-/// Becomes the program. In a group of its own, it does not hear the terminal's Ctrl-C: the script passes
-/// it on, once.
+/// Becomes the program, in a process group of its own. So the terminal's Ctrl-C does not reach the program, and the
+/// script passes the signal on exactly once.
 fn start(pid_file: &str, program: &str, args: &[&str]) -> Result<(), Box<dyn Error>> {
     fs::write(pid_file, process::id().to_string())?;
     Err(Command::new(program).args(args).process_group(0).exec().into())
@@ -60,7 +61,7 @@ fn request(addr: &str, method: &str, path: &str, rest: &[&str]) -> Result<(), Bo
     Ok(())
 }
 
-/// Prints the body alone.
+/// Prints only the body of an answer.
 fn body(addr: &str, path: &str) -> Result<(), Box<dyn Error>> {
     let head = format!("GET {path} HTTP/1.0\r\nhost: {addr}\r\n\r\n");
     let answer = exchange(addr, &head)?;

@@ -35,7 +35,7 @@ pub(super) fn routes() -> Router {
         .route("/drill/echo/{ms}", any(echo))
 }
 
-/// Reads a body whole, and knows nothing of limits.
+/// Reads a whole body, and knows nothing of limits.
 async fn collect(body: axum::body::Body) -> Result<String, Problem> {
     let bytes = axum::body::to_bytes(body, usize::MAX).await.map_err(|_| Problem::internal())?;
     Ok(bytes.len().to_string())
@@ -58,7 +58,7 @@ fn slow_stream(ms: u64) -> axum::body::Body {
     }))
 }
 
-/// An event each 50 ms, until the process stops.
+/// Sends an event every 50 ms until the process stops.
 async fn events(stopping: Stopping) -> impl IntoResponse {
     (Endless, Sse::new(stopping.end(endless())))
 }
@@ -74,8 +74,8 @@ fn broken_stream() -> impl futures_util::Stream<Item = io::Result<Bytes>> {
     stream::iter([Ok(Bytes::from_static(b"part\n")), Err(io::Error::other("drill: broken"))])
 }
 
-/// Leaves HTTP and sends back what comes, as a WebSocket would: in a task that knows of no request. When the service
-/// stops, it says goodbye after that many milliseconds.
+/// Leaves HTTP and sends back what comes in. As with a WebSocket, this happens in a task that knows of no request. When
+/// the service stops, the task says goodbye after `ms` milliseconds.
 async fn echo(Path(ms): Path<u64>, Stopping(stop): Stopping, request: Request) -> Response {
     let tunnel = request.method() == Method::CONNECT;
     let upgrade = hyper::upgrade::on(request);

@@ -35,7 +35,7 @@ struct Fetch {
     url: String,
 }
 
-/// Calls `?url=` with the method, the body and some headers of the request, and answers what it was answered.
+/// Calls `?url=` with the method, the body and some headers of the request, and passes the answer on.
 async fn fetch(
     State(links): State<Links>,
     Query(Fetch { url }): Query<Fetch>,
@@ -57,7 +57,7 @@ async fn fetch(
     Ok((reply.status(), location.into_iter().collect(), reply.bytes().await?))
 }
 
-/// Answers `/MS` after that many milliseconds with the headers that came. Started with the first call.
+/// A server that answers `/MS` after that many milliseconds with the headers that it got. The first call starts it.
 async fn upstream() -> SocketAddr {
     static ADDR: OnceCell<SocketAddr> = OnceCell::const_new();
     #[expect(clippy::unwrap_used, reason = "the drill")]

@@ -17,7 +17,8 @@ use crate::ledger::Phase;
 use crate::links::Links;
 use crate::request;
 
-/// A connection that is not free within this time is held already.
+/// A connection that does not become free within this time counts as held. Higher: the drill takes longer to hold all
+/// connections. Lower: a free connection is missed.
 const HOLDING: Duration = Duration::from_millis(50);
 
 pub(super) fn routes(links: &Links) -> Router {
@@ -52,19 +53,19 @@ async fn hold_writer(State(links): State<Links>, Path(ms): Path<u64>) -> Result<
     Ok(())
 }
 
-/// Into a table that the test has made.
+/// Inserts a row into a table that the test has made.
 async fn insert(State(links): State<Links>) -> Result<(), Problem> {
     sqlx::query("INSERT INTO drill VALUES (1)").execute(&links.db.write).await?;
     Ok(())
 }
 
-/// A transaction that nobody ends.
+/// Begins a transaction that nobody ends.
 async fn leave_open(State(links): State<Links>) -> Result<(), Problem> {
     sqlx::query("BEGIN").execute(&links.db.write).await?;
     Ok(())
 }
 
-/// Two rows, `n` and the next, into a table that the test has made.
+/// Inserts two rows, `n` and `n + 1`, into a table that the test has made.
 async fn write_two(State(links): State<Links>, Path((how, n)): Path<(String, i64)>) -> Result<(), Problem> {
     let insert = |n: i64| sqlx::query("INSERT INTO drill VALUES ($1)").bind(n);
     match how.as_str() {
@@ -91,7 +92,7 @@ async fn write_two(State(links): State<Links>, Path((how, n)): Path<(String, i64
     Ok(())
 }
 
-/// One statement that writes for minutes, into a table that the test has made.
+/// Runs one statement that writes for minutes into a table that the test has made.
 async fn run_away(State(links): State<Links>) -> Result<(), Problem> {
     let endless = "INSERT INTO drill WITH RECURSIVE n(i) AS (
         SELECT CAST(1 AS BIGINT) UNION ALL SELECT i + 1 FROM n WHERE i < 1000000000
@@ -100,7 +101,7 @@ async fn run_away(State(links): State<Links>) -> Result<(), Problem> {
     Ok(())
 }
 
-/// A call between two inserts.
+/// Makes a call between two inserts.
 async fn two_inserts(links: State<Links>, ms: Path<u64>) -> Result<(), Problem> {
     insert(links.clone()).await?;
     call(links.clone(), ms).await?;
@@ -124,7 +125,7 @@ async fn given_up_commit(State(links): State<Links>) -> Result<(), Problem> {
     }
 }
 
-/// The same once all of the request is read.
+/// Inserts `n` after the whole request has been read.
 async fn insert_read(
     State(links): State<Links>,
     Path(n): Path<i64>,
@@ -140,7 +141,7 @@ async fn hold_reader(State(links): State<Links>, Path(ms): Path<u64>) -> Result<
     Ok(())
 }
 
-/// Every connection that is free.
+/// Holds every connection that is free.
 async fn hold_all(State(links): State<Links>, Path(ms): Path<u64>) -> Result<(), Problem> {
     let mut held = vec![links.db.write.acquire().await?];
     while let Ok(connection) = timeout(HOLDING, links.db.write.acquire()).await {
@@ -170,7 +171,7 @@ async fn spawned_query(links: State<Links>, ms: Path<u64>) -> Result<(), Problem
     request::spawn(query(links, ms)).await.unwrap_or_else(|_| Err(Problem::internal()))
 }
 
-/// A query and a call side by side.
+/// Runs a query and a call at the same time.
 async fn both(links: State<Links>, Path((ms, call_ms)): Path<(u64, u64)>) -> Result<(), Problem> {
     let (queried, called) = join(query(links.clone(), Path(ms)), call(links, Path(call_ms))).await;
     queried.and(called.map(drop))

@@ -31,7 +31,7 @@ fn block_all(ms: u64) {
     let runtime = Handle::current();
     let workers = runtime.metrics().num_workers();
     let all = Arc::new(Barrier::new(workers));
-    // From outside the runtime, so that no task waits behind a blocked one in a worker's own queue.
+    // The tasks are spawned from outside the runtime. Otherwise a task could be in the queue of a blocked worker.
     thread::spawn(move || {
         for _ in 0..workers {
             let all = Arc::clone(&all);
@@ -51,7 +51,7 @@ async fn block_in_background(State(links): State<Links>, Path(ms): Path<u64>) {
     links.background.start("drill: blocks", async move |_| thread::sleep(Duration::from_millis(ms)));
 }
 
-/// A task that outlives its request, and blocks.
+/// Starts a task that outlives its request and blocks a worker.
 async fn spawn_block(Path(ms): Path<u64>) {
     request::spawn(async move {
         sleep(Duration::from_millis(50)).await;

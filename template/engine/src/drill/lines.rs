@@ -1,4 +1,4 @@
-//! Log lines: many, odd, and of other crates.
+//! Log lines: many lines, odd lines, and lines of other crates.
 
 use std::fmt;
 
@@ -28,7 +28,7 @@ async fn log(Path(lines): Path<u64>) {
     }
 }
 
-/// Values that panic when they are logged.
+/// Logs values that panic when they are logged.
 fn log_what_panics() {
     struct Moody;
     #[expect(clippy::panic, reason = "the drill")]
@@ -43,7 +43,7 @@ fn log_what_panics() {
     tracing::info!(third = ?Moody, "drill: moody");
 }
 
-/// As a crate does that knows nothing of tracing.
+/// Logs like a crate that knows nothing of `tracing`.
 fn log_as_others_do() {
     use tracing_log::log;
     log::warn!("drill: a record");

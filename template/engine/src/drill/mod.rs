@@ -1,14 +1,15 @@
-//! Bottlenecks on demand, to see what the service says about each. Only with the cargo feature `drill`, with
-//! which a release refuses to start: these routes do on purpose what the engine exists to prevent.
+//! Bottlenecks on demand, to see what the service says about each of them. They exist only with the cargo feature
+//! `drill`, and a release with this feature refuses to start: these routes do on purpose what the engine exists to
+//! prevent.
 //!
-//! One for each phase; some need a second request that gets in the way:
+//! There is one bottleneck for each phase. Some of them need a second request that gets in the way:
 //!
-//! | phase | ask | while |
+//! | phase | request | second request |
 //! |---|---|---|
 //! | `admission` | anything | `/drill/hold-places/MS` |
 //! | `request_body` | `POST /drill/read`, and send slowly | |
 //! | `db_wait` | `/drill/query/0` | `/drill/hold-all/MS` |
-//! | `db_connect` | `/drill/connect/MS` (it only says so: opening a file is not slow) | |
+//! | `db_connect` | `/drill/connect/MS` (it only pretends to connect, because opening a file is not slow) | |
 //! | `db_query` | `/drill/query/MS` | |
 //! | `http_wait` | `/drill/call/0` | more than `http_client.max_per_host` of `/drill/call/MS` |
 //! | `http_upstream` | `/drill/call/MS` | |

@@ -1,4 +1,4 @@
-//! Waits, and work beside the answer: on other threads, in tasks, without a client.
+//! Waits, and work that runs beside the answer: on other threads, in tasks, or without a client.
 
 use std::thread;
 use std::time::Duration;
@@ -34,7 +34,7 @@ async fn named(Path(ms): Path<u64>) {
     wait(Phase::named("mail"), sleep(Duration::from_millis(ms))).await;
 }
 
-/// Every place that is free.
+/// Holds every place that is free.
 async fn hold_places(State(links): State<Links>, Path(ms): Path<u64>) {
     let held: Vec<_> = std::iter::from_fn(|| links.admission.enter().now_or_never()?.ok()).collect();
     sleep(Duration::from_millis(ms)).await;
@@ -50,7 +50,7 @@ async fn finishes(Path(ms): Path<u64>) -> Result<(), Problem> {
     .await
 }
 
-/// A task that outlives its request.
+/// Starts a task that outlives its request.
 async fn spawn(Path(ms): Path<u64>) {
     request::spawn(async move {
         sleep(Duration::from_millis(ms)).await;
@@ -58,7 +58,7 @@ async fn spawn(Path(ms): Path<u64>) {
     });
 }
 
-/// Tasks that end, and that are aborted, while the request goes on.
+/// Starts a task that ends and a task that is aborted, both while the request goes on.
 async fn spawn_beside(Path(ms): Path<u64>) {
     request::spawn(async {});
     request::spawn(std::future::pending::<()>()).abort();
