@@ -13,14 +13,14 @@ use serde::{Deserialize, Serialize};
 pub struct Network(IpNet);
 
 impl Network {
-    /// Whether an address is in it. `::ffff:10.0.0.7` is not in `10.0.0.0/8`.
+    /// Whether an address is in the network. `::ffff:10.0.0.7` is not in `10.0.0.0/8`.
     #[must_use]
     pub fn contains(&self, address: IpAddr) -> bool {
         self.0.contains(&address)
     }
 }
 
-/// Why a text is no [`Network`]: it is neither an address nor a network.
+/// The error when a text is neither an address nor a network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("must be an address or a network, like \"10.0.0.7\" or \"10.0.0.0/8\"")]
 pub struct NotANetwork(());
@@ -54,7 +54,7 @@ impl fmt::Display for Network {
     }
 }
 
-/// The header in which a proxy names who asked it.
+/// The header in which a proxy names the client that sent it the request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ForwardedHeader {
