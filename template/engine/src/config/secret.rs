@@ -50,8 +50,8 @@ pub(super) const NOT_SHOWN: &str = "a value that is not shown";
 /// The value has to be a text: `mail_api_key = 123` in the file is refused, and `mail_api_key = "123"` is right. The text
 /// `***` is refused as well, because somebody has then copied a secret from a place where it is not shown.
 ///
-/// When the last copy of a `Secret` is dropped, the memory of the value is overwritten. The memory of the texts from
-/// which the configuration was read is not overwritten.
+/// When a `Secret` is dropped, the memory of its value is overwritten. The copies that exist while the configuration is
+/// read are not overwritten.
 #[derive(Clone, Default)]
 pub struct Secret(SecretString);
 
