@@ -16,7 +16,7 @@ pub enum Trouble {
     Refused,
     /// Another request did the same, or holds what this request needs. The statement may work the next time.
     Conflict,
-    /// Somebody else holds the lock, or the last place on the server, for longer than we wait.
+    /// Another client holds the lock, or the last place on the server, for longer than we wait.
     Busy,
     /// The statement took longer than `database.statement_timeout`.
     Slow,

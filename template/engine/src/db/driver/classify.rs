@@ -9,13 +9,13 @@ use super::postgres::codes;
 use super::sqlite::codes;
 
 impl Trouble {
-    /// Which of these an error is.
+    /// The meaning of an error.
     #[must_use]
     pub fn of(error: &sqlx::Error) -> Self {
         match error {
             _ if codes::is_stale(error) => Self::Conflict,
             sqlx::Error::Database(error) => codes::trouble(error.code().as_deref().unwrap_or_default()),
-            // One of ours. A timeout of the system has a number, and says that the connection is lost.
+            // This timeout is ours. A timeout of the system has a number, and says that the connection is lost.
             sqlx::Error::Io(error) if error.kind() == TimedOut && error.raw_os_error().is_none() => {
                 Self::Slow
             }
