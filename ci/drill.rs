@@ -1,7 +1,7 @@
 //! Makes each link of a service the long pole, one link after another. The service must have been built with the cargo
 //! feature `drill`. This uses only the standard library, so that `rustc` alone compiles it.
 //!
-//!     drill ADDR SECONDS [PHASE...]     all phases, if none is named
+//!     drill ADDR SECONDS [PHASE...]     runs all phases if no phase is named
 //!
 //! The exit code is 1 if a request gets no answer at all.
 

@@ -60,7 +60,7 @@ fn request(addr: &str, method: &str, path: &str, rest: &[&str]) -> Result<(), Bo
     Ok(())
 }
 
-/// Prints the body alone.
+/// Prints only the body of an answer.
 fn body(addr: &str, path: &str) -> Result<(), Box<dyn Error>> {
     let head = format!("GET {path} HTTP/1.0\r\nhost: {addr}\r\n\r\n");
     let answer = exchange(addr, &head)?;

@@ -1,8 +1,8 @@
 //! Do the limits fit together?
 //!
-//! Two values that the owner set and that contradict each other are refused. A default that
-//! conflicts with a set value gives way, and `NAME check` says so. What is only unwise is advice,
-//! with the arithmetic.
+//! If the owner has set two values that contradict each other, they are refused. If a default conflicts with a value
+//! that was set, the default is changed, and `NAME check` says so. If values are only unwise, the owner gets advice with
+//! the arithmetic.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -14,7 +14,7 @@ use super::note::Note;
 use super::range::NONE;
 use super::sections::{Config, TAIL};
 
-/// Where each value that is no default was set, by the key as it is written.
+/// Where each value was set that is not a default. The key is written as in the file: `server.addr`.
 pub(super) type Origins = BTreeMap<String, String>;
 
 /// One side of a relation: a duration of the configuration.
@@ -33,13 +33,13 @@ macro_rules! side {
     };
 }
 
-/// What has to stay below what.
+/// Two durations, of which one has to stay below the other.
 struct Relation {
     lower: Side,
     upper: Side,
-    /// The upper one has to leave this much room above the lower one.
+    /// The upper duration has to be larger than the lower one by more than this.
     margin: Duration,
-    /// What happens otherwise.
+    /// What happens if the relation does not hold.
     why: &'static str,
 }
 
@@ -106,7 +106,7 @@ const RELATIONS: &[Relation] = &[
     ),
 ];
 
-/// Checks the relations, lets defaults give way, and reports.
+/// Checks the relations, changes defaults that conflict with values that were set, and reports.
 ///
 /// # Errors
 /// Each relation that does not hold between two values that were set.
@@ -114,7 +114,7 @@ pub(super) fn align(config: &mut Config, origins: &Origins) -> Result<Vec<Note>,
     let mut clamped = Vec::new();
     let mut holds = Vec::new();
     let mut faults = Vec::new();
-    // What may not be changed any more: set by the owner, or clamped for another relation.
+    // These values may not be changed any more: the owner has set them, or another relation has clamped them.
     let mut fixed = origins.clone();
     let mut relations = RELATIONS.iter();
     while let Some(&Relation { lower, upper, margin, why }) = relations.next() {
@@ -140,7 +140,7 @@ pub(super) fn align(config: &mut Config, origins: &Origins) -> Result<Vec<Note>,
         let text = format!("{was} gave way to {now}, for {cause} is {set}");
         clamped.push(Note::Clamped { key: changed.key, text });
         fixed.insert(changed.key.to_owned(), format!("{}, clamped for {cause}", changed.key));
-        // It may be the other side of a relation that was looked at before.
+        // The changed value may be in a relation that was checked before, so all relations are checked again.
         relations = RELATIONS.iter();
         holds.clear();
         faults.clear();
@@ -163,7 +163,7 @@ fn derive(config: &mut Config, set: &Origins) {
     }
 }
 
-/// What is only unwise.
+/// Advice about values that are allowed but unwise.
 fn advice(config: &Config) -> Vec<Note> {
     let mut notes = Vec::new();
     #[cfg(feature = "_database")]

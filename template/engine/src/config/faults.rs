@@ -1,7 +1,7 @@
 //! What is said about a setting that is wrong?
 //!
-//! Where it was set, its key, and what would be right; never the value of a secret, nor a piece of JSON, in which one
-//! may be.
+//! The message says where the setting was set, its key, and what would be right. It never repeats the value of a secret,
+//! nor a piece of JSON, because a secret may be in it.
 
 use std::collections::BTreeSet;
 
@@ -11,7 +11,7 @@ use super::layers::{Key, Setting, Sources, spelt};
 use super::secret;
 use super::secret_names::is_secret;
 
-/// How messages of serde and of this loader begin that have no value in them.
+/// The beginnings of messages of serde and of this loader that do not contain a value.
 const OURS: [&str; 6] = [
     "data did not match any variant",
     "is not valid JSON",
@@ -24,14 +24,14 @@ const OURS: [&str; 6] = [
 /// A setting that is wrong.
 #[derive(Clone, Debug)]
 pub(super) struct Fault {
-    /// Where it was set.
+    /// Where the setting was set.
     pub origin: String,
     pub key: Key,
     /// None for a key that does not exist.
     pub reason: Option<String>,
 }
 
-/// Says what is wrong with a value, without repeating it where it may be a secret, or JSON with one.
+/// Says what is wrong with a value. Does not repeat the value if it may be a secret, or JSON that contains a secret.
 pub(super) fn explain(
     place: &[String],
     whole: Option<&Setting>,
@@ -65,7 +65,7 @@ pub(super) fn explain(
 pub(super) struct Known(pub BTreeSet<Key>);
 
 impl Known {
-    /// The fault as an operator reads it.
+    /// The message for the operator.
     pub fn text(&self, sources: &Sources, Fault { origin, key, reason }: &Fault) -> String {
         let variable = |key: &[String]| sources.variable(key);
         match reason {
@@ -83,11 +83,11 @@ impl Known {
         self.keys().map(|key| sources.variable(key)).find(|right| bare(right) == bare(name))
     }
 
-    /// The known key that is nearest to `key`, if one is near, in the layer's own spelling.
+    /// Names the known key that is nearest to `key`, in the spelling of the layer. Empty if no key is near.
     fn hint(&self, key: &[String], spell: impl Fn(&[String]) -> String) -> String {
         let last = |key: &[String]| key.last().cloned().unwrap_or_default();
         let nearness = |known: &Key| {
-            // A section left out or another one written: the last word alone may tell.
+            // If the section is missing or wrong, the last name alone may show which key is meant.
             let name = 0.95 * strsim::jaro_winkler(&last(known), &last(key));
             strsim::jaro_winkler(&spelt(known), &spelt(key)).max(name)
         };
@@ -96,7 +96,7 @@ impl Known {
         near.map_or(String::new(), |known| format!("; did you mean {}?", spell(known)))
     }
 
-    /// The keys that can be set, without the sections that they are in.
+    /// The keys of the settings. The keys of sections are not among them.
     fn keys(&self) -> impl Iterator<Item = &Key> {
         let has_more =
             |key: &Key| self.0.iter().any(|other| other.len() > key.len() && other.starts_with(key));

@@ -1,7 +1,7 @@
 //! What do the file and the environment say, and what is each value called?
 //!
-//! Both are taken apart into single settings, each with where it was set, which figment lays over the defaults. What
-//! they mean is found out by [`super::read`].
+//! Both are split into single settings. Each setting knows where it was set. figment lays the settings over the
+//! defaults, and [`super::read`] finds out what they mean.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
@@ -19,9 +19,9 @@ const VARIABLE: &str = "variable";
 /// Where the settings of a program are looked for.
 #[derive(Clone, Debug)]
 pub struct Sources {
-    /// What the variables begin with.
+    /// The prefix of the variables.
     pub prefix: String,
-    /// The file that is read if it is there, relative to the working directory.
+    /// The path of the file, relative to the working directory. The file may be absent.
     pub file: PathBuf,
 }
 
@@ -32,10 +32,10 @@ impl Default for Sources {
 }
 
 impl Sources {
-    /// Whether the variables can be told from others, and hold a key behind the prefix.
+    /// Whether the prefix is valid: our variables are recognized by it, and what follows it is the key.
     ///
     /// # Errors
-    /// They cannot: what the prefix has to look like.
+    /// The prefix is not valid. The error says what a prefix has to look like.
     pub fn are_sound(&self) -> Result<(), String> {
         let prefix = &self.prefix;
         let name = prefix.strip_suffix("__").unwrap_or_default();
@@ -49,23 +49,23 @@ impl Sources {
         })
     }
 
-    /// The variable that sets a key.
+    /// The name of the variable that sets `key`.
     pub(super) fn variable(&self, key: &[String]) -> String {
         format!("{}{}", self.prefix, key.join("__").replace('-', "_").to_uppercase())
     }
 }
 
-/// The names from the outermost to the innermost: `server`, `addr`.
+/// The names that lead to a value, from the outermost to the innermost: `server`, `addr`.
 pub(super) type Key = Vec<String>;
-/// Values by key, down to what is no table.
+/// The values that are not tables, by key.
 pub(super) type Leaves = BTreeMap<Key, Value>;
 
 /// One value that is set.
 #[derive(Clone, Debug)]
 pub(super) struct Setting {
-    /// A file's path or a variable's name.
+    /// The path of the file or the name of the variable.
     pub origin: String,
-    /// [`FILE`] or [`VARIABLE`].
+    /// Either [`FILE`] or [`VARIABLE`].
     kind: &'static str,
     pub key: Key,
     pub value: Value,
@@ -89,7 +89,7 @@ impl Provider for &Setting {
     }
 }
 
-/// 0 for a default, and the higher the later.
+/// The number of the layer: 0 for the defaults, and a higher number for a layer that overrides the lower ones.
 pub(super) fn layer(origin: &Metadata) -> u8 {
     match origin.source.as_ref().and_then(Source::custom) {
         Some(FILE) => 1,
@@ -102,7 +102,7 @@ pub(super) fn is_variable(origin: &Metadata) -> bool {
     layer(origin) == 2
 }
 
-/// Lays the settings over the defaults; a later one wins.
+/// Lays the settings over the defaults. If a key is set twice, the later setting wins.
 pub(super) fn merged(defaults: &Value, settings: &[Setting]) -> Figment {
     settings.iter().fold(Figment::from(Serialized::defaults(defaults)), Figment::merge)
 }
@@ -112,7 +112,7 @@ pub(super) fn merged(defaults: &Value, settings: &[Setting]) -> Figment {
 pub(super) struct Layers {
     pub settings: Vec<Setting>,
     pub faults: Vec<String>,
-    /// Variables that are not ours, but may be misspelt.
+    /// Variables without our prefix. One of them may be a setting with a spelling mistake.
     pub others: Vec<String>,
 }
 
@@ -125,7 +125,7 @@ impl Layers {
             Err(error) if error.kind() == io::ErrorKind::NotFound && file.is_none() => return,
             Err(error) => return self.faults.push(format!("{origin}: cannot be read: {error}")),
         };
-        // Parsed here rather than by figment, whose message quotes the line, secrets included.
+        // We parse the file here, because a message of figment quotes the whole line, and a secret may be in it.
         let table: toml::Table = match text.parse() {
             Ok(table) => table,
             Err(error) => {
@@ -164,7 +164,8 @@ impl Layers {
         self.refuse_both_whole_and_part();
     }
 
-    /// Variables have no order, so neither of the two could win.
+    /// Refuses a variable that sets a part of what another variable sets as a whole. Variables have no order, so neither
+    /// of the two could win.
     fn refuse_both_whole_and_part(&mut self) {
         let variables: Vec<_> = self.settings.iter().filter(|it| it.is_variable()).cloned().collect();
         self.settings.retain(|part| {
@@ -191,8 +192,8 @@ pub(super) fn spelt(key: &[String]) -> String {
     key.iter().map(quoted).collect::<Vec<_>>().join(".")
 }
 
-/// Gives each variable's key the spelling that the type of the settings has: a variable has no small letters and no
-/// `-`. Says whether it changed any.
+/// Gives each variable's key the spelling that the type of the settings has, because a variable has no small letters and
+/// no `-`. Returns whether any key was changed.
 pub(super) fn respell(settings: &mut [Setting], known: &BTreeSet<Key>) -> bool {
     let file = settings.iter().filter(|setting| !setting.is_variable()).map(|setting| &setting.key);
     let known: BTreeSet<Key> = known.iter().chain(file).cloned().collect();
@@ -217,7 +218,8 @@ fn plain(name: &str) -> String {
     name.replace('-', "_").to_lowercase()
 }
 
-/// What `value` is for serde. A map whose keys are no texts is none for figment, but one for JSON.
+/// Serializes `value`. figment refuses a map whose keys are not texts, so such a value goes through JSON, which accepts
+/// the map.
 pub(super) fn to_value(value: &impl Serialize) -> Value {
     Value::serialize(value)
         .or_else(|_| {
@@ -226,7 +228,7 @@ pub(super) fn to_value(value: &impl Serialize) -> Value {
         .unwrap_or_else(|_| Value::from(Dict::new()))
 }
 
-/// Everything in `value` that is no table, or an empty one.
+/// All values in `value` that are not tables, and the empty tables.
 pub(super) fn leaves(value: &Value) -> Leaves {
     fn flatten(key: &mut Key, value: &Value, leaves: &mut Leaves) {
         match value {

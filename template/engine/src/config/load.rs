@@ -1,9 +1,10 @@
 //! Where does a value come from, and why was mine refused?
 //!
-//! Three layers, the later wins: built-in defaults, the TOML file, environment variables
-//! `APP__SECTION__KEY` ([`layers`](super::layers)). The types of the settings are the schema: they say what a text
-//! means ([`read`](super::read)), and a key that none of them asks for is refused, with the nearest one that is.
-//! All mistakes are reported at once ([`settle`](super::settle)), and no message repeats the value of a secret.
+//! There are three layers: the built-in defaults, the TOML file, and the environment variables `APP__SECTION__KEY`
+//! ([`layers`](super::layers)). A later layer wins over an earlier one. The types of the settings are the schema: they
+//! say what a text means ([`read`](super::read)). A key that no type asks for is refused, and the message names the
+//! nearest key that exists. All mistakes are reported at once ([`settle`](super::settle)), and no message repeats the
+//! value of a secret.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
@@ -29,15 +30,15 @@ pub struct Loaded<A = ()> {
     /// The owner's settings, the section `app`.
     pub app: A,
     pub(super) values: Leaves,
-    /// Where each value that is no default was set: a file's path or a variable's name.
+    /// Where each value was set that is not a default: the path of the file or the name of the variable.
     pub(super) origins: BTreeMap<Key, String>,
     pub(super) notes: Vec<Note>,
 }
 
-/// Reads the layers. `file` is `--config`, which must exist; the file of `sources` may be absent.
+/// Reads the layers. `file` is the file of `--config`, which must exist. The file of `sources` may be absent.
 ///
 /// # Errors
-/// Every fault of every layer, never only the first: where, what, and what to do.
+/// All faults of all layers, not only the first fault. Each message says where the fault is, what it is, and what to do.
 pub fn load<A>(
     sources: &Sources,
     file: Option<&Path>,
@@ -59,7 +60,7 @@ where
             faults.push(fault);
         }
     }
-    // Platforms inject names like APP_PORT; only what looks like one of ours is an error.
+    // Platforms set variables like APP_PORT, so a variable is an error only if its name is almost one of our names.
     let misspelt = |name: &String| {
         Some(format!("{name}: is not read; did you mean {}?", settled.known.misspelt(sources, name)?))
     };
@@ -70,7 +71,7 @@ where
     }
 
     let keys: Vec<Key> = leaves(&sections(&config, &app)).into_keys().collect();
-    // A value may be a part of what was set.
+    // If a whole table or list was set, its values have the origin of the whole.
     let origin = |key: &Key| (1..=key.len()).rev().find_map(|length| set.get(&key[..length]));
     let origins: BTreeMap<_, _> =
         keys.into_iter().filter_map(|key| origin(&key).map(|set| (key, set.origin.clone()))).collect();
@@ -83,15 +84,15 @@ where
 }
 
 impl<A> Loaded<A> {
-    /// The owner's settings by themselves: what is left is the same for every service.
+    /// Splits off the owner's settings. The type of the rest is the same for every service.
     pub fn split(self) -> (Loaded, A) {
         let Self { config, app, values, origins, notes } = self;
         (Loaded { config, app: (), values, origins, notes }, app)
     }
 }
 
-/// Puts what was set in the place of what the types make of it: `1MiB` rather than `1.0 MiB`, which is less exact. A
-/// secret stays hidden.
+/// Replaces values as their types write them by values as the operator wrote them: `1MiB` is more exact than `1.0 MiB`.
+/// A secret stays hidden.
 fn as_written(whole: &mut Value, set: &BTreeMap<Key, Set>, secrets: &BTreeSet<Key>) {
     for (key, Set { value, is_text, .. }) in set {
         let Some(written) = value else { continue };
@@ -109,7 +110,7 @@ fn as_written(whole: &mut Value, set: &BTreeMap<Key, Set>, secrets: &BTreeSet<Ke
     }
 }
 
-/// Whether there is a secret in it that is not shown.
+/// Whether the value contains a secret that is not shown.
 fn is_hidden(value: &Value) -> bool {
     match value {
         Value::String(_, text) => text.contains(HIDDEN),
@@ -119,7 +120,7 @@ fn is_hidden(value: &Value) -> bool {
     }
 }
 
-/// What is wrong in the file although a variable takes its place.
+/// The faults of settings in the file that a variable overrides. They are reported, too.
 fn overridden<A>(sources: &Sources, defaults: Value, settings: Vec<Setting>) -> Vec<String>
 where
     A: Serialize + DeserializeOwned,

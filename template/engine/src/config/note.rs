@@ -7,14 +7,14 @@ use std::fmt;
 pub enum Note {
     /// A default that was changed because a set value left it no room.
     Clamped { key: &'static str, text: String },
-    /// Nothing was changed; the owner may want to.
+    /// Nothing was changed, but the owner may want to change something.
     Advice(String),
     /// A relation that was checked and holds.
     Holds(String),
 }
 
 impl Note {
-    /// Puts it into the log, unless all is well.
+    /// Writes the note into the log, unless it says that all is well.
     pub fn log(&self) {
         match self {
             Self::Clamped { key, text } => tracing::warn!(key, "configuration: {text}"),

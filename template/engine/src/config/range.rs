@@ -1,7 +1,7 @@
-//! Which values can a setting have at all, whatever the others are?
+//! Which values can a setting have at all, whatever the other settings are?
 //!
-//! Each section has a table `RANGES` beside its fields. A test of Longpole's holds the table against the docs and against
-//! `config/service.toml`: a field that is neither a truth nor one of a few words stands in the table.
+//! Each section has a table `RANGES` beside its fields. A field is in the table unless its value is true or false, or is
+//! one of a few words. A test of Longpole compares the table with the docs and with `config/service.toml`.
 
 use std::time::Duration;
 
@@ -19,9 +19,9 @@ pub enum Range<S> {
     Count(fn(&S) -> u64, u64, u64),
     Size(fn(&S) -> ByteSize, ByteSize, ByteSize),
     Time(fn(&S) -> Duration, Duration, Duration),
-    /// Whatever its type can be, in words.
+    /// Any value that the type can have. The text describes these values.
     Any(&'static str),
-    /// What a function accepts, in words.
+    /// Any value that the function accepts. The text describes these values.
     Valid(fn(&S) -> Result<(), String>, &'static str),
 }
 
@@ -31,7 +31,7 @@ pub type Ranges<S> = &'static [(&'static str, Range<S>)];
 /// Whether the field `name` of a section is in its range.
 ///
 /// # Errors
-/// It is not: what would be right.
+/// The field is not in its range. The error says which values would be right.
 pub fn check<S>(ranges: Ranges<S>, section: &S, name: &str) -> Result<(), String> {
     let range = ranges.iter().find(|(known, _)| *known == name).map(|(_, range)| range);
     let (fits, least, most) = match range {
@@ -52,7 +52,7 @@ pub fn check<S>(ranges: Ranges<S>, section: &S, name: &str) -> Result<(), String
     fits.then_some(()).ok_or_else(|| format!("must be from {least} to {most}"))
 }
 
-/// In the largest unit in which it is a whole number.
+/// Writes the size in the largest unit in which it is a whole number.
 fn size(size: ByteSize) -> String {
     let mut number = size.as_u64();
     let mut units = ["B", "KiB", "MiB", "GiB", "TiB"].into_iter().peekable();

@@ -1,12 +1,13 @@
-//! What of a URL may be shown?
+//! Which parts of a URL may be shown?
 
-/// Stands for what is not shown.
+/// The text that stands for a value that is not shown.
 pub const HIDDEN: &str = "***";
 
 /// A URL with its host and path, but without user, password and parameters.
 #[must_use]
 pub fn without_secrets(url: &str) -> String {
-    // An `@` behind a `?`: a password with a `?`, or a parameter with an `@`. Nobody can tell, so neither is shown.
+    // If there is an `@` after a `?`, the `?` may be in a password, or the `@` in a parameter. We cannot tell which, so
+    // we show nothing.
     if let (Some(at), Some(query)) = (url.rfind('@'), url.find('?'))
         && query < at
     {
@@ -15,11 +16,11 @@ pub fn without_secrets(url: &str) -> String {
     let (address, parameters) = url.split_once('?').map_or((url, false), |(address, _)| (address, true));
     let address = match (address.split_once("://"), address.rfind('@')) {
         (Some((scheme, _)), Some(at)) => format!("{scheme}://{HIDDEN}{}", &address[at..]),
-        // No URL at all: it may be `user=… password=…`, or a slash is missing.
+        // This is not a URL. It may be `user=… password=…`, or a URL in which a slash is missing.
         (None, _) if address.contains(['@', '=', ' ']) => return HIDDEN.to_owned(),
         _ => address.to_owned(),
     };
-    // Parameters may hold a password too.
+    // Parameters may hold a password, too.
     if parameters { format!("{address}?{HIDDEN}") } else { address }
 }
 

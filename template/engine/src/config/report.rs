@@ -10,7 +10,7 @@ use super::note::Note;
 use super::secret_names::redacted;
 
 impl<A> Loaded<A> {
-    /// Every effective value with where it came from (secrets redacted), then the alignment report.
+    /// Every effective value and where it came from, and then the alignment report. Secrets are redacted.
     #[must_use]
     pub fn report(&self) -> String {
         let mut text = String::new();
@@ -34,17 +34,17 @@ impl<A> Loaded<A> {
         text
     }
 
-    /// The alignment report, a line each.
+    /// The lines of the alignment report.
     pub fn alignment(&self) -> Vec<String> {
         self.notes.iter().map(|note| note.to_string().trim().to_owned()).collect()
     }
 
-    /// Adds what is unwise to the alignment report and to the log.
+    /// Adds advice to the alignment report and to the log.
     pub fn advise(&mut self, advice: String) {
         self.notes.push(Note::Advice(advice));
     }
 
-    /// Puts into the log what an operator would not expect: clamped defaults and advice.
+    /// Writes into the log what an operator would not expect: clamped defaults and advice.
     pub fn log(&self) {
         self.notes.iter().for_each(Note::log);
     }

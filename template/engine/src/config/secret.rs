@@ -1,10 +1,10 @@
 //! Which values must never be shown?
 //!
-//! Those of the two types here. No text that is made of them has the value: neither for people (`Debug`, `Display`) nor
-//! for programs (`Serialize`). Only `expose_secret` returns it.
+//! Values of the two types here are never shown. No text that is made of them contains the value: neither texts for
+//! people (`Debug`, `Display`) nor texts for programs (`Serialize`). Only `expose_secret` returns the value.
 //!
-//! The loader is the exception: it takes the defaults from what the settings are when they are serialized, so it has
-//! to see a default as it is. It asks for that with [`revealing`].
+//! The loader is the exception. It serializes the default settings to learn the defaults, so it has to see them as they
+//! are. It does this within [`revealing`].
 
 use std::cell::Cell;
 use std::fmt;
@@ -18,16 +18,16 @@ use super::redaction::{HIDDEN, without_secrets};
 /// The name under which both types ask serde for their text. The loader knows by this name that a setting is secret.
 pub(super) const NAME: &str = "longpole::Secret";
 
-/// How the message begins that refuses what stands for a secret.
+/// The beginning of the message that refuses `***`, which stands for a secret.
 pub(super) const NOT_IT: &str = "is what stands for a secret";
-/// The value of a secret in the message that it has the wrong type.
+/// The words that stand for the value of a secret in the message that the value has the wrong type.
 pub(super) const NOT_SHOWN: &str = "a value that is not shown";
 
 /// A secret text among your settings: a password, a key, a token. For a URL with a password in it, take [`SecretUrl`],
 /// which still shows the host.
 ///
-/// No text that is made of it has its value: `Debug` and `Serialize` write `***`, and there is no `Display`. So neither
-/// the command `check`, the log, the status page nor the message of a mistake can show it, whatever the key is called.
+/// No text that is made of it contains its value: `Debug` and `Serialize` write `***`, and there is no `Display`. So the
+/// command `check`, the log, the status page and error messages cannot show the value, whatever the key is called.
 /// A secret that is empty, like the default, is serialized as an empty text. [`expose_secret`](Self::expose_secret)
 /// returns the value; call it where the value is sent, and keep the `Secret` everywhere else.
 ///
@@ -49,17 +49,17 @@ pub(super) const NOT_SHOWN: &str = "a value that is not shown";
 /// ```
 ///
 /// The value has to be a text: `mail_api_key = 123` in the file is refused, and `mail_api_key = "123"` is right. The text
-/// `***` is refused as well, since it stands for a secret that somebody has copied from where it is not shown.
+/// `***` is refused as well, because somebody has then copied a secret from a place where it is not shown.
 ///
-/// The memory of the value is overwritten when the last owner drops it. That does not hold for the copies that exist
-/// while the configuration is read.
+/// When a `Secret` is dropped, the memory of its value is overwritten. The copies that exist while the configuration is
+/// read are not overwritten.
 #[derive(Clone, Default)]
 pub struct Secret(SecretString);
 
-/// A URL that may hold a password, such as `database.url`: its host and its path may be shown, the rest not.
+/// A URL that may hold a password, such as `database.url`. Its host and its path may be shown, and the rest may not.
 ///
 /// `Debug`, `Display` and `Serialize` write it without the user, the password and the parameters.
-/// [`expose_secret`](Self::expose_secret) returns the whole. In everything else it is like a [`Secret`].
+/// [`expose_secret`](Self::expose_secret) returns the whole URL. In all other respects, the type is like a [`Secret`].
 ///
 /// ```
 /// use longpole::SecretUrl;
@@ -146,7 +146,7 @@ thread_local! {
     static REVEALS: Cell<bool> = const { Cell::new(false) };
 }
 
-/// While `work` runs, secrets are serialized as they are, on this thread.
+/// Runs `work`. While it runs, secrets are serialized on this thread as they are.
 pub(super) fn revealing<T>(work: impl FnOnce() -> T) -> T {
     struct Until(bool);
     impl Drop for Until {
@@ -195,7 +195,7 @@ fn text<'de, D: Deserializer<'de>>(
     }
 }
 
-/// Takes a text, and refuses everything else without repeating it: serde's own messages have the value in them.
+/// Takes a text, and refuses any other value without repeating it. serde's own messages would repeat the value.
 struct Text;
 
 macro_rules! refuse {
@@ -214,7 +214,7 @@ impl<'de> Visitor<'de> for Text {
     }
 
     fn visit_newtype_struct<D: Deserializer<'de>>(self, deserializer: D) -> Result<String, D::Error> {
-        // Asked for a text, some formats refuse a number by themselves, in words that have it in them.
+        // If we asked for a text, some formats would refuse a number themselves, with a message that repeats the number.
         deserializer.deserialize_any(self)
     }
 

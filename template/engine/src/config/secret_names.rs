@@ -1,22 +1,22 @@
 //! Which values look like secrets although their type does not say so?
 //!
-//! This is a net for secrets whose type is not [`Secret`](super::secret::Secret). A key counts as a secret by its name: the key,
-//! or a table that the key is in, has one of [`SECRET`] among its words. A name that ends in one of [`HARMLESS`] says
-//! something about a secret, and its value may be shown.
+//! This is a net for secrets whose type is not [`Secret`](super::secret::Secret). A key counts as secret if its own name,
+//! or the name of a table that the key is in, contains one of the words of [`SECRET`]. The key's own name does not count
+//! if it ends in a word of [`HARMLESS`], because such a key only says something about a secret.
 
 use figment::value::Value;
 
 use super::redaction::{HIDDEN, without_secrets};
 
-/// Words, without the `s` of a plural.
+/// Words that make a key secret, without the `s` of a plural.
 const SECRET: &str = "auth authorization bearer cookie credential cred hmac jwt key pass passcode passphrase passwd \
                       password pat pin private psk pw pwd salt seed secret signature token";
-/// The same at the end of a word: `apikey`, `dbpassword`.
+/// Texts that make a key secret if a word of its name ends in one of them: `apikey`, `dbpassword`.
 const ENDS: [&str; 8] =
     ["apikey", "cookie", "credential", "passphrase", "passwd", "password", "secret", "token"];
-/// Words whose value is an address that may carry a secret.
+/// Texts at the end of a word that say that the value is an address, which may contain a secret.
 const ADDRESS: &str = "url uri dsn";
-/// What a name ends in, or with `max` and `min` begins with, that tells something about a secret.
+/// Words at the end of a name that only says something about a secret. `max` and `min` may also be at the beginning.
 const HARMLESS: &str = "after age algorithm attempts count days dir enabled expiry file folder header hours interval \
                         issuer length lifetime limit max min minutes name path required rotation seconds size \
                         timeout ttl";
@@ -25,7 +25,7 @@ const HARMLESS: &str = "after age algorithm attempts count days dir enabled expi
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Secrecy {
     Open,
-    /// A URL: host and path may be shown.
+    /// A URL, whose host and path may be shown.
     Address,
     Secret,
 }
@@ -35,7 +35,7 @@ pub(super) fn secrecy(key: &[String]) -> Secrecy {
     let words = words(last);
     let is_about = words.last().is_some_and(|word| is_in(word, HARMLESS))
         || words.first().is_some_and(|word| ["max", "min"].contains(&&**word));
-    // A table of secrets has names of the owner's choice in it.
+    // In a table of secrets, the owner chooses the names of the keys, so these names do not count.
     if tables.iter().any(|name| names_secret(name)) || (names_secret(last) && !is_about) {
         Secrecy::Secret
     } else if key.iter().any(|name| names_address(name)) {
@@ -63,7 +63,7 @@ fn names_address(name: &str) -> bool {
     words(name).iter().any(|word| ADDRESS.split(' ').any(|end| singular(word).ends_with(end)))
 }
 
-/// `signingKeys`, `signing-keys` and `signing_keys` are two words.
+/// Splits a name into words: `signingKeys`, `signing-keys` and `signing_keys` are two words each.
 fn words(name: &str) -> Vec<String> {
     let mut words = vec![String::new()];
     let mut was_lower = false;
@@ -101,7 +101,7 @@ pub(super) fn redacted(key: &[String], value: &Value) -> Value {
             Value::Array(*tag, items.iter().map(redact).collect())
         }
         Value::String(_, text) => match secrecy(key) {
-            // Whatever its name, `scheme://user:password@host` has a password.
+            // `scheme://user:password@host` contains a password, whatever the key is called.
             Secrecy::Open if !(text.contains("://") && text.contains('@')) => value.clone(),
             Secrecy::Open | Secrecy::Address => Value::from(without_secrets(text)),
             Secrecy::Secret => Value::from(HIDDEN),

@@ -1,7 +1,7 @@
 //! Which of the settings are wrong, and what is left without them?
 //!
-//! serde stops at the first mistake. So each mistake is noted with where it was set, the setting is left out, and all is
-//! read once more, until it can be read.
+//! serde stops at the first mistake. So we note the mistake and where the setting was set, leave the setting out, and
+//! read all settings again, until the rest can be read.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,26 +16,27 @@ use super::read::{Reading, Seen, Set, read};
 use super::secret;
 use super::sections::Config;
 
-/// So many texts with two meanings are tried in all combinations. Higher: a hopeless start takes seconds to say so.
-/// Lower: settings below a tagged enum or a flattened struct are refused although one combination is right.
+/// The largest number of texts with two meanings that are tried in all combinations. Higher: a start that must fail takes
+/// seconds to fail. Lower: settings below a tagged enum or a flattened struct are refused although one combination is
+/// right.
 const TRIED_TOGETHER: usize = 6;
 
-/// All that could be read, and what could not.
+/// Everything that could be read, and the faults of the rest.
 #[derive(Debug)]
 pub(super) struct Settled<A> {
     /// None if even the defaults cannot be read.
     pub read: Option<(Config, A)>,
-    /// Each value that is no default.
+    /// Each value that was set, which means that it is not a default.
     pub set: BTreeMap<Key, Set>,
     /// The values that are secrets by their type.
     pub secrets: BTreeSet<Key>,
     pub faults: Vec<Fault>,
     pub known: Known,
-    /// The fields of structs among them.
+    /// The known keys that are fields of structs.
     fields: BTreeSet<Key>,
 }
 
-/// Reads `settings` over `defaults`. A later one wins.
+/// Reads `settings` over `defaults`. If a key is set twice, the later setting wins.
 pub(super) fn settle<A>(defaults: Value, settings: Vec<Setting>) -> Settled<A>
 where
     A: Serialize + DeserializeOwned,
@@ -66,9 +67,9 @@ struct Work<A> {
     settings: Vec<Setting>,
     /// The texts with two meanings that are read the second way.
     second: BTreeSet<Key>,
-    /// What was left out.
+    /// The settings that were left out.
     dropped: Vec<Key>,
-    /// Fields whose default gave way to another name of the same field.
+    /// Fields that were set under another name. Their default was removed, so that the field does not have two values.
     aliases: BTreeMap<Key, Key>,
     settled: Settled<A>,
 }
@@ -89,7 +90,7 @@ impl<A: Serialize + DeserializeOwned> Work<A> {
         (read, reading.seen())
     }
 
-    /// Reads once. Whether there is nothing left to do.
+    /// Reads all settings once. Returns whether the work is done.
     fn step(&mut self) -> bool {
         let (read, seen) = self.attempt(&self.settings, &self.second);
         self.settled.known.0.extend(seen.names.iter().cloned());
@@ -107,7 +108,7 @@ impl<A: Serialize + DeserializeOwned> Work<A> {
         }
     }
 
-    /// Looks at what was read. Whether all of the settings are in it.
+    /// Checks what was read. Returns whether all settings are in it.
     fn finish(&mut self, (config, app): (Config, A), seen: Seen) -> bool {
         (self.settled.set, self.settled.secrets) = (seen.set, seen.secrets);
         let app_values = Value::from(Dict::from([("app".to_owned(), to_value(&app))]));
@@ -134,11 +135,12 @@ impl<A: Serialize + DeserializeOwned> Work<A> {
         true
     }
 
-    /// The settings that nothing became of: a flattened struct and a tagged enum take whatever comes.
+    /// The settings that are in none of the values. serde does not report them, because a flattened struct and a tagged
+    /// enum accept any key.
     fn lost(&self, there: &BTreeSet<Key>) -> Vec<Key> {
         let is_related = |a: &Key, b: &Key| a.starts_with(b) || b.starts_with(a);
         let is_there = |key: &Key| there.iter().any(|other| is_related(other, key));
-        // A field that is read but never written.
+        // An alias is a name of a field under which the field is read, but never written.
         let is_alias = |key: &Key| self.aliases.values().any(|alias| key.starts_with(alias));
         let is_field =
             |key: &Key| self.settled.fields.iter().any(|field| key.starts_with(field) && !is_there(field));
@@ -146,7 +148,7 @@ impl<A: Serialize + DeserializeOwned> Work<A> {
         keys.filter(|key| key[0] == "app" && !is_there(key) && !is_field(key) && !is_alias(key)).collect()
     }
 
-    /// Finds another reading, or leaves out what is wrong. Whether nothing helps.
+    /// Finds another reading of the texts, or leaves out the setting that is wrong. Returns true if nothing helps.
     fn mend(&mut self, error: &Error, seen: &Seen) -> bool {
         let place = &error.path;
         if let Kind::DuplicateField(name) = error.kind {
@@ -162,12 +164,12 @@ impl<A: Serialize + DeserializeOwned> Work<A> {
         }
         if let Some(setting) = self.culprit(error) {
             let key = setting.key.clone();
-            // The value in the message may be that of another setting.
+            // The message may quote the value of another setting, so we do not repeat the value.
             let reason = explain(&key, None, &error.kind, &seen.secrets);
             self.refuse(&key, Some(reason));
             return false;
         }
-        // What is missing now may have been left out; then the table that it is missing in is left out as well.
+        // A key may be missing because we have left it out. Then we leave out the table that it belongs to as well.
         if self.is_incomplete(place) && !matches!(error.kind, Kind::UnknownField(..)) {
             let mut table = &place[..];
             while !table.is_empty() && !self.leave_out(table) {
@@ -193,13 +195,13 @@ impl<A: Serialize + DeserializeOwned> Work<A> {
         !self.leave_out(&cause)
     }
 
-    /// Whether a part of it was left out.
+    /// Whether a part of what is at `place` was left out.
     fn is_incomplete(&self, place: &Key) -> bool {
         self.dropped.iter().any(|key| key.starts_with(place) && key != place)
     }
 
-    /// The one setting without which there is no such mistake: below a flattened struct or a tagged enum, serde does not
-    /// say which it was.
+    /// Finds the setting that causes the mistake: without this setting, the mistake does not occur. Below a flattened
+    /// struct or a tagged enum, serde does not say which setting is wrong.
     fn culprit(&self, error: &Error) -> Option<&Setting> {
         let place = &error.path;
         match error.kind {
@@ -211,7 +213,7 @@ impl<A: Serialize + DeserializeOwned> Work<A> {
             let setting = &self.settings[*n];
             setting.key.len() > place.len() && may_be_of(&error.kind, &setting.value)
         });
-        // Then something else may be missing without it.
+        // If the message quotes a value, the setting counts as the cause even if something is missing without it.
         let is_told = !may_be_of(&error.kind, &Value::from(Dict::new()));
         let mut helps = parts.filter(|n| {
             let mut settings = self.settings.clone();
@@ -228,7 +230,7 @@ impl<A: Serialize + DeserializeOwned> Work<A> {
         helps.next().map(|n| &self.settings[n])
     }
 
-    /// Another choice among the texts with two meanings, such that `place` can be read.
+    /// Chooses other meanings for the texts with two meanings, so that `place` can be read.
     fn other_reading(&self, place: &[String], seen: &Seen) -> Option<BTreeSet<Key>> {
         let below = seen.ambiguous.iter().filter(|key| key.starts_with(place) && !self.second.contains(*key));
         let texts: Vec<_> = below.take(TRIED_TOGETHER).collect();
@@ -242,7 +244,8 @@ impl<A: Serialize + DeserializeOwned> Work<A> {
         })
     }
 
-    /// The settings that `place` comes from: the one that it is a part of, or all parts of it.
+    /// The settings that `place` comes from: the setting that `place` is a part of, or all settings that are parts of
+    /// `place`.
     fn causes(&self, place: &[String]) -> Vec<usize> {
         match self.settings.iter().rposition(|it| place.starts_with(&it.key)) {
             Some(whole) => vec![whole],
@@ -256,13 +259,13 @@ impl<A: Serialize + DeserializeOwned> Work<A> {
         if origins.is_empty() { "the default".to_owned() } else { origins.join(", ") }
     }
 
-    /// Notes a fault, and leaves out what caused it.
+    /// Notes a fault, and leaves out the settings that caused it.
     fn refuse(&mut self, place: &[String], reason: Option<String>) {
         self.note(self.origins(&self.causes(place)), place, reason);
         self.leave_out(place);
     }
 
-    /// Whether there was anything to leave out.
+    /// Leaves out the settings that `place` comes from. Returns whether there were any.
     fn leave_out(&mut self, place: &[String]) -> bool {
         let causes = self.causes(place);
         for n in causes.iter().rev() {
@@ -276,7 +279,7 @@ impl<A: Serialize + DeserializeOwned> Work<A> {
     }
 }
 
-/// Whether the value that a message is about may be this one.
+/// Whether the message may be about this value.
 fn may_be_of(kind: &Kind, value: &Value) -> bool {
     match kind {
         Kind::InvalidType(Actual::Str(text), _) | Kind::InvalidValue(Actual::Str(text), _) => {
@@ -290,7 +293,7 @@ fn may_be_of(kind: &Kind, value: &Value) -> bool {
     }
 }
 
-/// Takes a value away. Whether it was there.
+/// Removes a value. Returns whether the value was there.
 fn remove(value: &mut Value, key: &[String]) -> bool {
     match (value, key) {
         (Value::Dict(_, dict), [name]) => dict.remove(name).is_some(),
@@ -302,7 +305,7 @@ fn remove(value: &mut Value, key: &[String]) -> bool {
 }
 
 impl<A> Settled<A> {
-    /// The faults as an operator reads them.
+    /// The faults as messages for the operator.
     pub fn texts(&self, sources: &Sources) -> impl Iterator<Item = String> {
         self.faults.iter().map(|fault| self.known.text(sources, fault))
     }

@@ -9,16 +9,16 @@ use super::pulse::Pulse;
 use super::timeouts::{stopped_answering, unanswered};
 
 /// A statement gets this much longer than `database.statement_timeout`, so that the database reports its own timeout
-/// first. The connection can then be used again, while one that is given up here must be closed. Higher: requests wait
-/// longer for a connection that is cut. Lower: good connections are thrown away.
+/// first. The connection can then be used again, while a connection that is given up here must be closed. Higher:
+/// requests wait longer for a connection that is cut. Lower: good connections are thrown away.
 const MARGIN: Duration = Duration::from_millis(500);
-/// A waiting statement looks this often whether the database is still there. Higher: it waits longer for
-/// a database that is lost. Lower: it costs CPU.
+/// A waiting statement looks this often whether the database is still there. Higher: the statement waits longer for a
+/// database that is lost. Lower: looking costs CPU.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 
-/// Waits for an answer of the database, which was waited for during `waited` already, until it must have come. Without
-/// this bound, a request would wait until its own deadline for a database that is gone, or on a connection that a
-/// firewall has cut without telling anybody.
+/// Waits for an answer of the database until the answer must have come. `waited` is the time that the request has already
+/// waited for it. Without this bound, a request would wait until its own deadline for a database that is gone, or on a
+/// connection that a firewall has cut without telling anybody.
 pub(super) async fn bounded<T>(
     answer: impl Future<Output = Result<T, sqlx::Error>>,
     waited: Duration,

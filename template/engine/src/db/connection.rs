@@ -58,7 +58,7 @@ impl Pool {
 }
 
 impl Connection {
-    /// To be called before each statement. From here until the statement ends well the connection is unsettled.
+    /// Must be called before each statement. From here until the statement ends well, the connection is unsettled.
     pub(super) fn begin_statement(&mut self, sql: &str) -> Result<(), Error> {
         let in_transaction = self.in_transaction || self.leftovers.transaction;
         self.rolled_back |= in_transaction && self.is_over();
@@ -78,7 +78,7 @@ impl Connection {
         Ok(())
     }
 
-    /// To be called after each statement with what became of it.
+    /// Must be called after each statement, with its outcome.
     pub(super) fn end_statement<T>(&mut self, outcome: Result<T, Error>) -> Result<T, Error> {
         match &outcome {
             Ok(_) if self.state != ConnectionState::Lost => self.state = ConnectionState::Settled,

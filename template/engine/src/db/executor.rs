@@ -1,8 +1,9 @@
 //! How long does the database take to answer?
 //!
 //! sqlx runs a query on anything that is an `Executor`. Ours runs it on sqlx's connection and adds up the time that is
-//! spent waiting for the database. The wait for the pool does not count, nor does the time of whoever reads the rows. Look
-//! at `db_query_seconds`, and at the lines "slow statement" of the log. [`bound`](super::bound) bounds that time.
+//! spent waiting for the database. The wait for the pool does not count, nor does the time in which the handler reads the
+//! rows. Look at `db_query_seconds`, and at the lines "slow statement" of the log. [`bound`](super::bound) bounds the
+//! time that is spent waiting.
 
 use std::time::Duration;
 
@@ -95,7 +96,7 @@ impl<'c> Executor<'c> for &'c mut Connection {
         'c: 'e,
     {
         Box::pin(async move {
-            self.begin_statement("")?; // no text: it is prepared, not run
+            self.begin_statement("")?; // the text is empty, because the statement is only prepared
             let mut timer = Timer::new(&self.pool, &sql);
             let (raw, brake, state) = self.parts();
             let outcome = timer.time(raw.prepare_with(sql, parameters), brake, state).await;
@@ -161,7 +162,7 @@ impl Execute<'_, Driver> for OwnedQuery {
         self.sql
     }
 
-    /// There is none: the connection's cache finds the prepared statement by its text.
+    /// Always none, because the connection's cache finds the prepared statement by its text.
     fn statement(&self) -> Option<&Prepared> {
         None
     }

@@ -6,14 +6,14 @@ use std::fmt;
 #[derive(Debug, Default)]
 pub(super) struct Flaws {
     pub count: usize,
-    /// The first few, each with its place and, where there is one, its cure.
+    /// The first few flaws, each with its place, and with its cure if there is one.
     pub shown: Vec<String>,
-    /// All that is wrong, also what is not the step's fault.
+    /// Everything that is wrong, even if the step has not caused it.
     pub all: Vec<String>,
 }
 
 impl fmt::Display for Flaws {
-    /// A sentence, or nothing where there is no flaw.
+    /// Writes a sentence, or nothing if there is no flaw.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.count == 0 {
             return Ok(());

@@ -41,7 +41,7 @@ impl Idle {
             pulse.answered();
             return Some(session);
         }
-        pulse.lost(); // others that were idle with it may be lost, too
+        pulse.lost(); // connections that were idle at the same time may be lost, too
         let _ = timeout_at(patience, driver::discard(session.raw)).await;
         None
     }
@@ -51,7 +51,7 @@ impl Idle {
 #[derive(Debug)]
 pub(super) struct IdleStack {
     stack: Mutex<Vec<Idle>>,
-    /// How many there are.
+    /// How many idle connections there are.
     gauge: Gauge,
 }
 

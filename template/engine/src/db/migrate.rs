@@ -35,14 +35,14 @@ pub(super) async fn migrate(
     can_migrate: bool,
     give_up: Instant,
 ) -> Result<(), SchemaFault> {
-    // Only a change of the schema may take long; to ask what is pending may not.
+    // Only a change of the schema may take long. The question which steps are pending must be answered soon.
     let looked = timeout(ATTEMPT, pending(migrations, &mut migrator.raw)).await;
     let outcome = match looked {
         Err(_) => Err(SchemaFault::Silent),
         Ok(Ok(steps)) if steps.is_empty() => Ok(()),
         Ok(Ok(steps)) if !can_migrate => Err(SchemaFault::NeedsSession(steps[0].version)),
         Ok(Ok(steps)) if !apply => Err(SchemaFault::Pending(steps[0].version)),
-        // A step that is half done may be the work of another replica at this moment. The lock tells.
+        // Another replica may be at work on a step that is half done. The lock tells whether this is so.
         Ok(Ok(_) | Err(SchemaFault::HalfDone { .. })) if can_migrate => {
             locked(migrations, apply, &mut migrator, give_up).await
         }
@@ -83,8 +83,8 @@ async fn pending<'a>(migrations: &'a Migrations, connection: &mut Raw) -> Result
     Ok(pending)
 }
 
-/// The steps that were applied, in the order of their versions. There is none where the table of them does not exist
-/// yet.
+/// The steps that were applied, in the order of their versions. The list is empty if the table of the steps does not
+/// exist yet.
 async fn applied(connection: &mut Raw) -> Result<Vec<Applied>, sqlx::Error> {
     let rows = query("SELECT version, checksum, success FROM _sqlx_migrations ORDER BY version");
     match rows.fetch_all(connection).await {

@@ -14,7 +14,7 @@
 //! | `statement.rs` | What can be seen in the text of a statement? |
 //! | `steps.rs`, `flaws.rs` | What changes the schema, and what must the schema not have afterwards? |
 //! | `driver/` | Which database is it? |
-//! | `session.rs` | What has to be known of an open connection between two users? |
+//! | `session.rs` | What does the pool have to know about an open connection between two users? |
 //! | `leftovers.rs` | What may a statement leave behind on its connection? |
 //! | `pulse.rs` | Is the database there? |
 //! | `bound.rs` | When is an answer of the database no longer waited for? |
@@ -134,8 +134,8 @@ pub async fn open(
     let mut last = driver::silent(url);
     loop {
         let opened = async {
-            // A host that swallows packets must not hold up the start for longer than the start may take. An attempt
-            // that is cut short says less than the one before.
+            // A host that swallows packets must not hold up the start for longer than the start may take. The error of an
+            // attempt that is cut short says less than the error of the attempt before.
             let in_time = give_up.min(Instant::now() + config.database.connect_timeout + ATTEMPT);
             let (db, migrator) = timeout_at(in_time, connect(config, identity)).await.unwrap_or(Err(last))?;
             match &migrations {
@@ -144,7 +144,7 @@ pub async fn open(
                         migrate::migrate(migrations, migrate, migrator, db.about.is_straight, give_up);
                     migrated.await.map_err(|fault| fault.explain(url))?;
                 }
-                None => driver::discard(migrator.raw).await, // the schema is somebody else's
+                None => driver::discard(migrator.raw).await, // others take care of the schema
             }
             Ok::<_, Unusable>(db)
         };
@@ -186,7 +186,7 @@ async fn connect(config: &Config, identity: Identity) -> Result<(Db, Migrator), 
 }
 
 impl Db {
-    /// Closes the pools, once every connection is back.
+    /// Closes the pools when every connection is back.
     pub(super) async fn close(&self) {
         self.read.close().await;
         self.write.close().await;

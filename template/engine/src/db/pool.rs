@@ -1,12 +1,12 @@
 //! Who waits for a connection, and for how long?
 //!
-//! There are as many permits as the pool may have connections, and behind them a stack of idle connections. Whoever has a
-//! permit finds a connection or opens one, and never waits for another request. sqlx's own pool cannot tell these apart:
-//! its `acquire` is the wait for a permit, the ping and the connecting in one
-//! (<https://github.com/launchbadge/sqlx/pull/1860>), and it pings at each return, too. This pool has none of the
-//! troubles of sqlx's either: a count of idle connections that underflows (issue 3645), a permit that is lost for ever to
-//! a dead peer (4349: here all that settles a connection has a bound), a wait for a place at a full server while a
-//! connection of ours is idle (2848: here each attempt looks for an idle connection first).
+//! There are as many permits as the pool may have connections, and there is a stack of idle connections. A request that
+//! has a permit takes an idle connection or opens a new one, and never waits for another request. sqlx's own pool cannot
+//! tell these waits apart: its `acquire` is the wait for a permit, the ping and the connecting in one
+//! (<https://github.com/launchbadge/sqlx/pull/1860>), and it pings at each return, too. This pool does not have three
+//! other problems of sqlx's pool either. There, a count of idle connections underflows (issue 3645). A permit is lost for
+//! ever to a dead peer (4349); here, all steps that settle a connection have a bound. A request waits for a place at a
+//! full server while a connection of ours is idle (2848); here, each attempt looks for an idle connection first.
 //!
 //! Opening a connection to a far database takes some eight round trips, which may be more than a request can wait. So the
 //! opening goes on in a task of its own for up to `database.connect_timeout`, even when nobody waits for it any more, and
@@ -90,7 +90,8 @@ pub(super) struct Permit {
     _in_use: Counted,
 }
 
-/// A connection that was not opened, or not in time. It comes with the permit, unless the attempt goes on and keeps it.
+/// The error when a connection was not opened in time or not at all. It has the permit, unless the attempt goes on and
+/// keeps the permit.
 struct Unopened {
     error: sqlx::Error,
     permit: Option<OwnedSemaphorePermit>,
@@ -131,14 +132,14 @@ impl Pool {
         let (session, permit) = loop {
             match self.idle_or_new(permit, deadline).await {
                 Ok(ready) => break ready,
-                // The server has no place left: one of our connections may become idle before another client's ends.
+                // The server has no place left. One of our connections may become idle before another client leaves.
                 Err(Unopened { error, permit: Some(again) })
                     if Trouble::of(&error) == Trouble::Busy && Instant::now() + FULL < deadline =>
                 {
                     (full, permit) = (Some(error), again);
                     request::wait(Phase::DbConnect, sleep(FULL)).await;
                 }
-                // The last attempt may have been cut short, and says less than the one before it.
+                // The last attempt may have been cut short. Then its error says less than the error of the attempt before.
                 Err(Unopened { error, .. }) => return Err(full.unwrap_or(error)),
             }
         };
@@ -218,13 +219,13 @@ impl Pool {
         };
         match &connected {
             Ok(_) => self.0.pulse.answered(),
-            Err(error) if Trouble::is_of_connection(error) => self.0.pulse.lost(), // perhaps the idle ones, too
+            Err(error) if Trouble::is_of_connection(error) => self.0.pulse.lost(), // idle connections may be lost, too
             Err(_) => {}
         }
         connected
     }
 
-    /// Takes a connection back. The permit may be the one of whoever used the connection, with what counts the use.
+    /// Takes a connection back. `permit` may hold more than the permit, such as what counts the use of the connection.
     pub(super) fn give_back<P: Send + 'static>(&self, session: DbSession, permit: P) {
         let now = Instant::now();
         if session.has_expired(now) {
@@ -234,9 +235,9 @@ impl Pool {
         drop(permit); // only now may the next request look for the connection
     }
 
-    /// Closes connections that have not been used for `database.idle_timeout`, except the last one, and replaces those
-    /// that are older than `database.max_lifetime`. It holds a permit for each, since a request that comes meanwhile may
-    /// open another connection.
+    /// Closes connections that have not been used for `database.idle_timeout`, except the last one, and replaces
+    /// connections that are older than `database.max_lifetime`. It holds a permit for each of them, since a request that
+    /// comes meanwhile may open another connection.
     pub(super) async fn close_unused(&self) {
         while let Ok(permit) = Arc::clone(&self.0.permits).try_acquire_owned() {
             let now = Instant::now();

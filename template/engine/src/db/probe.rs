@@ -19,8 +19,8 @@ use super::tries::ATTEMPT;
 use super::trouble::Trouble;
 use crate::units::millis;
 
-/// Where the database is near, an answer that takes longer counts as none. A pause of [`PROBE_EVERY`] and two attempts, on
-/// the old connection and on a new one, fit into the time after which the replica is not ready. Higher: statements wait
+/// How long the probe waits for an answer if the database is near. A pause of [`PROBE_EVERY`] and two attempts, one on the
+/// old connection and one on a new one, fit into the time after which the replica is not ready. Higher: statements wait
 /// longer for a lost database. Lower: statements are given up although the database is only slow.
 const PROBE_PATIENCE: Duration = Duration::from_millis(650);
 
@@ -85,8 +85,8 @@ impl Probe {
     }
 
     /// Asks on a new connection. The opening goes on for `database.connect_timeout`, even when the database already
-    /// counts as away. Otherwise the probe would give a database up that has become far, each time before it can
-    /// answer.
+    /// counts as away. If the database has moved far away, the probe would otherwise give up each time before the database
+    /// can answer.
     async fn ask_anew(&self) -> Option<DbSession> {
         let pulse = &self.pulse;
         let asked = Instant::now();

@@ -1,8 +1,8 @@
 //! Is the database there?
 //!
-//! Every answer to a request shows that it is. When no request asks the database for a while, the
-//! [probe](super::probe) does. What is known here decides whether the service is ready, whether a statement goes on
-//! waiting for its answer, and whether an idle connection is trusted.
+//! Every answer to a request shows that the database is there. When no request asks the database for a while, the
+//! [probe](super::probe) asks it. The pulse decides whether the service is ready, whether a statement goes on waiting for
+//! its answer, and whether an idle connection is trusted.
 //!
 //! How long an answer may take depends on how far away the database is. Nobody knows that beforehand, so the last
 //! answers to the probe are the measure.
@@ -142,7 +142,7 @@ impl Pulse {
 
     /// The probe got no answer to a question that it asked at `asked`, or was refused with these words.
     pub(super) fn missed(&self, asked: Instant, refusal: Option<String>) {
-        // Somebody else's statement may have been answered meanwhile.
+        // The statement of a request may have been answered meanwhile.
         if self.age() >= asked.elapsed() {
             self.lost();
             self.state.away.store(true, Relaxed);
@@ -150,7 +150,7 @@ impl Pulse {
         }
     }
 
-    /// Whether the probe found nobody, and nothing has answered since.
+    /// Whether the probe got no answer, and the database has not answered anything since.
     pub(super) fn away(&self) -> bool {
         self.state.away.load(Relaxed)
     }

@@ -20,17 +20,17 @@ pub(super) enum SchemaFault {
     /// A step's text is no longer the one that was applied.
     #[error("migration {0} was edited after it was applied")]
     Edited(i64),
-    /// A step is to be applied, and must not be.
+    /// A step is pending, but this process must not apply it.
     #[error("migration {0} is pending and database.migrate_on_start is off")]
     Pending(i64),
-    /// A step is to be applied, and a pooler stands between that changes servers under the session.
+    /// A step is pending, but a pooler changes servers under the session.
     #[error("migration {0} is pending, and needs a session that lasts")]
     NeedsSession(i64),
     /// A step outside a transaction has begun once, and did not end well.
     #[error("migration {version} runs outside a transaction, and is half done. {what}It is not repeated")]
     HalfDone {
         version: i64,
-        /// Sentences, or nothing.
+        /// Sentences, or an empty text.
         what: String,
     },
     /// A step did not run; nothing of it is left.
@@ -50,7 +50,7 @@ pub(super) enum SchemaFault {
 }
 
 impl SchemaFault {
-    /// The same for the operator, with the database and with advice.
+    /// Makes the error for the operator, which also names the database and gives advice.
     pub fn explain(self, url: &SecretUrl) -> Unusable {
         match &self {
             Self::Silent => driver::silent(url),
@@ -87,7 +87,7 @@ impl SchemaFault {
     }
 }
 
-/// Whether the same may work a little later.
+/// Whether the same attempt may work a little later.
 fn may_pass(error: &sqlx::Error) -> bool {
     matches!(Trouble::of(error), Trouble::Busy | Trouble::Away | Trouble::Conflict)
 }

@@ -1,4 +1,4 @@
-//! What has to be known of an open connection between two users?
+//! What does the pool have to know about an open connection between two users?
 
 use std::time::Duration;
 
@@ -10,9 +10,9 @@ use super::driver::{Brake, Connector, Raw};
 #[derive(Debug)]
 pub(super) struct DbSession {
     pub raw: Raw,
-    /// Ends a statement that takes too long, where the database does not do so itself.
+    /// Ends a statement that takes too long, if the database does not end it.
     pub brake: Brake,
-    /// When it is replaced by a new one, so that a failover behind the same name is noticed.
+    /// When the connection is replaced by a new one, so that a failover behind the same name is noticed.
     expires: Instant,
 }
 

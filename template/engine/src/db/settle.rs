@@ -1,6 +1,6 @@
 //! How is a connection made fit for its next user?
 //!
-//! What is left over is read, the transaction is rolled back, and the session is reset.
+//! Answers that are left over are read, the transaction is rolled back, and the session is reset.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -73,7 +73,7 @@ impl Left {
         let taken_back = match self.leftovers.session {
             Change::Nothing => return Ok(()),
             Change::Reversible => pool.0.connector.reset(raw).await?,
-            Change::BeyondRepair => true, // with the connection
+            Change::BeyondRepair => true, // the change ends with the connection
         };
         self.warn(match taken_back {
             true => "the session was changed for good: that is taken back. Use `SET LOCAL` and the like",
@@ -82,7 +82,7 @@ impl Left {
         Ok(())
     }
 
-    /// Warns with the id of the request that left it.
+    /// Logs a warning with the id of the request that left something behind.
     fn warn(&self, what: &'static str) {
         let route = self.request.as_ref().map(|request| &*request.meters.route);
         let say = || tracing::warn!(route, "{what}");

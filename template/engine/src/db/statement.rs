@@ -3,16 +3,16 @@
 //! The text is not parsed: looking at it must cost next to nothing, since each statement is looked at. What hides inside
 //! a function or a procedure of the database is not seen here.
 
-/// What a statement does to the session: to settings, locks, temporary tables and all else that lasts as long as the
+/// What a statement does to the session: to settings, locks, temporary tables and everything that lasts as long as the
 /// connection.
 #[allow(dead_code, reason = "not every database can take a change back")]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Change {
     #[default]
     Nothing,
-    /// The driver can take it back.
+    /// The driver can undo the change.
     Reversible,
-    /// No statement takes it back without taking more. So the connection has to be closed.
+    /// Each statement that would undo the change would undo too much. So the connection has to be closed.
     BeyondRepair,
 }
 
@@ -33,7 +33,7 @@ pub(super) fn mentions(text: &str, word: &str) -> bool {
     text.as_bytes().windows(word.len()).any(|window| window.eq_ignore_ascii_case(word.as_bytes()))
 }
 
-/// Whether it is a `CREATE TEMP …`, but for a table that ends with its transaction.
+/// Whether the statement is a `CREATE TEMP …`. A table that ends with its transaction does not count.
 pub(super) fn creates_temporary(first: &str, rest: &str) -> bool {
     let temporary = ["TEMP", "TEMPORARY", "LOCAL", "GLOBAL"];
     first.eq_ignore_ascii_case("CREATE")

@@ -65,7 +65,7 @@ impl Step {
         let checksum = |sql: SqlStr| {
             Migration::new(version, name.clone(), MigrationType::Simple, sql, is_outside).checksum
         };
-        // A checkout may change the line ends. That does not make it another text.
+        // A checkout may change the line ends. The text still counts as the same text.
         let unix = sql.as_str().replace("\r\n", "\n");
         let windows = AssertSqlSafe(unix.replace('\n', "\r\n")).into_sql_str();
         let unix = AssertSqlSafe(unix).into_sql_str();
@@ -93,7 +93,7 @@ impl Migrations {
         Self(steps)
     }
 
-    /// A version that two steps have.
+    /// A version that two steps share.
     pub(super) fn twice(&self) -> Option<i64> {
         let pair = self.0.windows(2).find(|pair| pair[0].version == pair[1].version)?;
         Some(pair[0].version)
@@ -104,7 +104,7 @@ impl Migrations {
     }
 }
 
-/// Takes the steps of sqlx's own list. Those that undo a step are left out.
+/// Takes the steps of sqlx's own list. Steps that undo another step are left out.
 impl From<Migrator> for Migrations {
     fn from(migrator: Migrator) -> Self {
         let forth = migrator.iter().filter(|migration| !migration.migration_type.is_down_migration());

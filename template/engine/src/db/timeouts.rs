@@ -5,7 +5,7 @@
 
 use std::io::{self, ErrorKind};
 
-/// The bound on opening a connection.
+/// The name of the setting that bounds the opening of a connection.
 pub(super) const CONNECT_TIMEOUT: &str = "database.connect_timeout";
 
 /// No connection could be opened, or none that answers, within this bound.
@@ -23,7 +23,7 @@ pub(super) fn unanswered() -> sqlx::Error {
     error(ErrorKind::TimedOut, "no answer within database.statement_timeout")
 }
 
-/// A statement of this transaction had to be ended, and that has ended the whole transaction.
+/// A statement of this transaction had to be interrupted, and the interruption has ended the whole transaction.
 pub(super) fn rolled_back() -> sqlx::Error {
     let text = "a statement took too long, and the database has rolled this transaction back";
     error(ErrorKind::TimedOut, text)

@@ -8,8 +8,8 @@ use tokio::time::sleep;
 /// could be. Lower: replicas that start together ask a struggling database again and again.
 pub(super) const TRY_EVERY: Duration = Duration::from_millis(500);
 
-/// What an open connection is asked at the start may take this long. Higher: a first packet that was lost holds up
-/// the start. Lower: a database that is slow while it recovers, or far away, is never opened.
+/// The answer to a question on an open connection may take this long at the start. Higher: a first packet that was lost
+/// holds up the start. Lower: a database that is slow while it recovers, or far away, is never opened.
 pub(super) const ATTEMPT: Duration = Duration::from_secs(5);
 
 /// Waits until the next try. Replicas that started together must not try at the same moments, since each may hold what

@@ -6,8 +6,8 @@ use crate::config::SecretUrl;
 
 /// Why the database cannot be used, and what to do.
 ///
-/// It has no `source`: its text names the cause between the URL and the advice, and whoever joins an error with its
-/// sources would tell the cause a second time.
+/// The error has no `source`, because its text names the cause between the URL and the advice. A log that joins an error
+/// with its sources would tell the cause a second time.
 #[derive(Debug)]
 pub struct Unusable {
     text: String,
@@ -21,7 +21,7 @@ impl Unusable {
         Self { text, passing: false }
     }
 
-    /// The same, for a cause that may be gone soon.
+    /// The same error, for a cause that may be gone soon.
     pub(super) fn passing(self) -> Self {
         Self { passing: true, ..self }
     }
@@ -30,12 +30,12 @@ impl Unusable {
         self.passing
     }
 
-    /// The same, with what was done when it happened.
+    /// The same error, with what was done when it happened.
     pub(super) fn during(self, what: &str) -> Self {
         Self { text: format!("{what}: {self}"), ..self }
     }
 
-    /// The same, after it was waited for in vain.
+    /// The same error, after the service has waited in vain for the database.
     pub(super) fn after(self, waited: &str) -> Self {
         Self { text: format!("{self} ({waited})"), ..self }
     }

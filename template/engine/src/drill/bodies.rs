@@ -58,7 +58,7 @@ fn slow_stream(ms: u64) -> axum::body::Body {
     }))
 }
 
-/// An event each 50 ms, until the process stops.
+/// Sends an event every 50 ms until the process stops.
 async fn events(stopping: Stopping) -> impl IntoResponse {
     (Endless, Sse::new(stopping.end(endless())))
 }

@@ -6,7 +6,7 @@
 //!
 //! There is a route for each phase. Some phases need a second request that gets in the way:
 //!
-//! | phase | ask | while |
+//! | phase | request | second request |
 //! |---|---|---|
 //! | `admission` | anything | `/drill/hold-places/MS` |
 //! | `request_body` | `POST /drill/read`, and send slowly | |

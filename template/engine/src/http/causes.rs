@@ -140,7 +140,7 @@ impl From<PathRejection> for Problem {
             Some(PathErrorKind::InvalidUtf8InPathParam { .. }) => {
                 Self::new(StatusCode::BAD_REQUEST, "The address is not valid UTF-8 once it is decoded.")
             }
-            // A type of the owner's has refused a value. A type that does not fit its route says something else.
+            // A type of the owner has refused the value. If a type does not fit its route, the message is another one.
             Some(PathErrorKind::Message(text)) if !is_of_shape(text) => Self::not_found(),
             _ => {
                 tracing::error!(error = rejection.body_text(), "this `Path<…>` does not fit its route");

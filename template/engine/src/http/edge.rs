@@ -1,7 +1,7 @@
 //! What happens to every request, whatever its route?
 //!
-//! One layer gives it its id and trace, its account, its deadline, its place, its metrics and its log line, and
-//! turns a panic into a 500. It runs after routing, so that it knows the route's template.
+//! One layer gives the request its id and trace, its account, its deadline, its place, its metrics and its log line,
+//! and turns a panic into a 500. The layer runs after routing, so that it knows the route's template.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -37,23 +37,23 @@ use crate::life::{Life, Stage};
 use crate::links::Links;
 use crate::request::{Followed, REQUEST, REQUEST_ID, Request as Record, Requests, TRACEPARENT};
 
-/// What the layer needs to know. One per service.
+/// What the layer needs to know. There is one for each service.
 pub struct Edge {
     pub requests: Arc<Requests>,
     admission: Admission,
     body_limit: u64,
     server_timing: bool,
-    /// `log.client_addr`.
+    /// The setting `log.client_addr`.
     logs_client: bool,
     proxies: Proxies,
     in_flight: Gauge,
 }
 
-/// What of a request the edge has to know after its handler.
+/// The facts about a request that the edge still needs when the handler has returned.
 struct Asked {
     http1: bool,
     target: Target,
-    /// None where there is no body.
+    /// None if the request has no body.
     limit: Option<Arc<Limit>>,
 }
 
@@ -84,7 +84,7 @@ impl Edge {
     }
 }
 
-/// A route with the edge around it. A service of its own, since axum's `from_fn` costs twice as much.
+/// A route with the edge around it. This is a service of its own, because axum's `from_fn` costs twice as much.
 #[derive(Clone)]
 struct Serve<R> {
     edge: Arc<Edge>,
@@ -107,20 +107,20 @@ where
         let (exchange, request, asked) = self.edge.open(request);
         let handler = self.route.call(request);
         let record = exchange.record();
-        // The whole answer is within the scope. So a handler that is given up is dropped within the scope, too.
+        // The scope is around the whole answer, so that a handler that is given up is dropped within the scope, too.
         let answer = Box::pin(
             REQUEST.scope(exchange.record(), Arc::clone(&self.edge).answer(exchange, asked, handler)),
         );
-        record.account.poll_ends(Some(Phase::LoopDelay)); // from here on it can go on
+        record.account.poll_ends(Some(Phase::LoopDelay)); // the request can go on, and waits for the event loop
         Followed::new(record, answer)
     }
 }
 
 impl Edge {
-    /// The head is parsed: the account of the request begins.
+    /// Begins the account of a request whose head is parsed.
     fn open(&self, request: Request) -> (Exchange, Request, Asked) {
         let http1 = request.version() <= Version::HTTP_11;
-        // What matched no route shares one label, or scanners would make a series for each path they try.
+        // Requests that match no route share one label. Otherwise scanners would make a series for each path they try.
         let template = request.extensions().get::<MatchedPath>().map(MatchedPath::as_str);
         let target = Target::of(&request, template.is_some());
         let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
@@ -133,7 +133,7 @@ impl Edge {
         (exchange, request, Asked { http1, target, limit })
     }
 
-    /// Counts what comes in, if there is a body.
+    /// Counts the bytes of the request's body, if there is a body.
     fn limit(
         &self,
         mut request: Request,
@@ -143,7 +143,7 @@ impl Edge {
         if request.body().is_end_stream() {
             return (request, None);
         }
-        DefaultBodyLimit::disable().apply(&mut request); // ours holds for every reader
+        DefaultBodyLimit::disable().apply(&mut request); // our limit holds for every reader of the body
         let limit = Limit::new(self.body_limit);
         request.extensions_mut().insert(Arc::clone(&limit));
         let waits = request.headers().contains_key(header::EXPECT);
@@ -164,8 +164,8 @@ impl Edge {
         Ok(self.send(exchange, &asked, response, outcome))
     }
 
-    /// Lets the request in, and waits for its handler until the deadline. The outcome is given where the status of the
-    /// response does not say it.
+    /// Lets the request in, and waits for its handler until the deadline. Returns an outcome only if the status of the
+    /// response does not tell the outcome.
     async fn serve(
         &self,
         exchange: &mut Exchange,
@@ -173,7 +173,7 @@ impl Edge {
         handler: impl Future<Output = Result<Response, Infallible>>,
     ) -> (Response, Option<&'static str>) {
         let record = exchange.record();
-        // Pinned where it is: moving the handler into each of the wrappers costs more than they do.
+        // The handler is pinned where it is, because moving it into each wrapper costs more than the wrappers do.
         let handler = pin!(handler);
         let handler = AssertUnwindSafe(handler).catch_unwind();
         let admitted = async {
@@ -183,14 +183,14 @@ impl Edge {
         let (response, outcome) = match timeout_at(record.deadline, admitted).await {
             Ok(Ok(Ok(Ok(response)))) if response.status().as_u16() < 400 => (response, None),
             Ok(Ok(Ok(Ok(response)))) => (reword(response, asked.target, record.meters.method), None),
-            Ok(Ok(Err(_panic))) => (Problem::internal().into_response(), None), // logged by the panic hook
+            Ok(Ok(Err(_panic))) => (Problem::internal().into_response(), None), // the panic hook has logged it
             Ok(Err(Shed)) => {
                 (Problem::overloaded("Too many requests are being served.").into_response(), None)
             }
             Err(_) => (too_late(&record).into_response(), Some("timeout")),
         };
         if asked.was_too_large() {
-            // Whatever the handler made of the error, and even if the handler still waited.
+            // This counts whatever the handler made of the error, and also if the handler still waited.
             return (dress(response, Problem::from(TooLarge).into_response()), None);
         }
         (response, outcome)
@@ -232,7 +232,7 @@ impl Edge {
     }
 }
 
-/// Whose fault it is that the deadline has passed.
+/// The problem of a request whose deadline has passed. It says whether the client or the service was too slow.
 fn too_late(record: &Record) -> Problem {
     if record.account.give_up() == Phase::RequestBody {
         Problem::new(StatusCode::REQUEST_TIMEOUT, "The request's body did not arrive in time.")
@@ -241,7 +241,7 @@ fn too_late(record: &Record) -> Problem {
     }
 }
 
-/// The method as a label: what is not a standard one shares `_OTHER`, for clients can send any word.
+/// The method as a label. All methods that are not standard share `_OTHER`, because clients can send any word.
 fn method(method: &Method) -> &'static str {
     match *method {
         Method::GET => "GET",

@@ -1,9 +1,8 @@
 //! How did a request end, and who is told?
 //!
-//! An exchange is opened when the head is parsed and closed exactly once: at the response's last byte,
-//! or when it is dropped because the client left or shutdown cut it off. Closing moves the metrics and
-//! writes the one log line of the request. The slowest requests are those that get dropped, so they
-//! must not be missing.
+//! An exchange is opened when the head is parsed. It is closed exactly once: at the response's last byte, or when it is
+//! dropped because the client left or the shutdown cut it off. When it is closed, the metrics are counted and the one
+//! log line of the request is written. Dropped requests are often the slowest ones, so they must be counted as well.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -26,18 +25,18 @@ use crate::request::{Afterwards, REQUEST, Request};
 pub(super) struct Exchange {
     request: Arc<Request>,
     connection: Option<Activity>,
-    /// Where it is in the list of open requests.
+    /// The index of the request in the list of open requests.
     slot: usize,
-    /// Its place among those that were let in.
+    /// The request's place among the requests that were let in.
     place: Option<Admitted>,
-    /// `log.client_addr`.
+    /// The setting `log.client_addr`.
     tells_client: bool,
     status: Option<(StatusCode, &'static str)>,
-    /// The phases of a stream that go into the metrics.
+    /// For an endless answer: the phases until its head. Only these go into the metrics.
     until_head: Option<Phases>,
-    /// Whether what went on without its client has come to its end.
+    /// For work that went on without its client: whether the work has come to its end.
     finished: Option<bool>,
-    /// None once it is closed.
+    /// None as soon as the exchange is closed.
     in_flight: Option<Counted>,
 }
 
@@ -45,7 +44,7 @@ pub(super) struct Exchange {
 const CLIENT_GONE: u16 = 499;
 
 impl Exchange {
-    /// `in_flight` is raised until the exchange is closed.
+    /// The gauge `in_flight` counts the exchange until it is closed.
     pub(super) fn open(
         request: Arc<Request>,
         connection: Option<Activity>,
@@ -71,14 +70,14 @@ impl Exchange {
         Arc::clone(&self.request)
     }
 
-    /// Holds its place until the last byte.
+    /// Keeps the place of the request until the last byte.
     pub(super) fn admitted(&mut self, place: Admitted) {
         self.place = Some(place);
     }
 
-    /// The head of the response is known. `outcome` overrides what its status says. An endless body may last for
-    /// hours: it leaves its place to others, and its phases would drown those of other requests.
-    /// Returns whether the connection goes on with HTTP.
+    /// Notes the head of the response. `outcome` overrides the outcome that follows from the status. An endless body may
+    /// last for hours, so it leaves its place to other requests, and its time does not count in the metrics of the
+    /// phases, where it would hide the times of other requests. Returns whether the connection goes on with HTTP.
     pub(super) fn answered(
         &mut self,
         status: StatusCode,
@@ -106,14 +105,15 @@ impl Exchange {
         !leaves_http
     }
 
-    /// The last byte is handed to the connection.
+    /// Closes the exchange when the last byte is handed to the connection.
     pub(super) fn complete(&mut self) {
         if let Some((status, outcome)) = self.status {
             self.close(status, outcome);
         }
     }
 
-    /// The body broke off: on our side, unless its handler passes on a request's body that is too large.
+    /// Closes the exchange when the body broke off. The fault is ours, unless the handler passes on the body of a request
+    /// and that body is too large.
     pub(super) fn fail(&mut self, error: &axum::Error) {
         let is_ours = !TooLarge::is_behind(error);
         if is_ours {
@@ -124,7 +124,7 @@ impl Exchange {
         }
     }
 
-    /// For the pieces of the answer, if what the client takes of them has to be followed.
+    /// Follows the pieces of the answer until the client takes them. None if nobody has to follow them.
     pub(super) fn sent_pieces(&self) -> Option<SentPieces> {
         self.connection.as_ref()?.sent_pieces()
     }
@@ -140,7 +140,7 @@ impl Exchange {
         Response::default()
     }
 
-    /// The body is dropped before its end.
+    /// Tells the account that the body is dropped before its end.
     pub(super) fn give_up(&self) {
         if self.in_flight.is_some() {
             let _ = self.request.account.give_up();
@@ -163,9 +163,9 @@ impl Exchange {
         log_request(&self.request, &Summary { status, outcome, statement, client, finished: self.finished });
     }
 
-    /// Everything that is open of it. What stays behind is closed.
+    /// Moves everything that is open into a new exchange. The old exchange is closed then.
     fn take(&mut self) -> Self {
-        // Its client is gone: for the connection, this is the end of the request.
+        // The client is gone, so for the connection the request ends here.
         self.connection.take().inspect(Activity::end_request);
         Self {
             request: Arc::clone(&self.request),
@@ -180,11 +180,11 @@ impl Exchange {
         }
     }
 
-    /// Open until the work has ended that goes on without the client.
+    /// Keeps the exchange open until the work that goes on without the client has ended.
     fn until_finished(mut self) -> Afterwards {
         Box::new(move |finished| {
             self.finished = Some(finished);
-            drop(self); // which closes it
+            drop(self); // this closes the exchange
         })
     }
 }
@@ -195,7 +195,7 @@ impl Drop for Exchange {
             return;
         }
         let request = Arc::clone(&self.request);
-        // What is dropped from here on was cut off by us, not left by its client.
+        // From this stage on we cut requests off, so a drop does not mean that the client has left.
         if request.all.life.stage() >= Stage::Aborting {
             self.close(StatusCode::SERVICE_UNAVAILABLE, "aborted");
         } else if !request.finishing.then(|| self.take().until_finished()) {

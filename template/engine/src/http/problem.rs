@@ -66,8 +66,8 @@ impl Problem {
         Self { status, detail: detail.into(), errors: Vec::new() }
     }
 
-    /// 422: the request was understood, but a value cannot be used. `pointer` says where the value is, as an RFC 6901
-    /// pointer such as `/name` or `/items/0/name`. `detail` is a sentence for the client's developer.
+    /// 422: the service understands the request but cannot use a value in it. `pointer` says where the value is, as an
+    /// RFC 6901 pointer such as `/name` or `/items/0/name`. `detail` is a sentence for the client's developer.
     pub fn invalid(pointer: impl Into<String>, detail: impl Into<String>) -> Self {
         Self::new(StatusCode::UNPROCESSABLE_ENTITY, "The request has an invalid value.")
             .field(pointer, detail)
@@ -171,7 +171,7 @@ impl Pending {
             None => &problem.detail,
         };
         let document = Document {
-            r#type: "about:blank", // RFC 9457, 4.2.1: the problem means no more than its status
+            r#type: "about:blank", // RFC 9457, 4.2.1: the type says no more than the status does
             title: problem.status.canonical_reason().unwrap_or("Error"),
             status: problem.status.as_u16(),
             detail,

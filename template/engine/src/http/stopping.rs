@@ -57,7 +57,7 @@ impl<S: Sync> FromRequestParts<S> for Stopping {
     type Rejection = Infallible;
 
     async fn from_request_parts(_: &mut Parts, _: &S) -> Result<Self, Infallible> {
-        // A router that is called without our server is told nothing.
+        // In a router that is called without our server, nothing ever cancels the token.
         Ok(Self(request::with_current(|request| request.all.life.draining()).unwrap_or_default()))
     }
 }

@@ -10,7 +10,7 @@ use axum::http::{HeaderName, HeaderValue};
 use crate::ledger::Account;
 use crate::units::millis;
 
-/// <https://www.w3.org/TR/server-timing/>; browsers draw it in their network panel.
+/// The header of <https://www.w3.org/TR/server-timing/>. Browsers draw its values in their network panel.
 const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
 
 /// The time of each phase, in milliseconds.
@@ -21,7 +21,7 @@ pub(super) fn header(account: &Account) -> Option<(HeaderName, HeaderValue)> {
     Some((SERVER_TIMING, value))
 }
 
-/// The whole time, and the time of the longest phase.
+/// A sentence with the whole time and the time of the longest phase.
 pub(super) fn in_words(account: &Account) -> String {
     let (age, shares) = (account.age(), account.shares());
     let longest = shares.longest();

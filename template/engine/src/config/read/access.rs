@@ -1,6 +1,6 @@
 //! How does serde walk through tables, lists and enums?
 //!
-//! Each of them hands out its parts one by one. A part is a deserializer that knows its place.
+//! Each of them hands out its parts one after another. A part is a deserializer that knows its key.
 
 use figment::error::Error;
 use serde::de::value::StringDeserializer;
@@ -9,14 +9,14 @@ use serde::de::{
     VariantAccess,
 };
 
-/// What reading comes to.
+/// The result of reading a value.
 pub type Result<T> = std::result::Result<T, Error>;
 
-/// What is read knows which setting it is.
+/// A value that knows the key of its setting.
 pub trait Place {
     fn key(&self) -> &[String];
 
-    /// Reads it. Where no deeper place is known, a mistake is here.
+    /// Reads the value. If the error does not have a key yet, it gets the key of this value.
     fn locate<T>(self, read: impl FnOnce(Self) -> Result<T>) -> Result<T>
     where
         Self: Sized,
@@ -96,7 +96,7 @@ where
     }
 }
 
-/// The one entry of an enum's table: the variant and its content.
+/// The single entry of an enum's table: the variant and its content.
 pub struct Variant<N>(pub String, pub N);
 
 impl<'de, N: VariantAccess<'de, Error = Error>> EnumAccess<'de> for Variant<N> {

@@ -1,4 +1,4 @@
-//! What does the type of a setting make of its value?
+//! How does the type of a setting decide how its value is read?
 
 use figment::error::Error;
 use figment::value::{Dict, Empty, Value};
@@ -19,9 +19,9 @@ pub struct Node<'a> {
     reading: &'a Reading<'a>,
     key: Key,
     value: Value,
-    /// Whether it is a variable's text, to be read as its type wants.
+    /// Whether the value is the text of a variable, which is to be read as the type of the setting wants.
     is_text: bool,
-    /// Whether it was part of a text, and has its type from there; or is the name of a key.
+    /// Whether the value was parsed from a text and has its type from there, or is the name of a key.
     parsed: bool,
 }
 
@@ -65,12 +65,13 @@ impl<'a> Node<'a> {
         self.locate(|_| Err(Error::custom(problem)))
     }
 
-    /// The value as its own type says.
+    /// Reads the value by the type that it has already.
     fn typed<'de, V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
         self.locate(|node| match node.value.clone() {
             Value::Dict(_, dict) => {
                 let mut entries: Vec<_> = dict.into_iter().collect();
-                // The defaults first: where a field has two names, the one that was set is the second.
+                // The defaults come first. So if a field has two names, serde refuses the name that was set, and
+                // `settle` removes the default.
                 entries.sort_by_key(|(_, value)| node.reading.layer(value));
                 visitor.visit_map(Entries::new(entries.into_iter().map(|entry| node.entry(entry))))
             }
@@ -78,7 +79,7 @@ impl<'a> Node<'a> {
                 let items = items.into_iter().enumerate();
                 let mut items = Items::new(items.map(|(index, item)| node.child(index.to_string(), item)));
                 match visitor.visit_seq(&mut items) {
-                    // A tuple takes as many as it needs.
+                    // A tuple takes only as many items as it needs, and does not report the rest.
                     Ok(_) if items.has_more() => Err(Error::invalid_length(items.count(), &"fewer")),
                     read => read,
                 }
@@ -87,7 +88,7 @@ impl<'a> Node<'a> {
         })
     }
 
-    /// A text as JSON.
+    /// Parses the value as JSON if it is a text.
     fn json(self, expected: &dyn Expected) -> Result<Self> {
         match self.text().map(|text| text::json(text, self.value.tag(), expected)) {
             None => Ok(self),
@@ -96,7 +97,7 @@ impl<'a> Node<'a> {
         }
     }
 
-    /// A text as a list.
+    /// Splits the value into a list if it is a text.
     fn list(self, expected: &dyn Expected) -> Result<Self> {
         let Some(text) = self.text() else { return Ok(self) };
         let Some(items) = text::items(text) else { return self.json(expected) };
@@ -105,7 +106,7 @@ impl<'a> Node<'a> {
         Ok(Self { value: Value::Array(tag, items), is_text: false, ..self })
     }
 
-    /// The value of a setting that wants a number, a truth or the like.
+    /// Reads the value of a setting whose type is a number, true or false, or the like.
     fn parsed<'de, V, T>(self, visitor: V, visit: impl FnOnce(V, T) -> Result<V::Value>) -> Result<V::Value>
     where
         V: Visitor<'de>,
@@ -129,7 +130,7 @@ macro_rules! parse {
 macro_rules! text {
     ($($method:ident)*) => {$(
         fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
-            // An empty path would be the working directory.
+            // An empty path would mean the working directory.
             if self.value.as_str() == Some("") && (&visitor as &dyn Expected).to_string() == "path string" {
                 return self.fails("is empty, expected a path".to_owned());
             }
@@ -141,12 +142,13 @@ macro_rules! text {
 impl<'de> Deserializer<'de> for Node<'_> {
     type Error = Error;
 
-    /// serde does not know yet what it wants: a number, a truth or JSON is taken for what it looks like first.
+    /// serde does not know the type yet. So a text that looks like a number, like true or false, or like JSON is first
+    /// read as that, and only the second time as a text.
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
         let text = self.text().filter(|_| !self.parsed);
         let parsed = text.and_then(|text| serde_json::from_str::<Value>(text).ok());
         match parsed.filter(|value| value.as_str().is_none()) {
-            // The other way round: a text is sooner meant than nothing.
+            // `null` is first read as a text, because a text is more likely than no value.
             Some(Value::Empty(..)) if !self.is_second() => self.typed(visitor),
             Some(Value::Empty(..)) => visitor.visit_none(),
             Some(_) if !self.is_second() => self.json(&visitor)?.typed(visitor),
@@ -183,7 +185,7 @@ impl<'de> Deserializer<'de> for Node<'_> {
         self.typed(visitor)
     }
 
-    /// `null` is none, where it is no text.
+    /// The text `null` means no value if it cannot be read as a text.
     fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
         self.locate(|node| match &node.value {
             Value::Empty(..) => visitor.visit_none(),
@@ -207,7 +209,7 @@ impl<'de> Deserializer<'de> for Node<'_> {
     fn deserialize_newtype_struct<V: Visitor<'de>>(self, name: &'static str, visitor: V) -> Result<V::Value> {
         if name == secret::NAME {
             self.reading.note_secret(self.key.clone());
-            return self.typed(visitor); // a text, whatever it looks like
+            return self.typed(visitor); // a secret is a text, whatever it looks like
         }
         self.locate(|node| visitor.visit_newtype_struct(node))
     }
@@ -260,7 +262,7 @@ impl<'de> Deserializer<'de> for Node<'_> {
             Value::String(_, name) => visitor.visit_enum(name.into_deserializer()),
             Value::Dict(_, dict) => {
                 node.reading.note_names(&node.key, variants);
-                // A variant of the default gives way to the one that was set.
+                // If another variant was set, the variant of the default is removed.
                 let latest = dict.values().map(|value| node.reading.layer(value)).max();
                 let is_latest = |value: &Value| Some(node.reading.layer(value)) == latest;
                 let dict: Dict = dict.into_iter().filter(|(_, value)| is_latest(value)).collect();
@@ -277,7 +279,7 @@ impl<'de> Deserializer<'de> for Node<'_> {
     }
 
     fn deserialize_ignored_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
-        // A default that is written and not read is no mistake of the operator's.
+        // If a type writes a default that it does not read, this is not a mistake of the operator.
         if self.parsed || self.reading.layer(&self.value) > 0 {
             self.reading.note_unknown(self.key);
         }

@@ -1,4 +1,4 @@
-//! What is known of the settings while they are read?
+//! What do we know about the settings while they are read?
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -20,20 +20,20 @@ pub struct Reading<'a> {
 /// A value as it was written.
 #[derive(Clone, Debug)]
 pub struct Set {
-    /// A file's path or a variable's name.
+    /// The path of the file or the name of the variable.
     pub origin: String,
-    /// None for a part of what was written.
+    /// None if the key is another name of the key that was written.
     pub value: Option<Value>,
     pub is_text: bool,
 }
 
 #[derive(Clone, Debug, Default)]
 pub struct Seen {
-    /// Each value that is no default.
+    /// Each value that was set, which means that it is not a default.
     pub set: BTreeMap<Key, Set>,
     /// The fields of each struct that was asked for, and the variants of each enum with content.
     pub names: BTreeSet<Key>,
-    /// What no type asked for.
+    /// The keys that no type asked for.
     pub unknown: Vec<Key>,
     /// The key that was read last.
     pub last: Key,
@@ -52,12 +52,12 @@ impl<'a> Reading<'a> {
         self.seen.into_inner()
     }
 
-    /// Where a value was set; none for a default.
+    /// Where a value was set. None for a default.
     fn origin(&self, value: &Value) -> Option<&Metadata> {
         self.figment.get_metadata(value.tag()).filter(|origin| layer(origin) > 0)
     }
 
-    /// Notes a value as it was written. Whether it is the text of a variable.
+    /// Notes a value as it was written. Returns whether the value is the text of a variable.
     pub fn note(&self, key: &Key, value: &Value) -> bool {
         let origin = self.origin(value);
         let is_text = origin.is_some_and(is_variable) && value.as_str().is_some();
@@ -68,7 +68,7 @@ impl<'a> Reading<'a> {
         is_text
     }
 
-    /// Notes the names of what was asked for below `key`.
+    /// Notes the names that a type asked for below `key`.
     pub fn note_names(&self, key: &[String], names: &[&str]) {
         let keys = names.iter().map(|name| [key, &[(*name).to_owned()]].concat());
         self.seen.borrow_mut().names.extend(keys);
@@ -86,13 +86,13 @@ impl<'a> Reading<'a> {
         self.seen.borrow_mut().unknown.push(key);
     }
 
-    /// Whether the text of `key` can mean two things, and is to be read the second way.
+    /// Notes that the text of `key` can mean two things. Returns whether it is to be read the second way.
     pub fn is_second(&self, key: &Key) -> bool {
         self.seen.borrow_mut().ambiguous.insert(key.clone());
         self.second.contains(key)
     }
 
-    /// The latest layer that says something about `value`.
+    /// The latest layer that `value` or a part of it comes from.
     pub fn layer(&self, value: &Value) -> u8 {
         match value {
             Value::Dict(_, dict) if !dict.is_empty() => {

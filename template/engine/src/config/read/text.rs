@@ -1,9 +1,9 @@
-//! What is in a text that stands for more than a text?
+//! How is a text read that stands for a list or for JSON?
 
 use figment::value::{Tag, Value};
 use serde::de::Expected;
 
-/// The value that a text is as JSON, or what is wrong with it.
+/// Reads a text as JSON. The error says what is wrong with the text.
 pub fn json(text: &str, tag: Tag, expected: &dyn Expected) -> Result<Value, String> {
     let value =
         serde_json::from_str(text).map_err(|error| match text.trim_start().starts_with(['{', '[']) {
@@ -13,17 +13,17 @@ pub fn json(text: &str, tag: Tag, expected: &dyn Expected) -> Result<Value, Stri
     Ok(tagged(value, tag))
 }
 
-/// The items of a list, which commas separate; none if the list is JSON.
+/// The items of a list that are separated by commas. None if the list is JSON.
 pub fn items(text: &str) -> Option<impl Iterator<Item = &str>> {
     let text = text.trim();
-    // Addresses like [::1]:80 begin with a bracket, too.
+    // A bracket alone does not mean JSON, because addresses like [::1]:80 begin with one, too.
     let inside = text.strip_prefix('[').map(str::trim_start);
     let must_be_json = inside.is_some_and(|inside| inside.starts_with(['"', '{', '[']));
     let is_json = must_be_json || inside.is_some_and(|_| serde_json::from_str::<Vec<Value>>(text).is_ok());
     (!is_json).then(|| text.split(',').map(str::trim).filter(|item| !item.is_empty()))
 }
 
-/// A value that was parsed from a text belongs to where the text was set.
+/// Marks a value that was parsed from a text as set in the place where the text was set.
 fn tagged(value: Value, tag: Tag) -> Value {
     match value {
         Value::String(_, text) => Value::String(tag, text),

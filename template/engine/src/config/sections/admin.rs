@@ -13,8 +13,8 @@ pub struct AdminConfig {
     /// Where the status page, probes and metrics are. Keep it away from the internet. In a container, listen on 0.0.0.0 so
     /// that probes reach it.
     pub addr: SocketAddr,
-    /// Host names under which the admin listener may be asked, besides IP addresses and localhost. Others get 403, so that
-    /// no web page reaches it through a name of its own (DNS rebinding).
+    /// Host names under which the admin listener may be asked, besides IP addresses and localhost. Requests with other
+    /// names get 403, so that no web page reaches the admin listener through a name of its own (DNS rebinding).
     pub allowed_hosts: Vec<String>,
 }
 

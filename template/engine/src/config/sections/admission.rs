@@ -23,7 +23,7 @@ pub struct AdmissionConfig {
     /// body.
     /// Too low: bursts are refused that would have been served in time.
     pub max_queue: usize,
-    /// Longest wait to be let in; then 503. A request that would have to wait for longer is refused at once.
+    /// Longest wait to be let in. Then the client gets 503. A request that would have to wait for longer is refused at once.
     ///
     /// Too high: clients wait for an answer that comes late.
     /// Too low: short bursts are refused with 503.

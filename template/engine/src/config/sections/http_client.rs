@@ -18,16 +18,16 @@ pub struct HttpClientConfig {
     pub max_in_flight: usize,
     /// Calls at once to one host. More calls wait.
     ///
-    /// Too high: one slow service takes the places of all.
+    /// Too high: one slow service takes all places.
     /// Too low: requests wait for a service that could do more.
     pub max_per_host: usize,
-    /// Longest time to connect; then 504.
+    /// Longest time to connect. Then the client gets 504.
     ///
     /// Too high: requests wait for a host that is gone.
     /// Too low: a lost packet becomes an error.
     #[serde(with = "humantime_serde")]
     pub connect_timeout: Duration,
-    /// Longest time without a byte of the answer; then 504.
+    /// Longest time without a byte of the answer. Then the client gets 504.
     ///
     /// Too high: a service that hangs holds its place.
     /// Too low: slow but good answers break off.
@@ -36,12 +36,13 @@ pub struct HttpClientConfig {
     /// A connection on which nothing happened for so long is not used again. The value must be lower than the other
     /// service's own idle timeout: gunicorn closes after 2s, Node and uvicorn after 5s, nginx after 75s.
     ///
-    /// Too high: requests are sent on connections that the other service is closing, and those that must not be sent twice
-    /// become 502.
+    /// Too high: requests are sent on connections that the other service is closing, and requests that must not be sent
+    /// twice become 502.
     /// Too low: more calls wait for a new connection.
     #[serde(with = "humantime_serde")]
     pub idle_timeout: Duration,
-    /// Longest time from the sending to the last byte of the answer, unless the call sets a timeout of its own; then 504.
+    /// Longest time from the sending to the last byte of the answer, unless the call sets a timeout of its own. Then the
+    /// client gets 504.
     ///
     /// Too high: the request's own timeout comes first, and nobody learns the cause.
     /// Too low: slow but good answers are given up.

@@ -10,14 +10,15 @@ use tracing_subscriber::filter::{LevelFilter, Targets};
 use super::shutdown::TAIL;
 use crate::config::range::{NONE, Range, Ranges};
 
-/// What can be logged, the least first.
+/// The levels, from the one that logs least to the one that logs most.
 const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
 
 /// The log file.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct LogConfig {
-    /// The folder of the log. Give the log a folder of its own: `max_files` deletes files in it that begin like the log's.
+    /// The folder of the log. Give the log a folder of its own, because `max_files` deletes all files in it whose names
+    /// begin like those of the log.
     pub dir: PathBuf,
     /// The lowest level that is logged, also for single modules: `info,my_service::app=debug,rustls=warn`. `h2` stays at
     /// `info` or above unless it is named, since below `info` it quotes what clients send.
@@ -39,7 +40,7 @@ pub struct LogConfig {
     /// Longest wait for the disk at the end of the process.
     ///
     /// Too high: the end of the process waits for a disk that hangs.
-    /// Too low: the last lines are missing, which are the ones that you will look for.
+    /// Too low: the last lines are missing, and you will look for exactly these lines.
     #[serde(with = "humantime_serde")]
     pub drain_timeout: Duration,
     /// Whether the line of a request has the client's address.
@@ -53,9 +54,9 @@ pub struct LogConfig {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum LogFormat {
-    /// An object for each line, for programs.
+    /// Each line is an object, for programs.
     Json,
-    /// For people.
+    /// Each line is a text, for people.
     Text,
 }
 
@@ -78,7 +79,7 @@ impl LogConfig {
         ("max_files", Range::Count(|s| s.max_files as u64, 1, 10_000)),
         // At least one batch of lines.
         ("queue_size", Range::Size(|s| s.queue_size, ByteSize::kib(64), ByteSize::tib(1))),
-        // It is a part of the tail.
+        // The end of the process, which this timeout is a part of, takes at most `TAIL`.
         ("drain_timeout", Range::Time(|s| s.drain_timeout, NONE, TAIL)),
     ];
 

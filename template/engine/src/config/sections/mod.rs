@@ -1,8 +1,9 @@
 //! Which settings does the engine have?
 //!
 //! Each section has a file of its own. The first paragraph of a field's doc comment says what the setting is. Labelled
-//! lines follow: what happens when the value is too high and too low, and how a default that is computed comes about.
-//! From these, a test of Longpole's makes the tables of docs/configuration.md and the comments of `config/service.toml`.
+//! lines follow: what happens when the value is too high and too low, and how a default is computed that depends on the
+//! machine or on other settings. From these, a test of Longpole makes the tables of docs/configuration.md and the
+//! comments of `config/service.toml`.
 
 mod admin;
 mod admission;
@@ -72,7 +73,7 @@ impl Config {
     /// Whether the value of `key` can work at all, whatever the other values are.
     ///
     /// # Errors
-    /// It cannot: what would be right.
+    /// The value can never work. The error says which values would be right.
     pub(crate) fn in_range(&self, key: &str) -> Result<(), String> {
         let Some((section, name)) = key.split_once('.') else { return Ok(()) };
         match section {

@@ -25,7 +25,7 @@ pub struct OffloadConfig {
 
 impl OffloadConfig {
     pub(super) const RANGES: Ranges<Self> = &[
-        // What tokio's pool of blocking threads holds.
+        // tokio's pool of blocking threads holds no more than this.
         ("threads", Range::Count(|s| s.threads as u64, 1, 512)),
         ("max_queue", Range::Count(|s| s.max_queue as u64, 0, 1_000_000)),
     ];

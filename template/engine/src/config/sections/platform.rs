@@ -17,7 +17,7 @@ pub struct PlatformConfig {
     /// Too low: a `shutdown.grace` is refused that the platform would grant.
     #[serde(with = "humantime_serde")]
     pub termination_grace: Duration,
-    /// Copies of this service. The value is only used for advice about what they want together.
+    /// Copies of this service. The value is only used for advice about what the copies need together.
     ///
     /// Too high: `check` warns of database connections that nobody opens.
     /// Too low: `check` does not see that the copies together ask for more than the database grants.

@@ -22,7 +22,7 @@ impl Network {
     }
 }
 
-/// Why a text is no [`Network`]: it is neither an address nor a network.
+/// The error when a text is neither an address nor a network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("must be an address or a network, like \"10.0.0.7\" or \"10.0.0.0/8\"")]
 pub struct NotANetwork(());
@@ -56,7 +56,7 @@ impl fmt::Display for Network {
     }
 }
 
-/// The header in which a proxy names who asked it.
+/// The header in which a proxy names the client that sent it the request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ForwardedHeader {

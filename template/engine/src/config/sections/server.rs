@@ -45,7 +45,7 @@ pub struct ServerConfig {
     /// Whether a client that ends its sending over HTTP/1 still gets its answer.
     ///
     /// true: only a failed write tells that a client is gone, so the service goes on to work for clients that have left.
-    /// false: such a client counts as gone, and its work is given up, also where it only has no more to send.
+    /// false: such a client counts as gone, and its work is given up, even if the client only has nothing more to send.
     pub half_close: bool,
     /// The largest body of a request. A client that sends more gets 413.
     ///
@@ -57,7 +57,7 @@ pub struct ServerConfig {
     /// Too high: the process runs out of file descriptors.
     /// Too low: clients hang before their first byte, and no metric of the service sees it.
     pub max_connections: usize,
-    /// Whether answers say where the time went: all in the header `server-timing`, and 503 and 504 in words as well.
+    /// Whether answers say where the time went: all answers in the header `server-timing`, and 503 and 504 also in words.
     ///
     /// true: everybody who can ask learns about the inside of the service.
     /// false: only the log says where the time went.
@@ -67,8 +67,8 @@ pub struct ServerConfig {
     /// Too many: everybody who can reach the service from these networks can claim any address.
     /// Too few: the client of every request is a proxy.
     pub trusted_proxies: Vec<Network>,
-    /// The one header in which these proxies name the client. Proxies hand through what they do not write themselves, so
-    /// with the wrong header clients can claim any address.
+    /// The one header in which these proxies name the client. Proxies pass on the headers that they do not write themselves.
+    /// So with the wrong header, clients can claim any address.
     pub forwarded_header: ForwardedHeader,
 }
 

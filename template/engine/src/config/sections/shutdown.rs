@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::range::{DAY, MILLISECOND, NONE, Range, Ranges};
 
-/// After `shutdown.grace`: cutting off requests, closing pools and writing the log take at most this.
-/// Higher: the platform's own patience must grow with it. Lower: the last log lines are lost.
+/// How long the work after `shutdown.grace` may take: cutting off requests, closing pools and writing the log.
+/// Higher: the platform has to wait longer before it kills the process. Lower: the last log lines are lost.
 pub const TAIL: Duration = Duration::from_secs(1);
 
 /// What happens between SIGTERM and the exit.
@@ -15,7 +15,7 @@ pub const TAIL: Duration = Duration::from_secs(1);
 #[non_exhaustive]
 pub struct ShutdownConfig {
     /// How long new connections are still accepted after SIGTERM, while `/readyz` is 503 already. In this time load
-    /// balancers notice.
+    /// balancers notice that the process is stopping.
     ///
     /// Too high: less of the grace is left for the requests.
     /// Too low: clients are sent to a port that is closed.

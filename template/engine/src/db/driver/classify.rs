@@ -16,7 +16,7 @@ impl Trouble {
         match error {
             _ if codes::is_stale(error) => Self::Conflict,
             sqlx::Error::Database(error) => codes::trouble(error.code().as_deref().unwrap_or_default()),
-            // One of ours. A timeout of the system has a number, and says that the connection is lost.
+            // This timeout is ours. A timeout of the system has a number, and says that the connection is lost.
             sqlx::Error::Io(error) if error.kind() == TimedOut && error.raw_os_error().is_none() => {
                 Self::Slow
             }

@@ -1,6 +1,7 @@
 //! Which database is it?
 //!
-//! One folder per database, and each offers the same; the cargo feature chooses. In a folder:
+//! Each database has a folder, and all folders offer the same items. The cargo feature chooses the folder. These files
+//! are in a folder:
 //!
 //! | file | the question it answers |
 //! |---|---|
@@ -12,7 +13,7 @@
 //! | `connector.rs` | How is a connection opened, asked, reset and closed? |
 //! | `migrator.rs` | What does a connection need that changes the schema? |
 //! | `open.rs` | How is the database opened? |
-//! | `limits.rs` | What should the operator know of it? |
+//! | `limits.rs` | What should the operator know of the database? |
 //!
 //! Everything above this folder is the same for all databases, and nothing in this folder knows of pools.
 

@@ -17,13 +17,13 @@ use super::sqlite::{
 pub struct Opened {
     /// The pool for statements that write.
     pub write: PoolPlan,
-    /// The pool for statements that only read, where that is another one.
+    /// The pool for statements that only read. None if the pool for writing serves them, too.
     pub read: Option<PoolPlan>,
     /// The connection for the migrations.
     pub migrator: Migrator,
-    /// Whether sessions last, as migrations need it.
+    /// Whether sessions last, which migrations need.
     pub can_migrate: bool,
-    /// How long a short answer took, where that says how far away the database is.
+    /// How long a short answer took. None if this does not show how far away the database is.
     pub round_trip: Option<Duration>,
 }
 

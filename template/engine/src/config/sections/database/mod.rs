@@ -1,4 +1,4 @@
-//! What is the database allowed to cost? The limits of the one that this build has.
+//! What is the database allowed to cost? Here are the limits of the database that this build has.
 
 #[cfg(all(feature = "postgres", not(feature = "sqlite")))]
 mod postgres;

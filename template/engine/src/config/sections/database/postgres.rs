@@ -24,7 +24,7 @@ pub struct DatabaseConfig {
     /// Too high: the connections fight for the server's cores, and the replicas together exceed what the server accepts.
     /// Too low: requests wait in `db_pool_acquire_seconds` while the server idles.
     pub max_connections: u32,
-    /// Longest wait for a connection; then 503.
+    /// Longest wait for a connection. Then the client gets 503.
     ///
     /// Too high: a dead database holds every request for its whole timeout.
     /// Too low: short bursts are refused that would have been served.
@@ -49,13 +49,13 @@ pub struct DatabaseConfig {
     /// Too low: connections are opened all the time.
     #[serde(with = "humantime_serde")]
     pub max_lifetime: Duration,
-    /// The server gives up a statement after this time; then 504.
+    /// The server gives up a statement after this time. Then the client gets 504.
     ///
     /// Too high: one bad statement holds a connection, and its locks, for long.
     /// Too low: good statements become 504.
     #[serde(with = "humantime_serde")]
     pub statement_timeout: Duration,
-    /// Longest wait for a lock that another transaction holds; then 503.
+    /// Longest wait for a lock that another transaction holds. Then the client gets 503.
     ///
     /// Too high: requests queue behind one long transaction.
     /// Too low: short contention makes writes fail with 503.
@@ -69,8 +69,8 @@ pub struct DatabaseConfig {
     pub idle_in_transaction_timeout: Duration,
     /// Prepared statements that are kept for each connection.
     ///
-    /// Too high: the statements fill the memory, also that of the server.
-    /// Too low: queries take a round trip more, and are planned anew.
+    /// Too high: the statements fill the memory of the service and of the server.
+    /// Too low: each query takes one more round trip, and is planned anew.
     pub statement_cache: usize,
     /// How long the start waits for a server that is not there yet.
     ///
@@ -120,15 +120,15 @@ impl DatabaseConfig {
         ("startup_timeout", Range::Time(|s| s.startup_timeout, NONE, DAY)),
     ];
 
-    /// What the URL says.
+    /// Reads the URL.
     ///
     /// # Errors
-    /// It can never work.
+    /// The URL can never work.
     pub(crate) fn address(&self) -> Result<Address, String> {
         url::read(self.url.expose_secret())
     }
 
-    /// What `replicas` copies of this service mean for the database, as far as that is known without it.
+    /// Advice about `replicas` copies of this service, as far as it can be given without asking the database.
     pub(crate) fn advice(&self, _replicas: u32) -> Option<String> {
         None // the server knows its limits, and `check` asks it
     }

@@ -16,13 +16,13 @@ use crate::config::secret::SecretUrl;
 pub struct DatabaseConfig {
     /// The file of the database, `sqlite:PATH`. It is created if it is missing, with its folder.
     pub url: SecretUrl,
-    /// Readers at once. One writer comes on top, and one connection that asks whether the database is there.
+    /// Readers at once. There is also one writer, and one connection that asks whether the database is there.
     ///
     /// Default: four times the number of cores.
     /// Too high: the readers fight for cores and disk.
     /// Too low: requests wait in `db_pool_acquire_seconds` while the machine idles.
     pub max_connections: u32,
-    /// Longest wait for a connection; then 503.
+    /// Longest wait for a connection. Then the client gets 503.
     ///
     /// Too high: a dead database holds every request for its whole timeout.
     /// Too low: short bursts are refused that would have been served.
@@ -32,7 +32,7 @@ pub struct DatabaseConfig {
     /// kept.
     ///
     /// Too high: a disk that hangs holds a place of the pool for long.
-    /// Too low: a slow disk counts as none.
+    /// Too low: a slow disk counts as a disk that is gone.
     #[serde(with = "humantime_serde")]
     pub connect_timeout: Duration,
     /// A connection that nobody has used for so long is closed.
@@ -53,7 +53,7 @@ pub struct DatabaseConfig {
     /// Too low: good statements become 504.
     #[serde(with = "humantime_serde")]
     pub statement_timeout: Duration,
-    /// Longest wait for the write lock of the file while another process holds it; then 503.
+    /// Longest wait for the write lock of the file while another process holds it. Then the client gets 503.
     ///
     /// Too high: writers queue behind the other process.
     /// Too low: a backup makes writes fail with 503.
@@ -110,10 +110,10 @@ impl DatabaseConfig {
         ("startup_timeout", Range::Time(|s| s.startup_timeout, NONE, DAY)),
     ];
 
-    /// What the URL says.
+    /// Reads the URL.
     ///
     /// # Errors
-    /// It can never work.
+    /// The URL can never work.
     pub(crate) fn options(&self) -> Result<SqliteConnectOptions, String> {
         let wrong = |problem: &str| Err(format!("{problem}: write it like sqlite:data/service.db"));
         let url = self.url.expose_secret();
@@ -128,7 +128,7 @@ impl DatabaseConfig {
                 (name @ ("mode" | "cache" | "immutable"), _) => {
                     return wrong(&format!("has an unknown {name}"));
                 }
-                // A part of a password, for all we know.
+                // This may be a part of a password, so the message does not repeat it.
                 _ => {
                     return wrong(
                         "has something behind the ? that is none of mode, cache, immutable and vfs",
@@ -150,7 +150,7 @@ impl DatabaseConfig {
         Ok(options)
     }
 
-    /// What `replicas` copies of this service mean for the database, as far as that is known without it.
+    /// Advice about `replicas` copies of this service, as far as it can be given without asking the database.
     pub(crate) fn advice(&self, replicas: u32) -> Option<String> {
         (replicas > 1).then(|| {
             format!(

@@ -1,11 +1,12 @@
 //! How is a statement ended that runs too long?
 //!
-//! The server ends it by itself, by `statement_timeout`. So there is nothing to do here.
+//! The server ends the statement by itself, because each connection has a `statement_timeout`. So there is nothing to do
+//! here.
 
 use sqlx::postgres::PgConnection;
 use tokio::time::Instant;
 
-/// Ends nothing: the server does.
+/// Does nothing, because the server ends the statement.
 #[derive(Clone, Copy, Debug)]
 pub struct Brake;
 

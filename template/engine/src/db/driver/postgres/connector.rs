@@ -32,7 +32,7 @@ const GOODBYE: Duration = Duration::from_millis(500);
 #[derive(Clone)]
 pub struct Connector {
     options: PgConnectOptions,
-    /// `connect_timeout` of the URL, otherwise `database.connect_timeout`.
+    /// The `connect_timeout` of the URL if it has one, and otherwise `database.connect_timeout`.
     connect_timeout: Duration,
     /// A server that `target_session_attrs` asks for answers this question with true.
     question: Option<&'static str>,
@@ -41,7 +41,7 @@ pub struct Connector {
     max_lifetime: Duration,
 }
 
-/// Not derived: sqlx's options would print the password.
+/// This is not derived, because sqlx's options would print the password.
 impl fmt::Debug for Connector {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Connector({}:{})", self.options.get_host(), self.options.get_port())
@@ -50,7 +50,7 @@ impl fmt::Debug for Connector {
 
 impl Connector {
     pub fn new(config: &DatabaseConfig, identity: Identity) -> Result<Self, Unusable> {
-        // A URL that is none was refused when the configuration was loaded.
+        // A URL that is not valid was refused when the configuration was loaded.
         let address = config.address();
         let address = address.map_err(|problem| Unusable::new(&config.url, &problem, "Correct it"))?;
         let connect_timeout = address.connect_timeout.unwrap_or(config.connect_timeout);
@@ -67,9 +67,9 @@ impl Connector {
         Ok(Self { options, connect_timeout, question, settings: "".into(), max_lifetime })
     }
 
-    /// The same with the bounds of `config` on each connection, except for `statement_timeout`, which is given.
+    /// The same connector, but with the bounds of `config` on each connection. Only `statement_timeout` is given apart.
     pub fn bounded(&self, config: &DatabaseConfig, statement_timeout: Duration) -> Self {
-        // The last setting keeps warnings back: the pool rolls back where there may be no transaction.
+        // The last setting keeps warnings back, because the pool also rolls back when there may be no transaction.
         let settings = format!(
             "SET statement_timeout = {}; SET lock_timeout = {}; \
              SET idle_in_transaction_session_timeout = {}; SET client_min_messages = error",
@@ -88,7 +88,7 @@ impl Connector {
         self.max_lifetime
     }
 
-    /// The statements that give a connection its bounds; empty where sessions do not last.
+    /// The statements that give a connection its bounds. Empty where sessions do not last.
     pub fn settings(&self) -> &str {
         &self.settings
     }

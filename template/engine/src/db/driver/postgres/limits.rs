@@ -14,7 +14,7 @@ use crate::identity::Identity;
 /// Asks the server for its limits, and whether the way to it is encrypted.
 ///
 /// # Errors
-/// It does not answer, or could not be used.
+/// The server does not answer, or could not be used.
 pub async fn look(config: &Config, identity: Identity) -> Result<Vec<Note>, Unusable> {
     let url = &config.database.url;
     let plain = Connector::new(&config.database, identity)?;
@@ -32,10 +32,10 @@ pub async fn look(config: &Config, identity: Identity) -> Result<Vec<Note>, Unus
     looked.map_err(|error: sqlx::Error| unusable(url, &error))?
 }
 
-/// The same for a database that is open: it is already known how the server is reached.
+/// The same for a database that is open, so that we already know how the server is reached.
 ///
 /// # Errors
-/// It does not answer, or could not be used.
+/// The server does not answer, or could not be used.
 pub async fn limits(
     connector: &Connector,
     is_straight: bool,
@@ -64,7 +64,7 @@ fn behind_a_pooler() -> Note {
 struct ServerLimits {
     max_connections: i32,
     reserved: i32,
-    /// Of the role and of the database; below 0: none.
+    /// The limit of the role. Here, and for the limit of the database, a value below 0 means that there is no limit.
     role_limit: i32,
     database_limit: i32,
     is_local: bool,

@@ -17,7 +17,7 @@ pub const CURE_OF_FLAWS: &str = "Drop what is invalid, and start again";
 /// A connection that changes the schema.
 pub struct Migrator {
     pub raw: PgConnection,
-    /// Whose bounds the connection has.
+    /// The connector whose bounds the connection has.
     pub connector: Connector,
 }
 
@@ -49,8 +49,8 @@ pub async fn unbounded(connection: &mut PgConnection) -> Result<(), sqlx::Error>
     raw_sql("SET lock_timeout = 0; SET statement_timeout = 0").execute(connection).await.map(drop)
 }
 
-/// Indexes that a build left behind half-way: PostgreSQL keeps them up to date and never uses them. Only those count
-/// that were not there `before`, or that the step names: `IF NOT EXISTS` takes such an index for a good one.
+/// Indexes that a build left behind half-way: PostgreSQL keeps them up to date and never uses them. An index counts only
+/// if it was not there `before`, or if the step names it, because `IF NOT EXISTS` takes such an index for a good one.
 pub async fn flaws(connection: &mut PgConnection, step: &Step, before: &Flaws) -> Result<Flaws, sqlx::Error> {
     let invalid = raw_sql(
         "SELECT format('%I.%I', n.nspname, c.relname), c.relname

@@ -1,7 +1,7 @@
 //! How is PostgreSQL opened?
 //!
-//! Two connections are opened at once: with both, [`pooler`] finds out what stands between us and the server. Then one is
-//! the first of the pool, and the other one is for the migrations.
+//! Two connections are opened at once, because [`pooler`] needs both to find out what stands between us and the server.
+//! Then one becomes the first connection of the pool, and the other one is used for the migrations.
 
 use std::time::Duration;
 
@@ -18,10 +18,10 @@ use super::transaction::BEGIN_TO_WRITE;
 use crate::config::Config;
 use crate::identity::Identity;
 
-/// Connects, having looked at what stands in between.
+/// Connects, and finds out what stands between us and the server.
 ///
 /// # Errors
-/// The URL is none, the server cannot be reached or refuses us, or a pooler loses prepared statements.
+/// The URL is not valid, the server cannot be reached or refuses us, or a pooler loses prepared statements.
 pub async fn open(config: &Config, identity: Identity) -> Result<Opened, Unusable> {
     let config = &config.database;
     let url = &config.url;
@@ -35,8 +35,8 @@ pub async fn open(config: &Config, identity: Identity) -> Result<Opened, Unusabl
     let (connector, without_limit, can_migrate) = match way.map_err(|error| unusable(url, &error))? {
         Way::Straight => {
             let connector = plain.bounded(config, config.statement_timeout);
-            // A migration takes the time that it takes. It waits no longer for a lock than others do; then the start
-            // tries again.
+            // A migration may run for any time. But it waits no longer for a lock than other statements do. If it does
+            // not get the lock, the start tries again.
             let without_limit = plain.bounded(config, Duration::ZERO);
             let set_up = try_join(connector.set_up(&mut first), without_limit.set_up(&mut migrating));
             let set_up = timeout(LOOK, set_up).await.map_err(|_| silent(url))?;

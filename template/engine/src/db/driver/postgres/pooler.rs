@@ -19,7 +19,7 @@ use super::connector::Connector;
 pub const LOOK: Duration = Duration::from_secs(5);
 
 /// The two connections are compared this often. Higher: the start takes some round trips longer. Lower: a busy pooler
-/// that happens to hand out the same servers again is taken for none.
+/// that happens to hand out the same servers again is not noticed.
 const ROUNDS: usize = 2;
 
 /// What is between us and the server.
@@ -44,7 +44,7 @@ pub async fn way(one: &mut PgConnection, other: &mut PgConnection) -> Result<Way
     }
 }
 
-/// Compares the servers of the two. Fails with the server's error where a prepared statement is lost.
+/// Compares the servers of the two connections. Fails with the server's error if a prepared statement is lost.
 async fn compare(one: &mut PgConnection, other: &mut PgConnection) -> Result<Way, sqlx::Error> {
     for _ in 0..ROUNDS {
         // This statement is prepared. So the server now has the statement that the driver gives the first number.

@@ -1,7 +1,7 @@
 //! How is a statement ended that runs too long?
 //!
-//! SQLite works on a thread of its own, and goes on there when nobody waits for the answer any more: a statement that
-//! writes for fifteen seconds would hold up all other writes for that long. But SQLite asks now and then whether it
+//! SQLite works on a thread of its own, and goes on there when nobody waits for the answer any more. So a statement that
+//! writes for fifteen seconds would hold up all other writes for fifteen seconds. But SQLite asks now and then whether it
 //! shall go on. It does not ask while it waits for a lock or for the disk (`fsync`, a checkpoint), or within one
 //! function.
 
@@ -20,7 +20,7 @@ const STEPS: i32 = 10_000;
 #[derive(Clone, Debug)]
 pub struct Brake {
     origin: Instant,
-    /// When the statement is interrupted, in microseconds after the origin. 0: it may go on.
+    /// When the statement is interrupted, in microseconds after the origin. 0 means that it may go on.
     due: Arc<AtomicU64>,
 }
 

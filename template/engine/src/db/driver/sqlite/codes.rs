@@ -22,7 +22,7 @@ pub fn trouble(code: &str) -> Trouble {
 }
 
 /// After these errors SQLite has rolled the whole transaction back by itself
-/// (<https://www.sqlite.org/lang_transaction.html>), and what follows would be committed alone.
+/// (<https://www.sqlite.org/lang_transaction.html>), and the statements that follow would be committed without the rest.
 pub fn ends_transaction(error: &sqlx::Error) -> bool {
     let code = error.as_database_error().and_then(|error| primary(error.code()?.as_ref()));
     code.is_some_and(rolls_back)

@@ -1,6 +1,6 @@
 //! How is a connection to SQLite opened, asked, reset and closed?
 //!
-//! What a crash may cost with `synchronous = NORMAL`: the last commits, never the file. SQLite has no timeout for a
+//! With `synchronous = NORMAL`, a crash may cost the last commits, but never the file. SQLite has no timeout for a
 //! statement, so each connection has a [`Brake`](super::brake::Brake).
 
 use std::path::Path;
@@ -31,7 +31,7 @@ pub struct Connector {
 
 impl Connector {
     pub fn new(config: &DatabaseConfig) -> Result<Self, Unusable> {
-        // A URL that is none was refused when the configuration was loaded.
+        // A URL that is not valid was refused when the configuration was loaded.
         let options =
             config.options().map_err(|problem| Unusable::new(&config.url, &problem, "Correct it"))?;
         let options = options
@@ -45,7 +45,7 @@ impl Connector {
         Ok(Self { options, connect_timeout: config.connect_timeout, max_lifetime: config.max_lifetime })
     }
 
-    /// The same for a database that must be there already, to read from.
+    /// The same connector, but only for reading, and only for a database that exists already.
     pub fn read_only(&self) -> Self {
         Self { options: self.options.clone().read_only(true).create_if_missing(false), ..self.clone() }
     }

@@ -8,10 +8,10 @@ use crate::config::Config;
 use crate::config::Note;
 use crate::identity::Identity;
 
-/// Asks a database that is there, and makes none.
+/// Asks a database that exists, and does not create one.
 ///
 /// # Errors
-/// There is none, or it does not answer.
+/// The database does not exist, or does not answer.
 pub async fn look(config: &Config, _: Identity) -> Result<Vec<Note>, Unusable> {
     let connector = Connector::new(&config.database)?.read_only();
     let asked = async { ask(&mut connector.connect().await?).await };
@@ -20,10 +20,10 @@ pub async fn look(config: &Config, _: Identity) -> Result<Vec<Note>, Unusable> {
     Ok(Vec::new())
 }
 
-/// There is nothing to say of a database that is open.
+/// Returns nothing, because there is nothing to say about a database that is open.
 ///
 /// # Errors
-/// None.
+/// It never fails.
 pub async fn limits(_: &Connector, _is_straight: bool, _: &Config) -> Result<Vec<Note>, Unusable> {
     Ok(Vec::new())
 }

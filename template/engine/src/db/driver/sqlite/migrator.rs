@@ -22,8 +22,8 @@ pub struct Migrator {
 }
 
 impl Migrator {
-    /// Puts back what a step before may have changed for good: foreign keys must not be enforced, otherwise the rebuild
-    /// of a table deletes the rows that refer to it.
+    /// Puts back what a step before may have changed for good. Foreign keys must not be enforced. Otherwise the rebuild of
+    /// a table deletes the rows that refer to it.
     pub async fn begin_step(&mut self) -> Result<(), sqlx::Error> {
         raw_sql("PRAGMA foreign_keys = OFF; PRAGMA legacy_alter_table = OFF; PRAGMA writable_schema = OFF")
             .execute(&mut self.raw)
@@ -36,13 +36,13 @@ impl Migrator {
     }
 }
 
-/// Nobody has to be kept out: one process writes at a time in any case, and a migration looks again once it has SQLite's
-/// own lock.
+/// Nobody has to be kept out: only one process writes at a time in any case, and a migration looks again when it has
+/// SQLite's own lock.
 pub async fn try_lock(_connection: &mut SqliteConnection) -> Result<bool, sqlx::Error> {
     Ok(true)
 }
 
-/// A step outside a transaction has no other bounds than one inside.
+/// A step outside a transaction has the same bounds as a step inside a transaction.
 pub async fn unbounded(_connection: &mut SqliteConnection) -> Result<(), sqlx::Error> {
     Ok(())
 }

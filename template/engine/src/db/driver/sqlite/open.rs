@@ -1,7 +1,8 @@
 //! How is SQLite opened, and why has it two pools?
 //!
-//! SQLite has one writer at a time. With a pool of one writer, waiting for the lock is a wait for the pool, in order and
-//! measured; otherwise it hides as a busy loop inside the query. Readers go on beside the writer (WAL).
+//! SQLite has one writer at a time. With a pool of one writer, requests wait for the pool, in order, and the wait is
+//! measured. Otherwise the wait for the lock would be hidden in a busy loop inside the query. Readers go on beside the
+//! writer (WAL).
 
 use std::time::Instant;
 
@@ -14,11 +15,11 @@ use super::transaction::{BEGIN_TO_READ, BEGIN_TO_WRITE};
 use crate::config::{Config, SecretUrl};
 use crate::identity::Identity;
 
-/// Opens the file (made if missing, with its folder) and connects once for each pool, and once more for the
+/// Opens the file. It is created if it is missing, with its folder. Connects once for each pool, and once more for the
 /// migrations.
 ///
 /// # Errors
-/// The URL is not one of a file, or the file cannot be opened.
+/// The URL does not name a file, or the file cannot be opened.
 pub async fn open(config: &Config, _: Identity) -> Result<Opened, Unusable> {
     let config = &config.database;
     let url = &config.url;

@@ -10,7 +10,7 @@ pub const BEGIN_TO_READ: &str = "BEGIN";
 /// fails at once if another one has written in between.
 pub const BEGIN_TO_WRITE: &str = "BEGIN IMMEDIATE";
 
-/// Fails where there is nothing to commit.
+/// This statement fails if there is no transaction to commit.
 pub const COMMIT: &str = "COMMIT";
 
 /// A statement that was given up while it ran is interrupted, which ends its whole transaction.

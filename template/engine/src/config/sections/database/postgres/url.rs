@@ -1,8 +1,9 @@
 //! What does `database.url` say, and can all of it be honoured?
 //!
-//! Whatever cannot is refused when the configuration is loaded, each parameter by its name and with what is lost by
-//! taking it out: hosted databases hand out URLs for libpq, which knows more than sqlx. sqlx itself would ignore such
-//! a parameter and log its value, so it never sees one.
+//! Parameters that cannot be honoured are refused when the configuration is loaded. The message names each of them and
+//! says what is lost if the operator takes it out. Such parameters are common, because hosted databases hand out URLs
+//! for libpq, which knows more parameters than sqlx. sqlx would ignore them and log their values, so we do not pass them
+//! on to sqlx.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -13,11 +14,11 @@ use sqlx::postgres::PgConnectOptions;
 
 use crate::config::range::DAY;
 
-/// Where the database is, and what the URL asks for beyond what sqlx does.
+/// Where the database is, and what the URL asks for that we do ourselves, because sqlx does not.
 #[derive(Clone)]
 pub struct Address {
     pub options: PgConnectOptions,
-    /// Of the URL: wins over `database.connect_timeout`.
+    /// The parameter of the URL. It has precedence over `database.connect_timeout`.
     pub connect_timeout: Option<Duration>,
     pub session: Session,
 }
@@ -33,7 +34,7 @@ pub enum Session {
     Standby,
 }
 
-/// What sqlx reads.
+/// The parameters that sqlx reads.
 const OF_SQLX: [&str; 12] = [
     "sslmode",
     "sslrootcert",
@@ -49,7 +50,8 @@ const OF_SQLX: [&str; 12] = [
     "options",
 ];
 
-/// What libpq and other clients read: the values that ask for what is done anyway, and what is lost without another.
+/// The parameters that libpq and other clients read. For each parameter: its name, the values that ask for what we do
+/// anyway, and what is lost if it has another value and is taken out.
 const OF_OTHERS: [(&str, &[&str], &str); 34] = [
     (
         "channel_binding",
@@ -103,7 +105,7 @@ const OF_OTHERS: [(&str, &[&str], &str); 34] = [
     ("uselibpqcompat", &[], "nothing: sslmode means what it means to libpq"),
 ];
 
-/// What the service sets on each connection.
+/// The parameters that the service sets on each connection, and the setting that each value comes from.
 const SET_HERE: [(&str, &str); 4] = [
     ("statement_timeout", "database.statement_timeout"),
     ("lock_timeout", "database.lock_timeout"),
@@ -113,7 +115,7 @@ const SET_HERE: [(&str, &str); 4] = [
 
 const LIKE: &str = "write it like postgres://USER:PASSWORD@HOST:5432/NAME";
 
-/// Reads `url`, and repeats nothing of it but the names of parameters.
+/// Reads `url`. The messages repeat only the names of parameters, because the rest may be secret.
 pub(super) fn read(url: &str) -> Result<Address, String> {
     if !url.starts_with("postgres://") && !url.starts_with("postgresql://") {
         return Err(format!("is not a PostgreSQL URL: {LIKE}"));
@@ -167,13 +169,13 @@ pub(super) fn read(url: &str) -> Result<Address, String> {
     Ok(Address { options, connect_timeout, session })
 }
 
-/// What is none may be a part of a password.
+/// Whether the text looks like `name=value`. A text that does not may be a part of a password.
 fn is_parameter(one: &str) -> bool {
     let is_of_name = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_';
     one.split_once('=').is_some_and(|(name, _)| name.bytes().all(is_of_name))
 }
 
-/// What of sqlx's own parameters sqlx would find out late, or say with the value.
+/// Finds the mistakes in sqlx's own parameters that sqlx would find late, or would report together with the value.
 fn check(name: &str, value: &str) -> Result<(), String> {
     let modes = ["disable", "allow", "prefer", "require", "verify-ca", "verify-full"];
     match name {
@@ -187,7 +189,7 @@ fn check(name: &str, value: &str) -> Result<(), String> {
         "hostaddr" if value.parse::<IpAddr>().is_err() => Err("hostaddr must be an IP address".to_owned()),
         "port" if value.parse::<u16>().is_err() => Err("port must be from 0 to 65535".to_owned()),
         "options" => {
-            // `-c name=value`, `-cname=value` and `--name=value` are the same.
+            // `-c name=value`, `-cname=value` and `--name=value` mean the same.
             let name = |word: &str| {
                 let word = word.strip_prefix("--").or_else(|| word.strip_prefix("-c")).unwrap_or(word);
                 word.split('=').next().unwrap_or_default().replace('-', "_").to_lowercase()
@@ -202,7 +204,7 @@ fn check(name: &str, value: &str) -> Result<(), String> {
     }
 }
 
-/// A parameter that sqlx does not know: whether the service does what it asks for.
+/// Whether the service does anyway what a parameter asks for that sqlx does not know.
 fn done_anyway(name: &str, value: &str) -> Result<(), String> {
     match OF_OTHERS.iter().find(|(known, ..)| *known == name) {
         Some((_, done, _)) if done.contains(&value) => Ok(()),
@@ -211,7 +213,7 @@ fn done_anyway(name: &str, value: &str) -> Result<(), String> {
     }
 }
 
-/// As in libpq, 0 and less set no bound: then the key's counts.
+/// Reads whole seconds. As in libpq, 0 and less set no bound. Then `database.connect_timeout` counts.
 fn seconds(value: &str) -> Result<Option<Duration>, String> {
     match value.trim().parse::<i64>() {
         Ok(seconds) if seconds <= 0 => Ok(None),
@@ -225,7 +227,7 @@ fn seconds(value: &str) -> Result<Option<Duration>, String> {
 impl Session {
     fn named(value: &str) -> Result<Self, String> {
         match value {
-            // The one host is preferred anyway.
+            // There is only one host, so there is nothing to prefer.
             "any" | "prefer-standby" => Ok(Self::Any),
             "read-write" => Ok(Self::ReadWrite),
             "read-only" => Ok(Self::ReadOnly),
@@ -237,7 +239,7 @@ impl Session {
         }
     }
 
-    /// A question that is answered with true by a server that is wanted.
+    /// The query by which a wanted server is recognized: it returns true.
     pub fn question(self) -> Option<&'static str> {
         match self {
             Self::Any => None,
