@@ -200,16 +200,19 @@ async fn receive_signals(
     life: Life,
     signalled: mpsc::Sender<Signal>,
 ) {
+    // This counts signals and not stages: a start that fails closes without any signal.
+    let mut is_first = true;
     loop {
         let (name, number) = tokio::select! {
             _ = terminate.recv() => ("SIGTERM", 15),
             _ = interrupt.recv() => ("SIGINT", 2),
         };
-        if life.stage() >= Stage::Draining {
+        if !is_first {
             terminal::say("second signal: exiting at once");
             terminal::finish(); // unblock: allow(the process ends here)
             process::exit(128 + number);
         }
+        is_first = false;
         life.advance(Stage::Draining);
         let _ = signalled.send(Signal { at: Instant::now(), name });
     }

@@ -53,17 +53,18 @@ impl Life {
 
     /// Moves on to `to`. If the process has come further already, nothing changes.
     pub fn advance(&self, to: Stage) {
-        self.stage.send_if_modified(|stage| {
-            let is_further = to > *stage;
-            *stage = to.max(*stage);
-            is_further
-        });
+        // The tokens come first: code that sees the stage must not get a token that is behind it.
         if to >= Stage::Draining {
             self.draining.cancel();
         }
         if to >= Stage::Closing {
             self.closing.cancel();
         }
+        self.stage.send_if_modified(|stage| {
+            let is_further = to > *stage;
+            *stage = to.max(*stage);
+            is_further
+        });
     }
 
     /// A receiver that is told of each change.

@@ -8,8 +8,11 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
+use tokio_util::sync::CancellationToken;
+
 use super::answer::{SentPieces, Unsent, millis_since};
 use super::upgrade::Upgrade;
+use crate::life::Life;
 use crate::request::Request;
 
 /// What a connection is doing. Each request of the connection has this as an extension; clones share it.
@@ -33,6 +36,8 @@ struct Record {
     /// Whether the next flush has to check if the socket has failed.
     asked: AtomicBool,
     upgrade: OnceLock<Upgrade>,
+    /// Handlers of the connection ask it when to end.
+    life: Life,
 }
 
 /// How much the client takes of its answers.
@@ -47,8 +52,8 @@ pub(super) enum Taken {
     Nothing,
 }
 
-impl Default for Activity {
-    fn default() -> Self {
+impl Activity {
+    pub(super) fn new(life: Life) -> Self {
         let accepted = Instant::now();
         Self(Arc::new(Record {
             accepted,
@@ -61,11 +66,15 @@ impl Default for Activity {
             dropped_unseen: AtomicBool::new(false),
             asked: AtomicBool::new(false),
             upgrade: OnceLock::new(),
+            life,
         }))
     }
-}
 
-impl Activity {
+    /// A token that is cancelled when the process begins to stop.
+    pub(super) fn draining(&self) -> CancellationToken {
+        self.0.life.draining()
+    }
+
     pub(super) fn speaks_http2(&self) {
         self.0.http2.store(true, Relaxed);
     }

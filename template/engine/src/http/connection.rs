@@ -95,7 +95,7 @@ impl Terms {
     ) {
         let _open = Counted::enter(&self.open);
         socket::set_options(&stream, self.write_timeout);
-        let activity = Activity::default();
+        let activity = Activity::new(self.life.clone());
         if let Err(kind) = self.speak_http(stream, peer, &activity).await {
             count(kind, 1);
         }

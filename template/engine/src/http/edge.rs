@@ -215,8 +215,8 @@ impl Edge {
         let headers = response.headers_mut();
         headers.insert(REQUEST_ID, record.id.header());
         headers.insert(TRACEPARENT, record.trace.header());
-        let is_last = asked.was_too_large() || record.all.life.stage() >= Stage::Draining;
-        if asked.http1 && stays_http && is_last {
+        let is_last = || asked.was_too_large() || record.all.life.stage() >= Stage::Draining;
+        if asked.http1 && stays_http && is_last() {
             headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
         if self.server_timing {

@@ -133,7 +133,7 @@ impl Error for Problem {}
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let status = self.status;
-        let pending = Pending(Arc::new(Draft { problem: self, of_request: OnceLock::new() }));
+        let pending = Pending(Arc::new(Draft { problem: self, text: OnceLock::new() }));
         let mut response =
             (status, axum::body::Body::new(ProblemBody::Whole(pending.clone()))).into_response();
         let headers = response.headers_mut();
@@ -147,36 +147,41 @@ impl IntoResponse for Problem {
 }
 
 /// A problem on its way to the edge, as an extension of its response. Only the edge knows the request's id, so the text
-/// is written after the edge has filled in the id. A router that is called without the edge answers without the id.
+/// is written after the edge has filled in the id. A router that is called without the edge answers without the id, and so
+/// does a layer of the owner's that reads the body before the edge does.
 #[derive(Clone)]
 pub(super) struct Pending(Arc<Draft>);
 
 struct Draft {
     problem: Problem,
-    /// The request's id, and a sentence about where the time went, if the client is told that.
-    of_request: OnceLock<(String, Option<String>)>,
+    /// The text that is sent, once it is written.
+    text: OnceLock<Bytes>,
 }
 
 impl Pending {
+    /// Writes the text with the request's id, and with a sentence about where the time went, if the client is told that.
     pub(super) fn complete(&self, request_id: &str, spent: Option<String>) {
-        let _ = self.0.of_request.set((request_id.to_owned(), spent));
+        let _ = self.0.text.set(self.0.problem.text(Some(request_id), spent.as_deref()));
     }
 
     fn text(&self) -> Bytes {
-        let Draft { problem, of_request } = &*self.0;
-        let (request_id, spent) =
-            of_request.get().map_or((None, None), |(id, spent)| (Some(id), spent.as_ref()));
+        self.0.text.get_or_init(|| self.0.problem.text(None, None)).clone()
+    }
+}
+
+impl Problem {
+    fn text(&self, request_id: Option<&str>, spent: Option<&str>) -> Bytes {
         let detail = match spent {
-            Some(spent) => &format!("{} {spent}", problem.detail),
-            None => &problem.detail,
+            Some(spent) => &format!("{} {spent}", self.detail),
+            None => &self.detail,
         };
         let document = Document {
             r#type: "about:blank", // RFC 9457, 4.2.1: the type says no more than the status does
-            title: problem.status.canonical_reason().unwrap_or("Error"),
-            status: problem.status.as_u16(),
+            title: self.status.canonical_reason().unwrap_or("Error"),
+            status: self.status.as_u16(),
             detail,
-            request_id: request_id.map(String::as_str),
-            errors: &problem.errors,
+            request_id,
+            errors: &self.errors,
         };
         serde_json::to_vec(&document).unwrap_or_default().into()
     }
@@ -210,10 +215,10 @@ impl http_body::Body for ProblemBody {
     /// too small.
     fn size_hint(&self) -> SizeHint {
         match self {
-            Self::Whole(pending) if pending.0.of_request.get().is_some() => {
-                SizeHint::with_exact(pending.text().len() as u64)
+            Self::Whole(pending) => {
+                let text = pending.0.text.get();
+                text.map_or_else(SizeHint::default, |text| SizeHint::with_exact(text.len() as u64))
             }
-            Self::Whole(_) => SizeHint::default(),
             Self::Sent => SizeHint::with_exact(0),
         }
     }

@@ -12,7 +12,7 @@ use axum::response::{IntoResponseParts, ResponseParts};
 use futures_util::{Stream, StreamExt};
 use tokio_util::sync::CancellationToken;
 
-use crate::request;
+use super::activity::Activity;
 
 /// Tells a handler when the process begins to stop, that is, when a signal has come. The handler takes it as an
 /// argument. [`end`](Self::end) makes a stream that ends at that moment, and the token within is cancelled then. This
@@ -56,9 +56,9 @@ impl Stopping {
 impl<S: Sync> FromRequestParts<S> for Stopping {
     type Rejection = Infallible;
 
-    async fn from_request_parts(_: &mut Parts, _: &S) -> Result<Self, Infallible> {
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
         // In a router that is called without our server, nothing ever cancels the token.
-        Ok(Self(request::with_current(|request| request.all.life.draining()).unwrap_or_default()))
+        Ok(Self(parts.extensions.get::<Activity>().map(Activity::draining).unwrap_or_default()))
     }
 }
 

@@ -224,7 +224,8 @@ impl State {
     }
 
     fn phase(&self) -> Phase {
-        let waits = self.waits.iter().zip(Phase::all()).max_by_key(|(waits, _)| **waits);
+        let waits =
+            self.waits.iter().zip(Phase::all()).max_by_key(|(waits, phase)| (**waits, !phase.is_named()));
         match waits {
             Some((1.., phase)) => phase,
             _ if self.polls > 0 => Phase::Cpu,

@@ -125,6 +125,11 @@ impl Phase {
         Self::OURS.iter().map(|(phase, ..)| *phase).chain(named)
     }
 
+    /// Whether the owner has named it.
+    pub(super) fn is_named(self) -> bool {
+        matches!(self, Self::Named(_))
+    }
+
     /// Its place in an array with one place for each phase. It is less than [`PHASES`].
     pub(crate) fn index(self) -> usize {
         match self {
@@ -178,7 +183,9 @@ impl Phases {
     /// The long pole: the phase that took most of the time.
     #[must_use]
     pub fn longest(&self) -> Phase {
-        Phase::all().max_by_key(|phase| self[*phase]).unwrap_or(Phase::Other)
+        // Of phases with equal times, the last of the engine's is taken: `other`, if no time has passed at all.
+        let longest = Phase::all().max_by_key(|phase| (self[*phase], !phase.is_named()));
+        longest.unwrap_or(Phase::Other)
     }
 }
 
