@@ -31,7 +31,7 @@ enum Client {
 use Client::{Get, ReadsSlowly, SendsSlowly};
 
 /// The phase, the clients that have to wait and how many there are, and the request that gets in their way.
-const DRILLS: [(&str, Client, usize, Option<&str>); 13] = [
+const DRILLS: [(&str, Client, usize, Option<&str>); 14] = [
     ("admission", Get("/drill/spin/0"), 8, Some("/drill/hold-places/600")),
     ("request_body", SendsSlowly("/drill/read"), 4, None),
     ("db_wait", Get("/drill/query/0"), 8, Some("/drill/hold-all/600")),
