@@ -22,6 +22,23 @@ pub fn angle_end(text: &str) -> Option<usize> {
     None
 }
 
+/// Where `pattern`, which begins with a space, first stands outside of brackets.
+pub fn outside_brackets(text: &str, pattern: &str) -> Option<usize> {
+    let mut depth = 0i32;
+    let mut before = ' ';
+    for (offset, c) in text.char_indices() {
+        match c {
+            '<' | '(' | '[' => depth += 1,
+            '>' if before == '-' || before == '=' => {}
+            '>' | ')' | ']' => depth -= 1,
+            ' ' if depth == 0 && text[offset..].starts_with(pattern) => return Some(offset),
+            _ => {}
+        }
+        before = c;
+    }
+    None
+}
+
 /// The path without the numbers behind the names of crates. The crate of a program has such a number, so that
 /// its paths are not taken for those of a library with the same name.
 pub fn plain(path: &str) -> String {
@@ -51,6 +68,13 @@ mod tests {
         assert_eq!(angle_end("A<B>>::c"), Some(5));
         assert_eq!(angle_end("fn() -> u8>::c"), Some(11));
         assert_eq!(angle_end("A<B>"), None);
+    }
+
+    #[test]
+    fn words_within_brackets_are_not_found() {
+        assert_eq!(outside_brackets("A<B as C> as D", " as "), Some(9));
+        assert_eq!(outside_brackets("Fn(A) -> B for C", " for "), Some(10));
+        assert_eq!(outside_brackets("A<for<'a> B for C>", " for "), None);
     }
 
     #[test]

@@ -75,7 +75,7 @@ pub struct Signal {
 
 /// The control thread cannot be started.
 #[derive(Debug, thiserror::Error)]
-pub enum NoControl {
+pub enum ControlError {
     #[error("control thread")]
     Thread(#[from] io::Error),
     #[error("admin.addr {addr}")]
@@ -93,7 +93,7 @@ impl Control {
         loaded: &Loaded,
         metrics: Metrics,
         life: &Life,
-    ) -> Result<Self, NoControl> {
+    ) -> Result<Self, ControlError> {
         let config = &loaded.config;
         let runtime = Builder::new_current_thread()
             .enable_all()
@@ -101,7 +101,7 @@ impl Control {
             .build()?;
         let listener = runtime
             .block_on(TcpListener::bind(config.admin.addr))
-            .map_err(|source| NoControl::Admin { addr: config.admin.addr, source })?;
+            .map_err(|source| ControlError::Admin { addr: config.admin.addr, source })?;
         let addr = listener.local_addr()?;
 
         let thread = runtime.handle().clone();

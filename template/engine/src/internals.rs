@@ -8,9 +8,9 @@ pub use crate::config::load::{Loaded, Sources, load};
 pub use crate::db::{Unusable, open as open_database};
 pub use crate::http::edge::Edge;
 pub use crate::http::server::{Server, bind};
-pub use crate::http_client::NoTls;
+pub use crate::http_client::TlsError;
 pub use crate::life::Life;
-pub use crate::log::{Logs, NoLog, layer};
+pub use crate::log::{LogError, Logs, layer};
 pub use crate::metrics::{COUNTERS, GAUGES, HISTOGRAMS};
 use crate::{Config, HttpClient, Identity, Links, log};
 
@@ -19,14 +19,14 @@ pub const IDENTITY: Identity = crate::identity!();
 
 /// # Errors
 /// The directory cannot be written, or the process has a log already.
-pub fn start_log(config: &LogConfig) -> Result<Logs, NoLog> {
+pub fn start_log(config: &LogConfig) -> Result<Logs, LogError> {
     drop(panic::take_hook()); // the harness of the tests has installed a hook
     log::start(config, Vec::new())
 }
 
 /// # Errors
 /// TLS cannot be set up.
-pub fn http_client(config: &Config) -> Result<HttpClient, NoTls> {
+pub fn http_client(config: &Config) -> Result<HttpClient, TlsError> {
     HttpClient::new(&config.http_client, IDENTITY)
 }
 

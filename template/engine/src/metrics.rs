@@ -112,7 +112,7 @@ pub struct Metrics {
 
 /// There can be no metrics.
 #[derive(Debug, thiserror::Error)]
-pub enum NoMetrics {
+pub enum MetricsError {
     #[error(
         "metrics: this process has a recorder already, and there can be no second. Install none of your own: what \
          `metrics::counter!` and its like are told is in /metrics by itself"
@@ -126,10 +126,10 @@ pub enum NoMetrics {
 ///
 /// # Errors
 /// The process has a recorder already.
-pub fn install(identity: Identity, log: Arc<Counts>) -> Result<Metrics, NoMetrics> {
+pub fn install(identity: Identity, log: Arc<Counts>) -> Result<Metrics, MetricsError> {
     let handle = build().map_err(|error| match error {
-        BuildError::FailedToSetGlobalRecorder(_) => NoMetrics::Second,
-        other => NoMetrics::Unusable(other),
+        BuildError::FailedToSetGlobalRecorder(_) => MetricsError::Second,
+        other => MetricsError::Unusable(other),
     })?;
     for &(name, _, help) in HISTOGRAMS {
         describe_histogram!(name, help);

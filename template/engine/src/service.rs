@@ -293,7 +293,7 @@ impl Service {
 
         let signal = control.wait_for_signal();
         logs.drain_before(shutdown::deadline(&signal, config) + TAIL - LAST_WORDS);
-        Ok(shutdown::run(&signal, config, &main.handle, &server, &requests, &links, &life))
+        Ok(shutdown::run(&signal, config, &main.handle, &server, &requests, &links))
     }
 }
 

@@ -79,8 +79,8 @@ pub fn run(
     server: &Server,
     requests: &Arc<Requests>,
     links: &Links,
-    life: &Life,
 ) -> Exit {
+    let life = &requests.life;
     let deadline = deadline(signal, config);
     info!(signal = signal.name, grace_ms = millis(config.shutdown.grace), "shutdown: draining");
     thread::sleep(config.shutdown.drain_delay.min(left(deadline)));

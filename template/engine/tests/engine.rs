@@ -18,6 +18,7 @@ mod engine {
     mod log;
     mod metrics;
     mod owner;
+    mod problem;
     mod requests;
     mod secret_types;
     mod secrets;

@@ -1,7 +1,7 @@
 //! What does the header of an `impl` name?
 
 use super::source::words;
-use crate::notation::angle_end;
+use crate::notation::{angle_end, outside_brackets};
 
 /// What an `impl` header names.
 #[derive(Debug, PartialEq)]
@@ -33,8 +33,10 @@ pub fn header(text: &str) -> Header {
         rest = inside[end..].trim_start();
     }
     let rest = rest.split(" where ").next().unwrap_or(rest).trim_end_matches(['{', ' ']);
-    match split_for(rest) {
-        Some((interface, of)) => {
+    const FOR: &str = " for ";
+    match outside_brackets(rest, FOR) {
+        Some(at) => {
+            let (interface, of) = (&rest[..at], &rest[at + FOR.len()..]);
             let path = interface.split('<').next().unwrap_or(interface);
             let last = words(path).last().map(str::to_owned);
             Header { interface: last, of: Some(of.trim().to_owned()), parameters }
@@ -66,24 +68,6 @@ fn parameter_names(list: &str) -> Vec<String> {
         .filter_map(|part| words(part.strip_prefix("const ").unwrap_or(part)).next())
         .map(str::to_owned)
         .collect()
-}
-
-fn split_for(text: &str) -> Option<(&str, &str)> {
-    let mut depth = 0i32;
-    let mut before = ' ';
-    for (offset, c) in text.char_indices() {
-        match c {
-            '<' | '(' | '[' => depth += 1,
-            '>' if before == '-' || before == '=' => {}
-            '>' | ')' | ']' => depth -= 1,
-            'f' if depth == 0 && text[offset..].starts_with("for ") && before == ' ' => {
-                return Some((&text[..offset], &text[offset + 4..]));
-            }
-            _ => {}
-        }
-        before = c;
-    }
-    None
 }
 
 #[cfg(test)]

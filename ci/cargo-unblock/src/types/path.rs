@@ -71,7 +71,7 @@ impl Parser<'_> {
         }
         // `<impl Trait as Other>::method` is a method of a parameter's type.
         angle_end(&rest[1..])
-            .is_some_and(|end| rest[1 + end..].starts_with("::") && !names_trait(&rest[1..end]))
+            .is_some_and(|end| rest[1 + end..].starts_with("::") && outside_brackets(&rest[1..end], " as ").is_none())
     }
 
     pub(super) fn callee(&mut self) -> Option<Callee> {
@@ -111,23 +111,6 @@ impl Parser<'_> {
         let path = self.types.name(&path);
         Some(Callee::Path { path, owner, own })
     }
-}
-
-/// Whether ` as ` stands in the text, outside of brackets.
-fn names_trait(text: &str) -> bool {
-    let mut depth = 0i32;
-    let mut before = ' ';
-    for (offset, c) in text.char_indices() {
-        match c {
-            '<' | '(' | '[' => depth += 1,
-            '>' if before == '-' || before == '=' => {}
-            '>' | ')' | ']' => depth -= 1,
-            ' ' if depth == 0 && text[offset..].starts_with(" as ") => return true,
-            _ => {}
-        }
-        before = c;
-    }
-    false
 }
 
 #[cfg(test)]

@@ -27,5 +27,5 @@ pub use self::sections::DatabaseConfig;
 pub(crate) use self::sections::TAIL;
 pub use self::sections::{
     AdminConfig, AdmissionConfig, Config, ForwardedHeader, HttpClientConfig, LogConfig, LogFormat, Network,
-    NotANetwork, OffloadConfig, PlatformConfig, Rotation, ServerConfig, ShutdownConfig, WatchdogConfig,
+    OffloadConfig, ParseNetworkError, PlatformConfig, Rotation, ServerConfig, ShutdownConfig, WatchdogConfig,
 };

@@ -208,7 +208,12 @@ impl Edge {
         let status = response.status();
         if let Some(pending) = response.extensions_mut().remove::<problem::Pending>() {
             let tells = self.server_timing && status.as_u16() >= 503;
-            pending.complete(record.id.as_str(), tells.then(|| timing::in_words(&record.account)));
+            let length =
+                pending.complete(record.id.as_str(), tells.then(|| timing::in_words(&record.account)));
+            // A router within the owner's router has taken the body away before its length was known.
+            if record.meters.method == "HEAD" && response.body().is_end_stream() {
+                response.headers_mut().entry(header::CONTENT_LENGTH).or_insert(length.into());
+            }
         }
         let is_endless = response.extensions().get::<Endless>().is_some();
         let stays_http = exchange.answered(status, outcome, is_endless);

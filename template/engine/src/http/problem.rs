@@ -160,8 +160,9 @@ struct Draft {
 
 impl Pending {
     /// Writes the text with the request's id, and with a sentence about where the time went, if the client is told that.
-    pub(super) fn complete(&self, request_id: &str, spent: Option<String>) {
-        let _ = self.0.text.set(self.0.problem.text(Some(request_id), spent.as_deref()));
+    /// Returns the length of the text in bytes.
+    pub(super) fn complete(&self, request_id: &str, spent: Option<String>) -> usize {
+        self.0.text.get_or_init(|| self.0.problem.text(Some(request_id), spent.as_deref())).len()
     }
 
     fn text(&self) -> Bytes {

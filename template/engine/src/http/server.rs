@@ -35,15 +35,15 @@ pub struct Server {
 ///
 /// # Errors
 /// The address is in use, or it is not an address of this machine.
-pub async fn bind(config: &config::ServerConfig) -> Result<TcpListener, NotBound> {
+pub async fn bind(config: &config::ServerConfig) -> Result<TcpListener, BindError> {
     let addr = config.addr;
-    TcpListener::bind(addr).await.map_err(|source| NotBound { addr, source })
+    TcpListener::bind(addr).await.map_err(|source| BindError { addr, source })
 }
 
 /// The public port cannot be taken.
 #[derive(Debug, thiserror::Error)]
 #[error("server.addr {addr}")]
-pub struct NotBound {
+pub struct BindError {
     addr: SocketAddr,
     source: io::Error,
 }

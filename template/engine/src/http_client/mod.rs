@@ -100,7 +100,7 @@ struct Inner {
 impl HttpClient {
     /// # Errors
     /// TLS cannot be set up.
-    pub(crate) fn new(config: &config::HttpClientConfig, identity: Identity) -> Result<Self, NoTls> {
+    pub(crate) fn new(config: &config::HttpClientConfig, identity: Identity) -> Result<Self, TlsError> {
         // The provider is installed once for the process, so a second service in the process uses the first service's.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let is_set = |name: &&str| env::var_os(name).is_some_and(|value| !value.is_empty());
@@ -210,14 +210,14 @@ impl HttpClient {
 /// TLS cannot be set up.
 #[derive(Debug, thiserror::Error)]
 #[error("http_client: TLS cannot be set up")]
-pub struct NoTls(#[source] reqwest::Error);
+pub struct TlsError(#[source] reqwest::Error);
 
 /// Makes a client of reqwest's. It keeps up to `pooled` idle connections to each host for the next calls.
 fn build(
     config: &config::HttpClientConfig,
     identity: Identity,
     pooled: usize,
-) -> Result<reqwest::Client, NoTls> {
+) -> Result<reqwest::Client, TlsError> {
     let client = || {
         reqwest::Client::builder()
             .connect_timeout(config.connect_timeout)
@@ -235,5 +235,5 @@ fn build(
         tracing::warn!(error = ?error, "no certificates (package ca-certificates): calls by https will fail");
         build(client().tls_certs_only([]))
     });
-    client.map_err(NoTls)
+    client.map_err(TlsError)
 }

@@ -21,7 +21,7 @@ pub struct Name(u8);
 
 /// Why a name cannot be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Unnamed {
+pub enum NameError {
     #[error("the name of a phase begins with a to z, and has up to {LONGEST} of a to z, 0 to 9 and _")]
     Malformed,
     #[error("there are {NAMES} names of phases already")]
@@ -30,18 +30,18 @@ pub enum Unnamed {
 
 impl Name {
     /// The same name is the same phase. A new name takes the next place.
-    pub fn of(name: &'static str) -> Result<Self, Unnamed> {
+    pub fn of(name: &'static str) -> Result<Self, NameError> {
         // The known names come first, because this is asked at each wait.
         let place = KNOWN.iter().position(|known| known.get() == Some(&name));
         if let Some(place) = place {
             return Ok(Self(place as u8));
         }
         if !is_well_formed(name) {
-            return Err(Unnamed::Malformed);
+            return Err(NameError::Malformed);
         }
         // Meanwhile another thread may take a place, even for the same name.
         let place = KNOWN.iter().position(|known| *known.get_or_init(|| name) == name);
-        place.map(|place| Self(place as u8)).ok_or(Unnamed::TooMany)
+        place.map(|place| Self(place as u8)).ok_or(NameError::TooMany)
     }
 
     /// The name at this place, if the place is taken.
@@ -73,7 +73,7 @@ mod tests {
     /// This is one test and not several, because the names belong to the process.
     #[test]
     fn few_names_are_known() {
-        assert_eq!(Name::of("Mail"), Err(Unnamed::Malformed));
+        assert_eq!(Name::of("Mail"), Err(NameError::Malformed));
         for wrong in ["", "7up", "_x", "a-b", "a b", "a\"b", "ä", &"x".repeat(33)] {
             assert!(!is_well_formed(wrong), "{wrong}");
         }
@@ -85,7 +85,7 @@ mod tests {
         assert_eq!(known.map(Name::as_str), names);
         assert_eq!(known.map(Name::place), [0, 1, 2, 3, 4, 5, 6, 7]);
         assert_eq!(Name::of("c"), Ok(known[2]));
-        assert_eq!(Name::of("one_too_many"), Err(Unnamed::TooMany));
+        assert_eq!(Name::of("one_too_many"), Err(NameError::TooMany));
         assert_eq!(Name::at(7), Some(known[7]));
         assert_eq!(Name::at(8), None);
     }

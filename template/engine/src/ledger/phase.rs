@@ -6,7 +6,7 @@ use std::sync::Once;
 use std::time::Duration;
 use std::{fmt, iter};
 
-use super::names::{NAMES, Name};
+use super::names::{NAMES, Name, NameError};
 
 /// What a request is doing at a moment. Each moment of a request belongs to exactly one phase. The phase with most of
 /// the time is the request's `long_pole` in the log.
@@ -93,16 +93,22 @@ impl Phase {
     ///
     /// Each name is a series of every route, so a process can have at most 8 names. A name begins with `a` to `z`,
     /// and has at most 32 characters of `a` to `z`, `0` to `9` and `_`. For any other name, and for a ninth name, the
-    /// result is [`Other`](Self::Other), and the log says so once.
+    /// result is [`Other`](Self::Other), and the log says so, once for each
+    /// of the two reasons.
     #[must_use]
     pub fn named(name: &'static str) -> Self {
-        static TOLD: Once = Once::new();
         if let Some((ours, ..)) = Self::OURS.iter().find(|(_, ours, _)| *ours == name) {
             return *ours;
         }
         Name::of(name).map(Self::Named).unwrap_or_else(|error| {
-            TOLD.call_once(|| {
-                tracing::error!(name, "a wait has no phase of its own and is `other`: {error}")
+            static MALFORMED: Once = Once::new();
+            static TOO_MANY: Once = Once::new();
+            let told = match error {
+                NameError::Malformed => &MALFORMED,
+                NameError::TooMany => &TOO_MANY,
+            };
+            told.call_once(|| {
+                tracing::error!(name, "a wait has no phase of its own and is `other`: {error}");
             });
             Self::Other
         })

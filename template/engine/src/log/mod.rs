@@ -59,7 +59,7 @@ pub struct Logs {
 
 /// There can be no log.
 #[derive(Debug, thiserror::Error)]
-pub enum NoLog {
+pub enum LogError {
     #[error(
         "log: this process has a log already, and there can be no second. Install no logger of your own: what the crates \
          `tracing` and `log` are told comes here by itself, and `Service::layer` adds a layer"
@@ -80,14 +80,14 @@ pub enum NoLog {
 ///
 /// # Errors
 /// The directory cannot be written, or the process has a log already.
-pub fn start(config: &LogConfig, layers: OwnersLayers) -> Result<Logs, NoLog> {
+pub fn start(config: &LogConfig, layers: OwnersLayers) -> Result<Logs, LogError> {
     if has_panic_hook() {
-        return Err(NoLog::PanicHook);
+        return Err(LogError::PanicHook);
     }
     let file =
-        rolling::Rolling::open(config).map_err(|cause| NoLog::Dir { dir: config.dir.clone(), cause })?;
+        rolling::Rolling::open(config).map_err(|cause| LogError::Dir { dir: config.dir.clone(), cause })?;
     let (logs, queue) = Logs::over(file, config.queue_size.as_u64());
-    let level = config.level.parse().map_err(NoLog::Level)?;
+    let level = config.level.parse().map_err(LogError::Level)?;
     let level = without_details_of_h2(level);
     // If stderr is a terminal, people read the log there. A slow terminal must not hold up a request either.
     let terminal = io::stderr().is_terminal().then(|| layer(LogFormat::Text, terminal::Copy));
@@ -98,11 +98,11 @@ pub fn start(config: &LogConfig, layers: OwnersLayers) -> Result<Logs, NoLog> {
         .with(level)
         .with(layer(config.format, queue))
         .with(terminal);
-    tracing::subscriber::set_global_default(subscriber).map_err(|_| NoLog::Second)?;
+    tracing::subscriber::set_global_default(subscriber).map_err(|_| LogError::Second)?;
     // Records that are more detailed than any wanted level stop here, so that they cost nothing. `log.level` decides
     // about the other records.
     let highest = LevelFilter::current().as_log();
-    LogTracer::builder().with_max_level(highest).init().map_err(|_| NoLog::Second)?;
+    LogTracer::builder().with_max_level(highest).init().map_err(|_| LogError::Second)?;
     panic::set_hook(Box::new(tell));
     Ok(logs)
 }
@@ -261,6 +261,6 @@ mod tests {
                 .err()
                 .unwrap();
 
-        assert!(matches!(refused, NoLog::Second), "{refused}");
+        assert!(matches!(refused, LogError::Second), "{refused}");
     }
 }

@@ -89,6 +89,19 @@ fn background_work_of_a_start_that_fails_ends() {
     assert_eq!(read_log(setup.dir.path()).iter().filter(|line| ended(line)).count(), 1);
 }
 
+/// Nobody has sent a signal before, so the exit code is that of the failure.
+#[test]
+fn the_first_signal_after_a_start_that_failed_is_not_the_second() {
+    let mut service = setup().variable("DRILL_START", "fail slowly").start_admin();
+    service.await_line("the end of the start", |line| line["message"] == "drill: lingers");
+
+    service.signal("TERM");
+
+    assert_eq!(service.wait(), 1);
+    assert!(!service.stderr().contains("second signal"), "{}", service.stderr());
+    assert!(service.stderr().contains("start: the drill has no rules"), "{}", service.stderr());
+}
+
 #[test]
 fn a_runtime_around_it_is_named() {
     refuses(setup().variable("DRILL_INSTALL", "runtime"), &["take #[tokio::main] away"]);

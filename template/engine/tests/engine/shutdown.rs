@@ -137,6 +137,10 @@ fn a_request_that_never_ends_is_cut_off_and_named() {
     });
     assert_eq!(named["route"], "/drill/never");
     assert_eq!(service.request_line("endless")["outcome"], "aborted");
+    let log = service.log();
+    let at = |message: &str| log.iter().position(|line| line["message"] == message);
+    let ended = at("background task stopped").or(at("shutdown: background tasks stopped")).unwrap();
+    assert!(at("request").unwrap() < ended, "requests may need background work until their end: {log:?}");
 }
 
 #[test]

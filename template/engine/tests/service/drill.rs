@@ -78,6 +78,14 @@ fn main() -> ExitCode {
             });
             Err::<Router, _>("the drill has no rules")
         }),
+        Ok("fail slowly") => service.run(|links: &Links, _: &Settings| {
+            links.background.start("drill: lingers", |stop| async move {
+                stop.cancelled().await;
+                tracing::info!("drill: lingers");
+                std::future::pending().await
+            });
+            Err::<Router, _>("the drill has no rules")
+        }),
         Ok("fail") => service.run(async |_: &Links, _: &Settings| Err::<Router, _>(NoRules(NotFound.into()))),
         Ok("panic") => {
             service.run(|_: &Links, _: &Settings| -> Router { panic!("the drill panics at start") })

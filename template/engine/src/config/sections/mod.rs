@@ -28,7 +28,7 @@ pub use self::http_client::HttpClientConfig;
 pub use self::log::{LogConfig, LogFormat, Rotation};
 pub use self::offload::OffloadConfig;
 pub use self::platform::PlatformConfig;
-pub use self::proxies::{ForwardedHeader, Network, NotANetwork};
+pub use self::proxies::{ForwardedHeader, Network, ParseNetworkError};
 pub use self::server::ServerConfig;
 pub use self::shutdown::{ShutdownConfig, TAIL};
 pub use self::watchdog::WatchdogConfig;

@@ -25,21 +25,21 @@ impl Network {
 /// The error when a text is neither an address nor a network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("must be an address or a network, like \"10.0.0.7\" or \"10.0.0.0/8\"")]
-pub struct NotANetwork(());
+pub struct ParseNetworkError(());
 
 impl FromStr for Network {
-    type Err = NotANetwork;
+    type Err = ParseNetworkError;
 
-    fn from_str(text: &str) -> Result<Self, NotANetwork> {
+    fn from_str(text: &str) -> Result<Self, ParseNetworkError> {
         let network = text.parse::<IpAddr>().map(IpNet::from).or_else(|_| text.parse());
-        network.map(Self).map_err(|_| NotANetwork(()))
+        network.map(Self).map_err(|_| ParseNetworkError(()))
     }
 }
 
 impl TryFrom<String> for Network {
-    type Error = NotANetwork;
+    type Error = ParseNetworkError;
 
-    fn try_from(text: String) -> Result<Self, NotANetwork> {
+    fn try_from(text: String) -> Result<Self, ParseNetworkError> {
         text.parse()
     }
 }
