@@ -252,6 +252,17 @@ mod tests {
     }
 
     #[test]
+    fn of_equal_times_the_engines_phase_is_the_long_pole() {
+        let named = Phase::named("a"); // the first name of the test of names, which counts their places
+
+        assert_eq!(Phases::default().longest(), Phase::Other, "no time has passed");
+        let mut phases = Phases::default();
+        phases += (Phase::DbQuery, 5);
+        phases += (named, 5);
+        assert_eq!(phases.longest(), Phase::DbQuery);
+    }
+
+    #[test]
     fn what_takes_less_than_half_a_microsecond_is_not_shown() {
         let mut phases = Phases::default();
         phases += (Phase::Cpu, 499);
