@@ -2,7 +2,7 @@
 
 use super::parser::Parser;
 use super::tree::{Callee, Ty, TyId, Types};
-use crate::notation::angle_end;
+use crate::notation::{angle_end, outside_brackets};
 
 impl Types {
     /// The callee that `text` spells.
@@ -70,8 +70,9 @@ impl Parser<'_> {
             return false;
         }
         // `<impl Trait as Other>::method` is a method of a parameter's type.
-        angle_end(&rest[1..])
-            .is_some_and(|end| rest[1 + end..].starts_with("::") && outside_brackets(&rest[1..end], " as ").is_none())
+        angle_end(&rest[1..]).is_some_and(|end| {
+            rest[1 + end..].starts_with("::") && outside_brackets(&rest[1..end], " as ").is_none()
+        })
     }
 
     pub(super) fn callee(&mut self) -> Option<Callee> {
