@@ -45,7 +45,7 @@ fn the_docs_say_what_each_setting_is_and_what_happens_beyond_its_bounds() {
     is_as_made("docs/configuration.md", |written| docs::with_tables(written, &engine(), &twin));
 }
 
-/// A field that is in the sources is in the file: whoever adds a setting cannot forget it there.
+/// Each field of the sources has to be in the file, so that nobody can add a setting and forget the file.
 #[test]
 fn every_setting_has_its_default_in_the_configuration_file() {
     let sections = engine();

@@ -114,7 +114,7 @@ fn the_log_names_the_request_that_left_it_once() {
         .await_line("the warning", |line| line["request_id"] == "leaves-it-open" && line["level"] == "WARN");
     assert_eq!(line["route"], "/drill/leave-open");
     assert!(line["message"].as_str().unwrap().starts_with("a transaction was left open"), "{line}");
-    // Whoever comes next waits for the connection to be settled, so nothing more is to come.
+    // The next user waits until the connection is settled, so no further line can follow.
     assert_eq!(service.get("/drill/query/0").status, 200);
     let told =
         service.log().iter().filter(|line| line["message"].as_str().unwrap().contains("left open")).count();

@@ -290,7 +290,7 @@ fn a_process_that_is_killed_has_kept_what_it_answered_and_nothing_else() {
                         let n = next.fetch_add(2, SeqCst);
                         let how = HOW[n as usize / 2 % HOW.len()];
                         let asked = request("GET", &format!("/drill/write/{how}/{n}"), &[], b"");
-                        // Whoever finds nobody any more goes home.
+                        // A client that finds no service any more ends.
                         let Some(mut stream) = client::try_open(service.public, &asked) else { return };
                         let Some(answer) = client::read(&mut stream) else { return };
                         if answer.status == 200 && how != "left-open" {

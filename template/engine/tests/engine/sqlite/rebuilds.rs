@@ -1,4 +1,4 @@
-//! What must a migration not leave behind, also where it rebuilds a table?
+//! What must a migration not leave behind, even if it rebuilds a table?
 
 use longpole::step;
 use sqlx::query;
@@ -59,7 +59,7 @@ async fn a_reference_that_cannot_be_checked_is_named_where_it_comes_in_and_no_hi
         migrate(&database, [step(1, "wrong", wrong)]).await,
         &["migration 1 (wrong)", "foreign key mismatch"],
     );
-    database.run(&format!("PRAGMA foreign_keys = OFF; {wrong}")).await; // it is there already
+    database.run(&format!("PRAGMA foreign_keys = OFF; {wrong}")).await; // the wrong row is there before the migration
     let db = migrate(&database, [step(1, "family", FAMILY)]).await.unwrap();
     assert_eq!(count(&db, CHILDREN).await, 3);
     drop(
