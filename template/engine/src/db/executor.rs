@@ -12,7 +12,7 @@ use futures_util::TryStreamExt;
 use futures_util::future::BoxFuture;
 use futures_util::stream::BoxStream;
 use sqlx::error::BoxDynError;
-use sqlx::{Database, Either, Error, Execute, Executor, SqlStr};
+use sqlx::{Database, Describe, Either, Error, Execute, Executor, SqlStr};
 use tokio::time::Instant;
 
 use super::bound::bounded;
@@ -33,7 +33,7 @@ type TypeInfo = <Driver as Database>::TypeInfo;
 
 /// A statement that takes longer is logged with its text. Higher: slow statements stay unnamed. Lower: each statement
 /// writes a line to the log.
-const SLOW: Duration = Duration::from_secs(1);
+pub(super) const SLOW: Duration = Duration::from_secs(1);
 
 impl<'c> Executor<'c> for &'c mut Connection {
     type Database = Driver;
@@ -103,6 +103,19 @@ impl<'c> Executor<'c> for &'c mut Connection {
             self.end_statement(outcome)
         })
     }
+
+    fn describe<'e>(self, sql: SqlStr) -> BoxFuture<'e, Result<Describe<Driver>, Error>>
+    where
+        'c: 'e,
+    {
+        Box::pin(async move {
+            self.begin_statement("")?; // the text is empty, because the statement is only prepared
+            let mut timer = Timer::new(&self.pool, &sql);
+            let (raw, brake, state) = self.parts();
+            let outcome = timer.time(raw.describe(sql), brake, state).await;
+            self.end_statement(outcome)
+        })
+    }
 }
 
 impl<'p> Executor<'p> for &'p Pool {
@@ -139,6 +152,13 @@ impl<'p> Executor<'p> for &'p Pool {
         'p: 'e,
     {
         Box::pin(async move { self.acquire().await?.prepare_with(sql, parameters).await })
+    }
+
+    fn describe<'e>(self, sql: SqlStr) -> BoxFuture<'e, Result<Describe<Driver>, Error>>
+    where
+        'p: 'e,
+    {
+        Box::pin(async move { self.acquire().await?.describe(sql).await })
     }
 }
 
