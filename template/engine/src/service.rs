@@ -1,11 +1,13 @@
 //! How does the process live, from its arguments to its exit code?
 //!
-//! Read this file from top to bottom. `run` reads the arguments and the settings, `live` chooses the command, `start`
-//! opens the log, and `serve` goes from the links through the signal to the shutdown.
+//! Read this file from top to bottom. `run` reads the arguments and chooses the command, `command` reads the settings,
+//! `open_log` comes next, and `live` goes from the links through the signal to the shutdown.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 use std::{env, panic};
 
@@ -53,11 +55,16 @@ use crate::{commands, metrics, release};
 /// - `--config FILE` names the file of settings.
 /// - `--help` and `--version` print a text. Then the program ends.
 ///
-/// With any other argument, it prints an error and ends with 2. If your program has a command of its own, look for it in
-/// the arguments before you call [`run`](Self::run), and end with an [`Exit`].
+/// With any other argument, it prints an error and ends with 2. If your program has arguments of its own, read them in
+/// your way, and call [`serve`](Self::serve), [`check`](Self::check) or [`migrate`](Self::migrate), which read none.
+///
+/// A process can serve once, because it has one log, one set of metrics and one pair of listeners. A second call ends
+/// with 1.
 pub struct Service {
     identity: Identity,
     sources: Sources,
+    /// A file of settings that must exist.
+    file: Option<PathBuf>,
     layers: log::OwnersLayers,
     #[cfg(feature = "_database")]
     migrations: Option<Migrations>,
@@ -99,6 +106,7 @@ impl Service {
         Self {
             identity,
             sources: Sources::default(),
+            file: None,
             layers: log::OwnersLayers::new(),
             #[cfg(feature = "_database")]
             migrations: None,
@@ -144,6 +152,34 @@ impl Service {
         self
     }
 
+    /// Sets the path of a file of settings that must exist, such as a file that an argument of your own names. It takes
+    /// the place of [`config_file`](Self::config_file). The argument `--config` of [`run`](Self::run) wins.
+    #[must_use]
+    pub fn required_config_file(mut self, file: impl Into<PathBuf>) -> Self {
+        self.file = Some(file.into());
+        self
+    }
+
+    /// Sets the default of a setting, for example from a variable that your platform sets. The file and the environment
+    /// variables of the settings win over it. `key` is written as in the file (`server.addr`, or `app.greeting` for a
+    /// setting of your own), and `value` as in an environment variable (`"250ms"`, `"8"`). A wrong key or value ends the
+    /// program with 2, as it does in the file.
+    ///
+    /// ```no_run
+    /// # use axum::Router;
+    /// # use longpole::{Links, Service};
+    /// # fn start(_: &Links, _: &()) -> Router { Router::new() }
+    /// # fn main() -> std::process::ExitCode {
+    /// let port = std::env::var("PORT").unwrap_or("8080".to_owned());
+    /// Service::new(longpole::identity!()).set_default("server.addr", format!("0.0.0.0:{port}")).run(start)
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn set_default(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
+        self.sources.defaults.push((key.into(), value.into()));
+        self
+    }
+
     /// Adds a tracing layer of your own beside the log, such as a collector of errors. Call this once for each layer.
     /// The layer gets the events and the spans that `log.level` lets through, yours included. The engine opens no span
     /// for a request; the request's log line has the times.
@@ -156,13 +192,31 @@ impl Service {
         self
     }
 
-    /// Runs the program. It reads the arguments and the settings, opens the [`Links`], calls `start` for the routes,
-    /// serves the routes until SIGTERM or SIGINT, and shuts down: within `shutdown.grace`, and at most a second more to
-    /// cut off what is left and to write the log. Returns the exit code, which your `main` returns: [`Exit`] says what
-    /// the codes mean. If the program cannot run, it prints the reason on stderr, and logs it if the log is open.
+    /// Runs the program. It reads the arguments, and then does what [`serve`](Self::serve), [`check`](Self::check) or
+    /// [`migrate`](Self::migrate) does. Returns the exit code, which your `main` returns: [`Exit`] says what the codes
+    /// mean.
+    pub fn run<Settings, Kind, F>(mut self, start: F) -> ExitCode
+    where
+        Settings: Default + Serialize + DeserializeOwned + Send + 'static,
+        F: Start<Settings, Kind> + Send + 'static,
+    {
+        let args = Args::of(&self); // ends the process with 2 if an argument is wrong
+        self.file = args.config.or(self.file);
+        match args.command {
+            None => self.serve(start),
+            Some(Command::Check) => self.check::<Settings>(),
+            #[cfg(feature = "_database")]
+            Some(Command::Migrate) => self.migrate::<Settings>(),
+        }
+    }
+
+    /// Serves, and reads no arguments. It reads the settings, opens the [`Links`], calls `start` for the routes, serves
+    /// the routes until SIGTERM or SIGINT, and shuts down: within `shutdown.grace`, and at most a second more to cut off
+    /// what is left and to write the log. Returns the exit code. If the program cannot run, it prints the reason on
+    /// stderr, and logs it if the log is open.
     ///
     /// `start` is your function, in one of the shapes that [`Start`] shows. It is called once, on a thread of its own,
-    /// so it may block. The commands `check` and `migrate` do not call it.
+    /// so it may block.
     ///
     /// `Settings` is the type of your own settings, the section `app`: `greeting` is `greeting` in `[app]` of the file,
     /// and `APP__APP__GREETING` in the environment. It is a struct that derives `Serialize` and `Deserialize`. Its
@@ -171,21 +225,71 @@ impl Service {
     /// refused in the same way. If you have no settings, take `()`.
     ///
     /// Do not call this inside of a runtime, such as in a `main` with `#[tokio::main]`: it would return 1 at once.
-    pub fn run<Settings, Kind, F>(self, start: F) -> ExitCode
+    ///
+    /// ```no_run
+    /// # use axum::Router;
+    /// # use longpole::{Links, Service};
+    /// # fn start(_: &Links, _: &()) -> Router { Router::new() }
+    /// fn main() -> std::process::ExitCode {
+    ///     let service = Service::new(longpole::identity!());
+    ///     match std::env::args().nth(1).as_deref() {
+    ///         Some("check") => service.check::<()>(),
+    ///         _ => service.serve(start),
+    ///     }
+    /// }
+    /// ```
+    pub fn serve<Settings, Kind, F>(self, start: F) -> ExitCode
     where
         Settings: Default + Serialize + DeserializeOwned + Send + 'static,
         F: Start<Settings, Kind> + Send + 'static,
     {
-        let args = Args::of(&self); // ends the process with 2 if an argument is wrong
-        let loaded = self.may_run().and_then(|()| self.load::<Settings>(&args));
-        let exit = match loaded {
+        self.command(|service, loaded, settings: Settings| {
+            let begin: Begin = Box::new(move |step, links| {
+                let routes = step.wait(start.start(links, &settings))?;
+                routes.map_err(|failure| format!("start: {}", log::with_sources(&*failure)).into())
+            });
+            service.open_log(loaded, begin)
+        })
+    }
+
+    /// Prints every setting, where its value comes from, and whether the settings fit together, as the argument `check`
+    /// does. Returns the exit code: 0, or 2 if a setting is wrong. A database that does not answer is only a warning.
+    /// `Settings` is the same type as for [`serve`](Self::serve).
+    pub fn check<Settings>(self) -> ExitCode
+    where
+        Settings: Default + Serialize + DeserializeOwned,
+    {
+        self.command(|service, loaded, _: Settings| commands::check(service.identity, loaded))
+    }
+
+    /// Applies the pending migrations, as the argument `migrate` does. Returns the exit code: 0, 1 if the database cannot
+    /// be used or a step fails, or 2 if a setting is wrong. `Settings` is the same type as for [`serve`](Self::serve).
+    #[cfg(feature = "_database")]
+    pub fn migrate<Settings>(self) -> ExitCode
+    where
+        Settings: Default + Serialize + DeserializeOwned,
+    {
+        self.command(|service, loaded, _: Settings| {
+            commands::migrate(service.identity, loaded, service.migrations)
+        })
+    }
+
+    /// Reads the settings, and does what a command does with them. If that fails, the reason is printed.
+    fn command<Settings>(
+        self,
+        does: impl FnOnce(Self, &Loaded, Settings) -> Result<Exit, Failure>,
+    ) -> ExitCode
+    where
+        Settings: Default + Serialize + DeserializeOwned,
+    {
+        let exit = match self.may_run().and_then(|()| self.load::<Settings>()) {
             Ok(loaded) => {
                 let (loaded, settings) = loaded.split();
-                let begin: Begin = Box::new(move |step, links| {
-                    let routes = step.wait(start.start(links, &settings))?;
-                    routes.map_err(|failure| format!("start: {}", log::with_sources(&*failure)).into())
-                });
-                self.live(&args, &loaded, begin)
+                let outcome = panic::catch_unwind(panic::AssertUnwindSafe(|| does(self, &loaded, settings)));
+                outcome.unwrap_or_else(|_| Err("a panic, see above".into())).unwrap_or_else(|failure| {
+                    terminal::say(format_args!("error: {}", log::with_sources(&*failure)));
+                    Exit::Failed
+                })
             }
             Err((exit, faults)) => {
                 faults.iter().for_each(|fault| terminal::say(format_args!("error: {fault}")));
@@ -207,13 +311,13 @@ impl Service {
         fault.map_or(Ok(()), |fault| Err((Exit::Failed, vec![fault])))
     }
 
-    fn load<Settings>(&self, args: &Args) -> Result<Loaded<Settings>, (Exit, Vec<String>)>
+    fn load<Settings>(&self) -> Result<Loaded<Settings>, (Exit, Vec<String>)>
     where
         Settings: Default + Serialize + DeserializeOwned,
     {
         let advice = release::advice(env::var_os(release::MEANT).as_deref());
         let advice = advice.map_err(|fault| (Exit::Usage, vec![fault]))?;
-        let loaded = load::load(&self.sources, args.config.as_deref(), env::vars_os());
+        let loaded = load::load(&self.sources, self.file.as_deref(), env::vars_os());
         let mut loaded = loaded.map_err(|faults| (Exit::Usage, faults))?;
         if let Some(advice) = advice {
             terminal::say(format_args!("warning: {advice}"));
@@ -225,22 +329,15 @@ impl Service {
         Ok(loaded)
     }
 
-    fn live(self, args: &Args, loaded: &Loaded, begin: Begin) -> Exit {
-        let outcome = panic::catch_unwind(panic::AssertUnwindSafe(|| match args.command {
-            None => self.start(loaded, begin),
-            Some(Command::Check) => commands::check(self.identity, loaded),
-            #[cfg(feature = "_database")]
-            Some(Command::Migrate) => commands::migrate(self.identity, loaded, self.migrations),
-        }));
-        outcome.unwrap_or_else(|_| Err("a panic, see above".into())).unwrap_or_else(|failure| {
-            terminal::say(format_args!("error: {}", log::with_sources(&*failure)));
-            Exit::Failed
-        })
-    }
-
-    fn start(mut self, loaded: &Loaded, begin: Begin) -> Result<Exit, Failure> {
+    fn open_log(mut self, loaded: &Loaded, begin: Begin) -> Result<Exit, Failure> {
+        static SERVED: AtomicBool = AtomicBool::new(false);
+        if SERVED.swap(true, Relaxed) {
+            return Err("a second Service: a process has one log, one set of metrics and one pair of listeners, so it can \
+                        serve once. Merge the routes of both services into one router, or build two programs"
+                .into());
+        }
         let mut logs = log::start(&loaded.config.log, std::mem::take(&mut self.layers))?;
-        let outcome = self.serve(loaded, begin, &mut logs);
+        let outcome = self.live(loaded, begin, &mut logs);
         if let Err(failure) = &outcome {
             let causes = log::with_sources(&**failure);
             tracing::error!("cannot serve: {causes}");
@@ -249,7 +346,7 @@ impl Service {
         outcome
     }
 
-    fn serve(self, loaded: &Loaded, begin: Begin, logs: &mut Logs) -> Result<Exit, Failure> {
+    fn live(self, loaded: &Loaded, begin: Begin, logs: &mut Logs) -> Result<Exit, Failure> {
         let (config, identity) = (&loaded.config, self.identity);
         loaded.log();
         let metrics = metrics::install(identity, logs.counts())?;

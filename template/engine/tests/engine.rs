@@ -43,6 +43,8 @@ mod engine {
     mod pool;
     #[cfg(feature = "_database")]
     mod sequences;
+    #[cfg(feature = "_database")]
+    mod sqlx_pool;
 
     #[cfg(feature = "sqlite")]
     mod sqlite;

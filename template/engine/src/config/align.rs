@@ -186,8 +186,11 @@ fn of_the_pool(config: &Config) -> impl Iterator<Item = Note> {
             "admission.max_in_flight {places} < database.max_connections {pool}: some connections are never used"
         )),
     };
+    let (connections, sum) = config.database.connections();
+    let with_sqlx = (config.database.sqlx_pool_connections > 0)
+        .then(|| Note::Holds(format!("{sum} = {connections} connections of each replica")));
     let replicas = config.database.advice(config.platform.replicas).map(Note::Advice);
-    [places].into_iter().chain(replicas)
+    [places].into_iter().chain(with_sqlx).chain(replicas)
 }
 
 #[cfg(test)]

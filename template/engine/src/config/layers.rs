@@ -1,6 +1,6 @@
-//! What do the file and the environment say, and what is each value called?
+//! What do the program, the file and the environment say, and what is each value called?
 //!
-//! Both are split into single settings. Each setting knows where it was set. figment lays the settings over the
+//! All are split into single settings. Each setting knows where it was set. figment lays the settings over the
 //! defaults, and [`super::read`] finds out what they mean.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -13,8 +13,11 @@ use figment::value::{Dict, Map, Value};
 use figment::{Figment, Metadata, Profile, Provider, Source};
 use serde::Serialize;
 
+const PROGRAM: &str = "program";
 const FILE: &str = "file";
 const VARIABLE: &str = "variable";
+/// Where the defaults of the program are set. `check` and messages name this.
+const SET_DEFAULT: &str = "Service::set_default";
 
 /// Where the settings of a program are looked for.
 #[derive(Clone, Debug)]
@@ -23,11 +26,15 @@ pub struct Sources {
     pub prefix: String,
     /// The path of the file, relative to the working directory. The file may be absent.
     pub file: PathBuf,
+    /// The defaults of the program, which win over the built-in defaults: a key as in the file, and the text of its
+    /// value as in a variable.
+    pub defaults: Vec<(String, String)>,
 }
 
 impl Default for Sources {
     fn default() -> Self {
-        Self { prefix: "APP__".to_owned(), file: PathBuf::from("config/service.toml") }
+        let file = PathBuf::from("config/service.toml");
+        Self { prefix: "APP__".to_owned(), file, defaults: Vec::new() }
     }
 }
 
@@ -63,9 +70,9 @@ pub(super) type Leaves = BTreeMap<Key, Value>;
 /// One value that is set.
 #[derive(Clone, Debug)]
 pub(super) struct Setting {
-    /// The path of the file or the name of the variable.
+    /// The path of the file, the name of the variable, or [`SET_DEFAULT`].
     pub origin: String,
-    /// Either [`FILE`] or [`VARIABLE`].
+    /// [`PROGRAM`], [`FILE`] or [`VARIABLE`].
     kind: &'static str,
     pub key: Key,
     pub value: Value,
@@ -92,14 +99,16 @@ impl Provider for &Setting {
 /// The number of the layer: 0 for the defaults, and a higher number for a layer that overrides the lower ones.
 pub(super) fn layer(origin: &Metadata) -> u8 {
     match origin.source.as_ref().and_then(Source::custom) {
-        Some(FILE) => 1,
-        Some(VARIABLE) => 2,
+        Some(PROGRAM) => 1,
+        Some(FILE) => 2,
+        Some(VARIABLE) => 3,
         _ => 0,
     }
 }
 
-pub(super) fn is_variable(origin: &Metadata) -> bool {
-    layer(origin) == 2
+/// Whether a value from there is a text, and its type says what the text means.
+pub(super) fn is_text(origin: &Metadata) -> bool {
+    matches!(origin.source.as_ref().and_then(Source::custom), Some(PROGRAM | VARIABLE))
 }
 
 /// Lays the settings over the defaults. If a key is set twice, the later setting wins.
@@ -107,7 +116,7 @@ pub(super) fn merged(defaults: &Value, settings: &[Setting]) -> Figment {
     settings.iter().fold(Figment::from(Serialized::defaults(defaults)), Figment::merge)
 }
 
-/// What the file and the environment say, sorted into settings and faults.
+/// What the program, the file and the environment say, sorted into settings and faults.
 #[derive(Debug, Default)]
 pub(super) struct Layers {
     pub settings: Vec<Setting>,
@@ -117,6 +126,16 @@ pub(super) struct Layers {
 }
 
 impl Layers {
+    pub fn read_program(&mut self, sources: &Sources) {
+        let set = |(key, text): &(String, String)| Setting {
+            origin: SET_DEFAULT.to_owned(),
+            kind: PROGRAM,
+            key: key.split('.').map(str::to_owned).collect(),
+            value: Value::from(text.as_str()),
+        };
+        self.settings.extend(sources.defaults.iter().map(set));
+    }
+
     pub fn read_file(&mut self, sources: &Sources, file: Option<&Path>) {
         let path = file.unwrap_or(&sources.file);
         let origin = path.display();

@@ -1,7 +1,7 @@
 //! Where does a value come from, and why was mine refused?
 //!
-//! There are three layers: the built-in defaults, the TOML file, and the environment variables `APP__SECTION__KEY`
-//! ([`layers`](super::layers)). A later layer wins over an earlier one. The types of the settings are the schema: they
+//! There are four layers: the built-in defaults, the defaults of the program (`Service::set_default`), the TOML file, and
+//! the environment variables `APP__SECTION__KEY` ([`layers`](super::layers)). A later layer wins over an earlier one. The types of the settings are the schema: they
 //! say what a text means ([`read`](super::read)). A key that no type asks for is refused, and the message names the
 //! nearest key that exists. All mistakes are reported at once ([`settle`](super::settle)), and no message repeats the
 //! value of a secret.
@@ -30,7 +30,8 @@ pub struct Loaded<A = ()> {
     /// The owner's settings, the section `app`.
     pub app: A,
     pub(super) values: Leaves,
-    /// Where each value was set that is not a default: the path of the file or the name of the variable.
+    /// Where each value was set that is not a built-in default: the path of the file, the name of the variable, or the
+    /// program.
     pub(super) origins: BTreeMap<Key, String>,
     pub(super) notes: Vec<Note>,
 }
@@ -48,6 +49,7 @@ where
     A: Default + Serialize + DeserializeOwned,
 {
     let mut layers = Layers::default();
+    layers.read_program(sources);
     layers.read_file(sources, file);
     layers.read_variables(sources, variables);
     let Layers { settings, mut faults, others } = layers;

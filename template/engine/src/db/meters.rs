@@ -21,10 +21,15 @@ impl PoolMeters {
             connect: histogram!("db_pool_connect_seconds", "pool" => name),
             query: histogram!("db_query_seconds", "pool" => name),
             waiters: gauge!("db_pool_waiters", "pool" => name),
-            in_use: gauge!("db_pool_connections", "pool" => name, "state" => "in_use"),
+            in_use: in_use(name),
             timeouts: counter!("db_pool_timeouts_total", "pool" => name),
         }
     }
+}
+
+/// How many connections are in use.
+pub(super) fn in_use(name: &'static str) -> Gauge {
+    gauge!("db_pool_connections", "pool" => name, "state" => "in_use")
 }
 
 /// How many connections are idle.

@@ -25,6 +25,7 @@
 //! | `connection.rs` | What becomes of a connection when its user is done with it? |
 //! | `executor.rs` | How long does the database take to answer? |
 //! | `transaction.rs` | Was a transaction done, or is it undone? |
+//! | `sqlx_pool.rs` | What do crates get that want a pool of sqlx's own? |
 //! | `tries.rs` | How often and for how long does the start try? |
 //! | `probe.rs` | Who asks the database whether it is there, when no request does? |
 //! | `schema_fault.rs`, `migrate.rs` | Does the schema fit this program, and who brings it up to date? |
@@ -46,6 +47,7 @@ mod pulse;
 mod schema_fault;
 mod session;
 mod settle;
+mod sqlx_pool;
 mod statement;
 mod steps;
 mod timeouts;
@@ -65,6 +67,7 @@ pub use self::driver::{Driver, look};
 pub use self::pool::Pool;
 use self::probe::Probe;
 pub use self::pulse::Pulse;
+use self::sqlx_pool::SqlxPool;
 pub use self::steps::{Migrations, Step, step};
 pub use self::transaction::Transaction;
 use self::tries::{ATTEMPT, TRY_EVERY};
@@ -110,6 +113,8 @@ struct About {
     /// Whether nothing stands between us and the server that changes servers under our sessions.
     is_straight: bool,
     pulse: Pulse,
+    /// For crates that want a pool of sqlx's own.
+    sqlx_pool: Option<SqlxPool>,
 }
 
 /// Opens the database. Brings its schema up to date if `migrate`, and otherwise only verifies it. Waits for a
@@ -172,6 +177,7 @@ async fn connect(config: &Config, identity: Identity) -> Result<(Db, Migrator), 
         pulse.round_trip(took);
     }
     let reader = read.as_ref().unwrap_or(&write).connector.clone();
+    let sqlx_pool = SqlxPool::new(&config.database, &write.connector);
     let build = async |plan| {
         let pool = Pool::new(plan, &config.database, pulse.clone()).await;
         pool.map_err(|error| driver::unusable(&config.database.url, &error))
@@ -181,21 +187,62 @@ async fn connect(config: &Config, identity: Identity) -> Result<(Db, Migrator), 
         Some(read) => build(read).await?,
         None => write.clone(),
     };
-    let about = Arc::new(About { reader, is_straight: can_migrate, pulse });
+    let about = Arc::new(About { reader, is_straight: can_migrate, pulse, sqlx_pool });
     Ok((Db { read, write, about }, migrator))
 }
 
 impl Db {
+    /// A pool of sqlx's own, for a crate that cannot use [`Pool`], such as a store of sessions or a queue of jobs. It has
+    /// `database.sqlx_pool_connections` connections, which are opened when they are asked for. They are not among
+    /// `database.max_connections`. Each call returns a handle of the same pool.
+    ///
+    /// The shutdown closes the pool when the background tasks have ended. Tasks that use it should be
+    /// [background tasks](crate::Background) for that reason. Nothing measures the statements of this pool:
+    /// `db_query_seconds` and the phases of the database do not have them. Within
+    /// [`wait(Phase::DbQuery, …)`](crate::wait) their time is a phase of the request. Use [`Pool`] for queries of your own.
+    ///
+    /// With SQLite, its connections write beside [`write`](Self::write), and wait for the lock of the file for up to
+    /// `database.lock_timeout`. With PostgreSQL, `statement_timeout` and the other bounds are set on each connection.
+    ///
+    /// ```
+    /// use axum::Router;
+    /// use longpole::{Links, sqlx};
+    ///
+    /// async fn start(links: &Links, _settings: &()) -> Result<Router, sqlx::Error> {
+    ///     let pool = links.db.sqlx_pool()?;
+    ///     sqlx::query("SELECT 1").execute(&pool).await?; // a crate would do this
+    ///     Ok(Router::new())
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    /// [`sqlx::Error::Configuration`] if `database.sqlx_pool_connections` is 0, which is the default.
+    pub fn sqlx_pool(&self) -> Result<sqlx::Pool<Driver>, sqlx::Error> {
+        let pool = self.about.sqlx_pool.as_ref().map(SqlxPool::handle);
+        pool.ok_or_else(|| {
+            sqlx::Error::Configuration(
+                "the program asks for a pool of sqlx's own, and database.sqlx_pool_connections is 0: set how many \
+                 connections that pool may have"
+                    .into(),
+            )
+        })
+    }
+
     /// Closes the pools when every connection is back.
     pub(super) async fn close(&self) {
         self.read.close().await;
         self.write.close().await;
+        if let Some(pool) = &self.about.sqlx_pool {
+            pool.close().await;
+            tracing::info!("shutdown: sqlx's own pool closed");
+        }
     }
 
     /// Asks from time to time whether the database is there, until `stop`, and closes connections that nobody uses.
     pub(crate) async fn probe(self, stop: CancellationToken) {
         let (connector, pulse) = (self.about.reader.clone(), self.pulse());
-        Probe { pools: [self.read, self.write], connector, pulse }.run(stop).await;
+        let sqlx_pool = self.about.sqlx_pool.clone();
+        Probe { pools: [self.read, self.write], sqlx_pool, connector, pulse }.run(stop).await;
     }
 
     /// Compares what the database grants with what all replicas together may ask of it.

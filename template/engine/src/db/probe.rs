@@ -14,6 +14,7 @@ use super::opening::in_time;
 use super::pool::Pool;
 use super::pulse::{PROBE_EVERY, Pulse};
 use super::session::DbSession;
+use super::sqlx_pool::SqlxPool;
 use super::timeouts::unreached;
 use super::tries::ATTEMPT;
 use super::trouble::Trouble;
@@ -35,6 +36,7 @@ enum Silence {
 /// uses.
 pub(super) struct Probe {
     pub pools: [Pool; 2],
+    pub sqlx_pool: Option<SqlxPool>,
     /// Opens the probe's own connection.
     pub connector: Connector,
     pub pulse: Pulse,
@@ -52,6 +54,7 @@ impl Probe {
         loop {
             sleep(pause).await;
             self.close_unused().await;
+            self.sqlx_pool.iter().for_each(SqlxPool::publish);
             pause = PROBE_EVERY.saturating_sub(pulse.age());
             if !pause.is_zero() {
                 continue; // a request has asked meanwhile

@@ -25,6 +25,82 @@ fn settings_have_the_owners_prefix_and_file() {
 }
 
 #[test]
+fn a_default_of_the_program_is_below_the_file_and_the_environment() {
+    let said = |setup: Setup| {
+        let output = setup.variable("DRILL_DEFAULT", "server.body_limit=3MiB").run(&["check"]);
+        assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+        let text = String::from_utf8(output.stdout).unwrap();
+        text.lines().find(|line| line.starts_with("server.body_limit")).unwrap().to_owned()
+    };
+    let file = || setup().file("config/service.toml", "[server]\nbody_limit = \"4MiB\"\n");
+
+    assert_eq!(said(setup()), "server.body_limit = \"3MiB\"  # Service::set_default");
+    assert_eq!(said(file()), "server.body_limit = \"4MiB\"  # config/service.toml");
+    let variable = file().set("server.body_limit", "5MiB");
+    assert_eq!(said(variable), "server.body_limit = \"5MiB\"  # APP__SERVER__BODY_LIMIT");
+}
+
+#[test]
+fn a_default_that_cannot_be_is_a_mistake_of_the_program() {
+    for (default, words) in [
+        ("server.body_limit=much", "Service::set_default: server.body_limit: "),
+        ("server.body_limt=1MiB", "did you mean server.body_limit?"),
+        ("=1", "Service::set_default: "),
+    ] {
+        let output = setup().variable("DRILL_DEFAULT", default).run(&["check"]);
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{said}");
+        assert!(said.contains(words), "{said}");
+    }
+}
+
+#[test]
+fn a_file_that_must_exist_is_named_when_it_is_missing() {
+    let setup = setup().variable("DRILL_REQUIRED_FILE", "shop.toml");
+
+    let missing = setup.run(&["check"]);
+    let said = String::from_utf8(missing.stderr).unwrap();
+    assert_eq!(missing.status.code(), Some(2), "{said}");
+    assert!(said.contains("shop.toml: cannot be read: "), "{said}");
+
+    let setup = setup.file("shop.toml", "[server]\nrequest_timeout = \"7s\"\n");
+    let setup = setup.file("other.toml", "[server]\nrequest_timeout = \"8s\"\n");
+    let check = |arguments: &[&str]| String::from_utf8(setup.run(arguments).stdout).unwrap();
+    assert!(check(&["check"]).contains("server.request_timeout = \"7s\"  # shop.toml"));
+    assert!(check(&["check", "--config", "other.toml"]).contains("\"8s\"  # other.toml"));
+}
+
+#[test]
+fn a_program_may_read_its_arguments_itself() {
+    let setup = setup().variable("DRILL_OWN_ARGUMENTS", "1").set("server.request_timeout", "7s");
+
+    let check = setup.run(&["what-is-set", "--in", "words"]);
+    assert_eq!(check.status.code(), Some(0));
+    assert!(String::from_utf8(check.stdout).unwrap().contains("server.request_timeout = \"7s\""));
+    #[cfg(feature = "_database")]
+    {
+        let migrate = setup.run(&["bring-up-to-date"]);
+        assert_eq!(migrate.status.code(), Some(0));
+        assert!(String::from_utf8(migrate.stdout).unwrap().contains("is up to date"));
+        assert_eq!(setup.database.count("SELECT count(*) FROM drill_schema"), 0);
+    }
+    let mut service = setup.start();
+    assert_eq!(service.get("/told").text(), "0");
+    service.signal("TERM");
+    assert_eq!(service.wait(), 0);
+}
+
+#[test]
+fn a_second_service_in_one_process_is_refused() {
+    let output = setup().variable("DRILL_INSTALL", "service").run(&[]);
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    for words in ["start: the first is no service", "error: a second Service: ", "two programs"] {
+        assert!(said.contains(words), "{said}");
+    }
+}
+
+#[test]
 fn a_wrong_variable_is_corrected_with_the_owners_prefix() {
     for (wrong, words) in [
         ("MY_SHOP__SERVER__ADR", "did you mean MY_SHOP__SERVER__ADDR?"),

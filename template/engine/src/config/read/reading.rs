@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use figment::value::{Dict, Value};
 use figment::{Figment, Metadata};
 
-use crate::config::layers::{Key, is_variable, layer};
+use crate::config::layers::{Key, is_text, layer};
 
 /// One attempt to read all settings, and what was seen on the way.
 #[derive(Debug)]
@@ -60,7 +60,7 @@ impl<'a> Reading<'a> {
     /// Notes a value as it was written. Returns whether the value is the text of a variable.
     pub fn note(&self, key: &Key, value: &Value) -> bool {
         let origin = self.origin(value);
-        let is_text = origin.is_some_and(is_variable) && value.as_str().is_some();
+        let is_text = origin.is_some_and(is_text) && value.as_str().is_some();
         if let (Some(origin), true) = (origin, value.as_dict().is_none_or(Dict::is_empty)) {
             let set = Set { origin: origin.name.to_string(), value: Some(value.clone()), is_text };
             self.seen.borrow_mut().set.insert(key.clone(), set);

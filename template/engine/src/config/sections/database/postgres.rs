@@ -24,6 +24,11 @@ pub struct DatabaseConfig {
     /// Too high: the connections fight for the server's cores, and the replicas together exceed what the server accepts.
     /// Too low: requests wait in `db_pool_acquire_seconds` while the server idles.
     pub max_connections: u32,
+    /// Connections of sqlx's own pool, for crates that want such a pool (`Db::sqlx_pool`). 0: there is no such pool.
+    ///
+    /// Too high: the replicas together exceed what the server accepts.
+    /// Too low: such a crate waits for a connection, and only its own errors say so.
+    pub sqlx_pool_connections: u32,
     /// Longest wait for a connection. Then the client gets 503.
     ///
     /// Too high: a dead database holds every request for its whole timeout.
@@ -91,6 +96,7 @@ impl Default for DatabaseConfig {
         Self {
             url: "postgres://postgres@127.0.0.1:5432/postgres".into(),
             max_connections: u32::try_from(4 * cores()).unwrap_or(u32::MAX),
+            sqlx_pool_connections: 0,
             acquire_timeout: Duration::from_secs(2),
             connect_timeout: Duration::from_secs(10),
             idle_timeout: Duration::from_secs(10 * 60),
@@ -109,6 +115,7 @@ impl DatabaseConfig {
     pub(crate) const RANGES: Ranges<Self> = &[
         ("url", Range::Valid(|s| s.address().map(drop), "a URL of PostgreSQL")),
         ("max_connections", Range::Count(|s| s.max_connections.into(), 1, 10_000)),
+        ("sqlx_pool_connections", Range::Count(|s| s.sqlx_pool_connections.into(), 0, 10_000)),
         ("acquire_timeout", Range::Time(|s| s.acquire_timeout, MILLISECOND, DAY)),
         ("connect_timeout", Range::Time(|s| s.connect_timeout, MILLISECOND, DAY)),
         ("idle_timeout", Range::Time(|s| s.idle_timeout, MILLISECOND, DAY)),
@@ -126,6 +133,17 @@ impl DatabaseConfig {
     /// The URL can never work.
     pub(crate) fn address(&self) -> Result<Address, String> {
         url::read(self.url.expose_secret())
+    }
+
+    /// How many connections each replica may have: those of the pools, and the one that asks whether the server is there, and the sum behind that number.
+    pub(crate) fn connections(&self) -> (u64, String) {
+        let (pool, sqlx) = (self.max_connections, self.sqlx_pool_connections);
+        let and_sqlx = match sqlx {
+            0 => String::new(),
+            sqlx => format!(" + database.sqlx_pool_connections {sqlx}"),
+        };
+        let sum = format!("database.max_connections {pool}{and_sqlx} + 1");
+        (u64::from(pool) + u64::from(sqlx) + 1, sum)
     }
 
     /// Advice about `replicas` copies of this service, as far as it can be given without asking the database.

@@ -22,6 +22,11 @@ pub struct DatabaseConfig {
     /// Too high: the readers fight for cores and disk.
     /// Too low: requests wait in `db_pool_acquire_seconds` while the machine idles.
     pub max_connections: u32,
+    /// Connections of sqlx's own pool, for crates that want such a pool (`Db::sqlx_pool`). 0: there is no such pool.
+    ///
+    /// Too high: more connections wait for the file's write lock at once.
+    /// Too low: such a crate waits for a connection, and only its own errors say so.
+    pub sqlx_pool_connections: u32,
     /// Longest wait for a connection. Then the client gets 503.
     ///
     /// Too high: a dead database holds every request for its whole timeout.
@@ -83,6 +88,7 @@ impl Default for DatabaseConfig {
         Self {
             url: "sqlite:data/service.db".into(),
             max_connections: u32::try_from(4 * cores()).unwrap_or(u32::MAX),
+            sqlx_pool_connections: 0,
             acquire_timeout: Duration::from_secs(2),
             connect_timeout: Duration::from_secs(10),
             idle_timeout: Duration::from_secs(10 * 60),
@@ -100,6 +106,7 @@ impl DatabaseConfig {
     pub(crate) const RANGES: Ranges<Self> = &[
         ("url", Range::Valid(|s| s.options().map(drop), "a URL of SQLite")),
         ("max_connections", Range::Count(|s| s.max_connections.into(), 1, 10_000)),
+        ("sqlx_pool_connections", Range::Count(|s| s.sqlx_pool_connections.into(), 0, 10_000)),
         ("acquire_timeout", Range::Time(|s| s.acquire_timeout, MILLISECOND, DAY)),
         ("connect_timeout", Range::Time(|s| s.connect_timeout, MILLISECOND, DAY)),
         ("idle_timeout", Range::Time(|s| s.idle_timeout, MILLISECOND, DAY)),
@@ -148,6 +155,17 @@ impl DatabaseConfig {
             return wrong("names a folder");
         }
         Ok(options)
+    }
+
+    /// How many connections a process opens to the file, and the sum behind that number.
+    pub(crate) fn connections(&self) -> (u64, String) {
+        let (pool, sqlx) = (self.max_connections, self.sqlx_pool_connections);
+        let and_sqlx = match sqlx {
+            0 => String::new(),
+            sqlx => format!(" + database.sqlx_pool_connections {sqlx}"),
+        };
+        let sum = format!("database.max_connections {pool}{and_sqlx} + 1 writer + 1 probe");
+        (u64::from(pool) + u64::from(sqlx) + 2, sum)
     }
 
     /// Advice about `replicas` copies of this service, as far as it can be given without asking the database.

@@ -8,9 +8,11 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use sqlx::pool::PoolOptions;
 use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection as _, Error, Row, raw_sql};
 use tokio::time::timeout;
+use tracing_log::log::LevelFilter;
 
 use super::super::super::timeouts::{CONNECT_TIMEOUT, unreached};
 use super::super::super::unusable::Unusable;
@@ -96,18 +98,38 @@ impl Connector {
     pub async fn connect(&self) -> Result<PgConnection, sqlx::Error> {
         let opening = async {
             let mut raw = self.options.connect().await?;
-            if let Some(question) = self.question
-                && !raw_sql(question).fetch_one(&mut raw).await?.try_get::<bool, _>(0)?
-            {
-                discard(raw).await;
-                return Err(Error::Protocol(
-                    "the server is not what target_session_attrs asks for".to_owned(),
-                ));
+            match self.admit(&mut raw).await {
+                Ok(()) => Ok(raw),
+                Err(error) => {
+                    discard(raw).await;
+                    Err(error)
+                }
             }
-            self.set_up(&mut raw).await?;
-            Ok(raw)
         };
         timeout(self.connect_timeout, opening).await.map_err(|_| unreached(CONNECT_TIMEOUT))?
+    }
+
+    /// A pool of sqlx's own, which opens its connections as this connector does. It logs statements that are slower than
+    /// `slow`.
+    #[expect(clippy::disallowed_methods, reason = "this is the way in which owners get such a pool")]
+    pub fn sqlx_pool(&self, pool: PoolOptions<Driver>, slow: Duration) -> sqlx::Pool<Driver> {
+        let options = self.options.clone().log_slow_statements(LevelFilter::Warn, slow);
+        let connector = self.clone();
+        let pool = pool.after_connect(move |raw, _| {
+            let connector = connector.clone();
+            Box::pin(async move { connector.admit(raw).await })
+        });
+        pool.connect_lazy_with(options)
+    }
+
+    /// Refuses a server that is not what the URL asks for. Gives a connection to any other server its bounds.
+    async fn admit(&self, raw: &mut PgConnection) -> Result<(), sqlx::Error> {
+        if let Some(question) = self.question
+            && !raw_sql(question).fetch_one(&mut *raw).await?.try_get::<bool, _>(0)?
+        {
+            return Err(Error::Protocol("the server is not what target_session_attrs asks for".to_owned()));
+        }
+        self.set_up(raw).await
     }
 
     /// Gives the connection its bounds.

@@ -89,9 +89,10 @@ async fn facts(mut connection: PgConnection) -> Result<ServerLimits, sqlx::Error
 
 impl ServerLimits {
     fn notes(&self, config: &Config) -> Vec<Note> {
-        let (replicas, pool) = (config.platform.replicas, config.database.max_connections);
-        let wanted = u64::from(replicas) * (u64::from(pool) + 1);
-        let sum = format!("platform.replicas {replicas} × (database.max_connections {pool} + 1) = {wanted}");
+        let replicas = config.platform.replicas;
+        let (of_each, sum) = config.database.connections();
+        let wanted = u64::from(replicas) * of_each;
+        let sum = format!("platform.replicas {replicas} × ({sum}) = {wanted}");
         let server = self.max_connections - self.reserved;
         let limits = [
             (server, format!("the server has ({} − {} reserved)", self.max_connections, self.reserved)),
@@ -151,6 +152,17 @@ mod tests {
         let notes = notes(|granted, _| (granted.role_limit, granted.database_limit) = (20, 19));
         assert!(notes[1].starts_with(&format!("holds: {sum} ≤ 20 connections that the role")), "{notes:?}");
         assert!(notes[2].starts_with(&format!("advice: {sum} > 19 connections that the data")), "{notes:?}");
+    }
+
+    #[test]
+    fn the_connections_of_sqlx_own_pool_are_counted() {
+        let notes = notes(|granted, config| {
+            (granted.role_limit, config.database.sqlx_pool_connections) = (27, 4);
+        });
+        let sum =
+            "platform.replicas 2 × (database.max_connections 9 + database.sqlx_pool_connections 4 + 1) = 28";
+        assert!(notes[0].starts_with(&format!("holds: {sum} ≤ 97 connections")), "{notes:?}");
+        assert!(notes[1].starts_with(&format!("advice: {sum} > 27 connections")), "{notes:?}");
     }
 
     #[test]

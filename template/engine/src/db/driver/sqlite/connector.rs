@@ -6,9 +6,11 @@
 use std::path::Path;
 use std::time::Duration;
 
+use sqlx::pool::PoolOptions;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteSynchronous};
 use sqlx::{ConnectOptions, Connection as _};
 use tokio::time::timeout;
+use tracing_log::log::LevelFilter;
 
 use super::super::super::timeouts::{CONNECT_TIMEOUT, unreached};
 use super::super::super::unusable::Unusable;
@@ -66,6 +68,13 @@ impl Connector {
     pub async fn connect(&self) -> Result<SqliteConnection, sqlx::Error> {
         let opening = timeout(self.connect_timeout, self.options.connect());
         opening.await.map_err(|_| unreached(CONNECT_TIMEOUT))?
+    }
+
+    /// A pool of sqlx's own, which opens its connections as this connector does. It logs statements that are slower than
+    /// `slow`.
+    #[expect(clippy::disallowed_methods, reason = "this is the way in which owners get such a pool")]
+    pub fn sqlx_pool(&self, pool: PoolOptions<Driver>, slow: Duration) -> sqlx::Pool<Driver> {
+        pool.connect_lazy_with(self.options.clone().log_slow_statements(LevelFilter::Warn, slow))
     }
 
     /// Opens a connection that changes the schema, without foreign keys. SQLite rebuilds a table by dropping the old
