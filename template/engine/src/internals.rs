@@ -7,6 +7,7 @@ pub use crate::config::load::{Loaded, Sources, load};
 #[cfg(feature = "_database")]
 pub use crate::db::{Unusable, open as open_database};
 pub use crate::http::edge::Edge;
+pub use crate::http::refusal::Refusals;
 pub use crate::http::server::{Server, bind};
 pub use crate::http_client::TlsError;
 pub use crate::life::Life;

@@ -24,6 +24,7 @@ use crate::control::{Control, StartStep};
 #[cfg(feature = "_database")]
 use crate::db::Migrations;
 use crate::http::edge::Edge;
+use crate::http::refusal::Refusals;
 use crate::http::server::{self, Server};
 use crate::identity::Identity;
 use crate::life::Life;
@@ -66,6 +67,7 @@ pub struct Service {
     /// A file of settings that must exist.
     file: Option<PathBuf>,
     layers: log::OwnersLayers,
+    refusals: Refusals,
     #[cfg(feature = "_database")]
     migrations: Option<Migrations>,
 }
@@ -108,6 +110,7 @@ impl Service {
             sources: Sources::default(),
             file: None,
             layers: log::OwnersLayers::new(),
+            refusals: Refusals::default(),
             #[cfg(feature = "_database")]
             migrations: None,
         }
@@ -177,6 +180,17 @@ impl Service {
     #[must_use]
     pub fn set_default(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
         self.sources.defaults.push((key.into(), value.into()));
+        self
+    }
+
+    /// Lets the refusals of axum itself and plain text with a status of 5xx leave as they are. This is for a service that has
+    /// clients already, which know these answers. Without this call, a [`Problem`](crate::Problem) takes their place,
+    /// since axum's words name types of Rust, and a text with a 5xx is mostly the `to_string()` of an error.
+    ///
+    /// The answers of the engine itself are problems in each case: 408, 413, 500 after a panic, 503 and 504.
+    #[must_use]
+    pub fn keep_answers(mut self) -> Self {
+        self.refusals = Refusals::Kept;
         self
     }
 
@@ -367,7 +381,7 @@ impl Service {
         let Some(links) = control.unless_stopped(&mut main, Duration::ZERO, open)? else {
             return Ok(Exit::Clean);
         };
-        let edge = Edge::new(config, &links, &life);
+        let edge = Edge::new(config, &links, &life, self.refusals);
         let requests = Arc::clone(&edge.requests);
         control.watch(&main.handle, &requests);
         let (public, of_server, waits_for) = (config.server.clone(), life.clone(), links.clone());

@@ -27,7 +27,7 @@ use super::client::Proxies;
 use super::exchange::Exchange;
 use super::limit::{Limit, TooLarge};
 use super::problem::{self, Problem};
-use super::refusal::{Target, dress, reword};
+use super::refusal::{Refusals, Target, dress, reword};
 use super::stopping::Endless;
 use super::timing;
 use crate::admission::{Admission, Shed};
@@ -41,6 +41,7 @@ use crate::request::{Followed, REQUEST, REQUEST_ID, Request as Record, Requests,
 pub struct Edge {
     pub requests: Arc<Requests>,
     admission: Admission,
+    refusals: Refusals,
     body_limit: u64,
     server_timing: bool,
     /// The setting `log.client_addr`.
@@ -65,10 +66,11 @@ impl Asked {
 
 impl Edge {
     #[must_use]
-    pub fn new(config: &Config, links: &Links, life: &Life) -> Arc<Self> {
+    pub fn new(config: &Config, links: &Links, life: &Life, refusals: Refusals) -> Arc<Self> {
         Arc::new(Self {
             requests: Requests::new(config, &links.instruments, links.background.tasks(), life.clone()),
             admission: links.admission.clone(),
+            refusals,
             body_limit: config.server.body_limit.as_u64(),
             server_timing: config.server.server_timing,
             logs_client: config.log.client_addr,
@@ -182,6 +184,7 @@ impl Edge {
         };
         let (response, outcome) = match timeout_at(record.deadline, admitted).await {
             Ok(Ok(Ok(Ok(response)))) if response.status().as_u16() < 400 => (response, None),
+            Ok(Ok(Ok(Ok(response)))) if self.refusals == Refusals::Kept => (response, None),
             Ok(Ok(Ok(Ok(response)))) => (reword(response, asked.target, record.meters.method), None),
             Ok(Ok(Err(_panic))) => (Problem::internal().into_response(), None), // the panic hook has logged it
             Ok(Err(Shed)) => {

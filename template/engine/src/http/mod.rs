@@ -18,7 +18,7 @@ mod exchange;
 pub mod extract;
 pub mod limit;
 pub mod problem;
-mod refusal;
+pub mod refusal;
 pub mod server;
 mod socket;
 pub mod stopping;

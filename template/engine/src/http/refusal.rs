@@ -26,6 +26,16 @@ const LONGEST: usize = 64 * 1024;
 /// cause is cut off.
 const LOGGED: usize = 2048;
 
+/// What becomes of the refusals of axum itself, and of plain text with a 5xx.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Refusals {
+    /// A problem takes their place.
+    #[default]
+    Reworded,
+    /// They leave as they are, for clients that know them.
+    Kept,
+}
+
 /// What a request asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Target {

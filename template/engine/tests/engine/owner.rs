@@ -17,7 +17,7 @@ use axum::response::{AppendHeaders, IntoResponse, IntoResponseParts};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use http_body::{Frame, SizeHint};
-use longpole::internals::{Edge, Life, Logs, Server, bind, open_links, start_log};
+use longpole::internals::{Edge, Life, Logs, Refusals, Server, bind, open_links, start_log};
 use longpole::{ClientAddr, Config};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -40,6 +40,10 @@ pub async fn owner(routes: Router) -> Owner {
 }
 
 pub async fn owner_with(routes: Router, change: impl FnOnce(&mut Config)) -> Owner {
+    serve(routes, change, Refusals::Reworded).await
+}
+
+async fn serve(routes: Router, change: impl FnOnce(&mut Config), refusals: Refusals) -> Owner {
     logs(); // sets the log up before the first line
     #[cfg(feature = "_database")]
     let database = Database::new();
@@ -58,7 +62,7 @@ pub async fn owner_with(routes: Router, change: impl FnOnce(&mut Config)) -> Own
     );
     let links = links.await.unwrap();
     let life = Life::default();
-    let edge = Edge::new(&config, &links, &life);
+    let edge = Edge::new(&config, &links, &life, refusals);
     let listener = bind(&config.server).await.unwrap();
     let server = Server::start(listener, &config.server, edge.wrap(routes), &life).unwrap();
     Owner {
@@ -152,6 +156,34 @@ async fn the_owners_fallbacks_win() {
     let refused = owner.call("DELETE", "/a", &[]);
     assert_eq!((refused.status, refused.text().as_str()), (405, "not this way"));
     assert_eq!(refused.header("allow"), Some("GET,HEAD"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_owner_whose_clients_know_axums_answers_can_keep_them() {
+    let routes = || {
+        Router::new()
+            .route("/a", get(async || "a").post(async |Json(_): Json<Value>| "b"))
+            .route("/broken", get(async || (StatusCode::INTERNAL_SERVER_ERROR, "the disk is on fire")))
+            .route("/panic", get(async || -> &str { panic!("the owner's panic") }))
+    };
+    let owner = serve(routes(), |_| {}, Refusals::Kept).await;
+
+    let missing = owner.get("/b");
+    assert_eq!((missing.status, missing.text().as_str(), missing.header("content-type")), (404, "", None));
+    let refused = owner.call("DELETE", "/a", &[]);
+    assert_eq!(
+        (refused.status, refused.text().as_str(), refused.header("allow")),
+        (405, "", Some("GET,HEAD,POST"))
+    );
+    let broken = owner.get("/broken");
+    assert_eq!((broken.status, broken.text().as_str()), (500, "the disk is on fire"));
+    let no_json = owner.post("/a", "application/json", b"{");
+    assert_eq!(no_json.status, 400);
+    assert!(no_json.text().starts_with("Failed to parse the request body as JSON: "), "{no_json:?}");
+    owner.get("/panic").problem(500); // this answer is the engine's
+    for answer in [missing, refused, broken, no_json] {
+        assert_eq!(owner.line_of(&answer)["status"], answer.status);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
