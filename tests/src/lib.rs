@@ -15,6 +15,7 @@ pub mod postgres;
 pub mod process;
 pub mod service;
 pub mod settings;
+pub mod sqlx_cli;
 pub mod status;
 pub mod tree;
 
