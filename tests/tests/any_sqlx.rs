@@ -40,6 +40,13 @@ fn change(file: &Path, changes: &[(&str, &str)]) {
     fs::write(file, text).unwrap();
 }
 
+/// Writes `.sqlx` as the docs say.
+fn prepare(service: &Path) {
+    run(cargo(service).arg("fmt"));
+    succeeds(&script(service, "ci/queries", &[], None));
+    assert_eq!(fs::read_dir(service.join(".sqlx")).unwrap().count(), 5);
+}
+
 /// Runs one of the service's own scripts, with sqlx-cli at hand.
 fn script(service: &Path, script: &str, arguments: &[&str], database_url: Option<&str>) -> Output {
     let mut command = Command::new(service.join(script));
@@ -100,7 +107,8 @@ fn a_stale_folder_is_noticed(service: &Path, database_url: Option<&str>) {
     let before = "SELECT version FROM items WHERE id = $1";
     change(&service.join("src/app/checked.rs"), &[(before, "SELECT id, version FROM items WHERE id = $1")]);
     let check = script(service, "ci/check", &[], database_url);
-    let said = String::from_utf8_lossy(&check.stderr);
+    let said = [check.stdout, check.stderr].concat();
+    let said = String::from_utf8_lossy(&said);
     assert!(!check.status.success(), "{said}");
     assert!(said.contains(".sqlx is missing one or more queries"), "{said}");
     let build = cargo(service).args(["build", "--locked"]).env_remove("DATABASE_URL").output().unwrap();
@@ -129,15 +137,15 @@ fn a_service_on_sqlite_has_checked_queries_and_a_store_of_sessions() {
             ),
         ],
     );
-    run(cargo(&service).arg("fmt"));
-
-    succeeds(&script(&service, "ci/queries", &[], None));
+    prepare(&service);
     let program = build_offline(&service);
-    let running = start(&program, &[("APP__DATABASE__SQLX_POOL_CONNECTIONS", "3")]);
+    let mut running = start(&program, &[("APP__DATABASE__SQLX_POOL_CONNECTIONS", "3")]);
     asks_with_checked_queries(&running);
     has_a_session(&running, &program);
-    let log = running.log();
-    assert_eq!(running.stop().code(), Some(0), "{log:?}");
+    running.terminate();
+    assert_eq!(running.wait().code(), Some(0), "{:?}", running.log());
+    let closed = |line: &serde_json::Value| line["message"] == "shutdown: sqlx's own pool closed";
+    assert!(running.log().iter().any(closed), "{:?}", running.log());
     succeeds(&script(&service, "ci/queries", &["--check"], None));
     a_stale_folder_is_noticed(&service, None);
 }
@@ -174,7 +182,7 @@ fn a_service_on_postgres_has_checked_queries_beside_all_default_features_of_sqlx
     change(&manifest, &[(sqlx, "sqlx = \"0.9\"")]);
     run(cargo(&service).args(["metadata", "--format-version", "1"]).stdout(std::process::Stdio::null()));
 
-    succeeds(&script(&service, "ci/queries", &[], None));
+    prepare(&service);
     let program = build_offline(&service);
     let server = Postgres::start(&service);
     let running = start(&program, &[("APP__DATABASE__URL", &server.url)]);
