@@ -120,7 +120,9 @@ compile_error!(
 
 mod admin;
 mod admission;
+mod arguments;
 mod background;
+mod builder;
 mod commands;
 pub mod config;
 mod control;
@@ -159,6 +161,7 @@ pub use axum;
 pub use sqlx;
 
 pub use self::background::Background;
+pub use self::builder::Service;
 pub use self::config::Config;
 pub use self::config::secret::{Secret, SecretUrl};
 #[cfg(feature = "_database")]
@@ -174,6 +177,5 @@ pub use self::ledger::Phase;
 pub use self::links::Links;
 pub use self::offload::{Offload, OffloadError};
 pub use self::request::{carry, spawn, wait};
-pub use self::service::Service;
 pub use self::shutdown::Exit;
 pub use self::start::{IntoRoutes, Start};
