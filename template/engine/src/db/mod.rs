@@ -233,8 +233,8 @@ impl Db {
         self.read.close().await;
         self.write.close().await;
         if let Some(pool) = &self.about.sqlx_pool {
-            pool.close().await;
-            tracing::info!("shutdown: sqlx's own pool closed");
+            let closed = pool.close().await;
+            tracing::info!(connections = closed, "shutdown: sqlx's own pool closed");
         }
     }
 

@@ -63,9 +63,11 @@ impl SqlxPool {
         self.in_use.set(open - idle);
     }
 
-    /// Closes the pool, once all its connections are back.
-    pub async fn close(&self) {
+    /// Closes the pool, once all its connections are back. Returns how many connections were closed.
+    pub async fn close(&self) -> u32 {
+        let open = self.pool.size();
         self.pool.close().await;
         self.publish();
+        open.saturating_sub(self.pool.size())
     }
 }

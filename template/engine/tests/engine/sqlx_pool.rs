@@ -72,9 +72,19 @@ fn it_is_closed_after_the_last_background_task() {
     };
     let used = place("drill: the last use of sqlx's pool");
     assert_eq!(log[used]["worked"], Value::Bool(true));
+    let closed = place("shutdown: sqlx's own pool closed");
+    assert!(log[closed]["connections"].as_u64() >= Some(1), "{}", log[closed]);
     assert!(used < place("shutdown: background tasks stopped"));
-    assert!(place("shutdown: background tasks stopped") < place("shutdown: sqlx's own pool closed"));
-    assert!(place("shutdown: sqlx's own pool closed") < place("shutdown: database closed"));
+    assert!(place("shutdown: background tasks stopped") < closed);
+    assert!(closed < place("shutdown: database closed"));
+}
+
+/// With SQLite there is nothing to set: a statement waits for the lock of the file, as the options of the connection say.
+#[cfg(feature = "postgres")]
+#[test]
+fn its_connections_have_the_bounds_of_the_others() {
+    let service = with_pool("1").set("database.statement_timeout", "1234ms").start();
+    assert_eq!(service.get("/sqlx-timeout").text(), "1234ms");
 }
 
 #[test]

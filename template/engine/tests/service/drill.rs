@@ -178,6 +178,8 @@ fn routes(links: &Links, settings: &Settings, told: Told) -> Router {
 fn of_sqlx(links: &Links) -> Router {
     let Ok(pool) = links.db.sqlx_pool() else { return Router::new() };
     let at_the_end = pool.clone();
+    #[cfg(feature = "postgres")]
+    let for_timeout = pool.clone();
     links.background.start("drill: uses sqlx's pool", |stop| async move {
         stop.cancelled().await;
         let one = sqlx::query("SELECT 1").execute(&at_the_end).await;
@@ -189,7 +191,17 @@ fn of_sqlx(links: &Links) -> Router {
         sqlx::query("SELECT 1").execute(&mut *connection).await?;
         Ok::<_, Problem>("done")
     };
-    Router::new().route("/sqlx/{ms}", get(hold))
+    let routes = Router::new().route("/sqlx/{ms}", get(hold));
+    #[cfg(feature = "postgres")]
+    let routes = routes.route(
+        "/sqlx-timeout",
+        get(async move || {
+            Ok::<_, Problem>(
+                sqlx::query_scalar::<_, String>("SHOW statement_timeout").fetch_one(&for_timeout).await?,
+            )
+        }),
+    );
+    routes
 }
 
 async fn upstream(State((links, settings)): State<(Links, Settings)>) -> Result<Bytes, Problem> {
