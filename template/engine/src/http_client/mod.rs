@@ -81,14 +81,17 @@ const PROXIES: [&str; 6] =
 /// The variables `HTTP_PROXY`, `HTTPS_PROXY`, `ALL_PROXY` and `NO_PROXY` work as they do for curl. The certificates for
 /// https are those of the system. If the system has none, the start logs a warning, and calls by https fail.
 #[derive(Clone, Debug)]
-pub struct HttpClient(Arc<Inner>);
-
-#[derive(Debug)]
-struct Inner {
+pub struct HttpClient {
     reqwest: reqwest::Client,
     /// Opens a connection for each call. A call that is sent once more must not meet another connection that is
-    /// closing.
-    unpooled: reqwest::Client,
+    /// closing. A client of the owner's has no such companion, so its calls are sent once.
+    unpooled: Option<reqwest::Client>,
+    bounds: Arc<Bounds>,
+}
+
+/// What all clients have in common.
+#[derive(Debug)]
+struct Bounds {
     places: Arc<Semaphore>,
     hosts: Hosts,
     timeout: Duration,
@@ -109,17 +112,38 @@ impl HttpClient {
             tracing::info!(variables = ?proxies, "the environment sends calls to other services through a proxy");
         }
         let reqwest = build(config, identity, config.max_per_host)?;
-        let unpooled = build(config, identity, 0)?;
-        Ok(Self(Arc::new(Inner {
-            reqwest,
-            unpooled,
+        let unpooled = Some(build(config, identity, 0)?);
+        let bounds = Arc::new(Bounds {
             places: Arc::new(Semaphore::new(config.max_in_flight)),
             hosts: Hosts::new(config.max_per_host),
             timeout: config.timeout,
             body_limit: usize::try_from(config.body_limit.as_u64()).unwrap_or(usize::MAX),
             in_flight: gauge!("http_client_in_flight"),
             waiting: gauge!("http_client_waiters"),
-        })))
+        });
+        Ok(Self { reqwest, unpooled, bounds })
+    }
+
+    /// The same bounds and the same measuring, with a client of your own behind them, for what only you can set: a
+    /// certificate of the client, an authority of your own, a proxy, a decompression. Make it once, in your
+    /// [`Start`](crate::Start) function, with the version of reqwest that this crate has. It counts against the same
+    /// places as all other calls.
+    ///
+    /// Your client brings its own `connect_timeout`, `read_timeout` and idle connections; `http_client.timeout` holds for
+    /// each call that sets no timeout itself. A call is never sent a second time. If the client follows redirects, all
+    /// of them count for the first host.
+    ///
+    /// ```
+    /// use longpole::{HttpClient, Links};
+    ///
+    /// fn patient(links: &Links) -> Result<HttpClient, reqwest::Error> {
+    ///     let client = reqwest::Client::builder().user_agent("shop").build()?;
+    ///     Ok(links.http.with_client(client))
+    /// }
+    /// ```
+    #[must_use]
+    pub fn with_client(&self, client: reqwest::Client) -> Self {
+        Self { reqwest: client, unpooled: None, bounds: Arc::clone(&self.bounds) }
     }
 
     /// Begins a GET, as reqwest does. Pass the call to [`send`](Self::send). Do not call its own `send`, which nothing
@@ -132,10 +156,11 @@ impl HttpClient {
     /// `send`, which nothing bounds or measures. If `url` is wrong, [`send`](Self::send) returns the error. `method`
     /// can be `axum::http::Method`, which is the same type.
     pub fn request(&self, method: Method, url: impl IntoUrl) -> RequestBuilder {
-        self.0.reqwest.request(method, url)
+        self.reqwest.request(method, url)
     }
 
-    /// Sends a call, and returns when the head of the answer has come. The body is not read yet: see [`Reply`].
+    /// Sends a call, and returns when the head of the answer has come. The body is not read yet: see [`Reply`]. This client
+    /// sends the call, also if another client has begun it: see [`with_client`](Self::with_client).
     ///
     /// First the call waits for a place of its host, and then for a place among all calls. Only the deadline of the
     /// request (`server.request_timeout`) bounds this wait; in a background task nothing does. From the sending to the
@@ -152,7 +177,7 @@ impl HttpClient {
     /// handler, `?` turns the error into 504 or 502.
     pub async fn send(&self, call: RequestBuilder) -> Result<Reply, CallError> {
         let mut call = call.build().map_err(CallError::of)?;
-        let host = self.0.hosts.of(call.url());
+        let host = self.bounds.hosts.of(call.url());
         let places = self.places(&host).await;
         request::with_current(|request| {
             call.headers_mut().insert(REQUEST_ID, request.id.header());
@@ -160,29 +185,31 @@ impl HttpClient {
         });
         // This timeout counts from here to the end of the body. The request's deadline may come first, and drops the
         // call.
-        call.timeout_mut().get_or_insert(self.0.timeout);
+        call.timeout_mut().get_or_insert(self.bounds.timeout);
         let mut timed = TimedCall::start(host);
         let response = request::wait(Phase::HttpUpstream, self.execute(call, &timed)).await;
         timed.end = response.as_ref().map_or(End::Error, |it| End::Status(it.status()));
-        Ok(Reply { response: response?, limit: self.0.body_limit, timed, _places: places })
+        Ok(Reply { response: response?, limit: self.bounds.body_limit, timed, _places: places })
     }
 
     /// Sends a call, and sends it once more if its connection was closing. Both attempts share the places and the
     /// timeout.
     async fn execute(&self, call: Request, timed: &TimedCall) -> Result<Response, CallError> {
-        let copy = repeat::copy(&call);
+        let copy = self.unpooled.as_ref().zip(repeat::copy(&call));
         #[expect(clippy::disallowed_methods, reason = "this is the client that the ban points to")]
         let execute = |client: &reqwest::Client, call| client.execute(call);
-        match (repeat::attempt(execute(&self.0.reqwest, call)).await, copy) {
+        match (repeat::attempt(execute(&self.reqwest, call)).await, copy) {
             (Ok(response), _) => Ok(response),
-            (Err(FailedAttempt::Closed(_)), Some(mut copy)) => {
+            (Err(FailedAttempt::Closed(_)), Some((unpooled, mut copy))) => {
                 timed.host.retries.increment(1);
                 let left = copy.timeout().map(|timeout| timeout.saturating_sub(timed.since.elapsed()));
                 *copy.timeout_mut() = left;
-                execute(&self.0.unpooled, copy).await.map_err(CallError::of)
+                execute(unpooled, copy).await.map_err(CallError::of)
             }
-            (Err(FailedAttempt::Closed(error)), None) => Err(CallError::Closed(error.without_url())),
-            (Err(FailedAttempt::Other(error)), _) => Err(CallError::of(error)),
+            (Err(FailedAttempt::Closed(error)), None) if self.unpooled.is_some() => {
+                Err(CallError::Closed(error.without_url()))
+            }
+            (Err(FailedAttempt::Closed(error) | FailedAttempt::Other(error)), _) => Err(CallError::of(error)),
         }
     }
 
@@ -191,19 +218,19 @@ impl HttpClient {
     async fn places(&self, host: &Host) -> Places {
         let mut waiting = None;
         let mut places = Vec::with_capacity(2);
-        for semaphore in [&host.places, &self.0.places] {
+        for semaphore in [&host.places, &self.bounds.places] {
             if let Ok(place) = Arc::clone(semaphore).try_acquire_owned() {
                 places.push(place);
                 continue;
             }
-            waiting.get_or_insert_with(|| (Counted::enter(&self.0.waiting), Timed::into(&host.wait)));
+            waiting.get_or_insert_with(|| (Counted::enter(&self.bounds.waiting), Timed::into(&host.wait)));
             // The semaphore is never closed.
             places.extend(request::wait(Phase::HttpWait, Arc::clone(semaphore).acquire_owned()).await);
         }
         if waiting.is_none() {
             host.wait.record(0.0);
         }
-        Places::new(places, &self.0.in_flight)
+        Places::new(places, &self.bounds.in_flight)
     }
 }
 

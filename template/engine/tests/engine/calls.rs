@@ -307,3 +307,30 @@ fn a_host_that_makes_up_statuses_makes_up_few_series() {
     assert_eq!((count("200"), count("231"), count("232")), (1.0, 1.0, 0.0));
     assert_eq!(count("_OTHER"), 68.0);
 }
+
+#[tokio::test]
+async fn a_client_of_the_owners_sends_within_the_same_bounds() {
+    let upstream = closing(End::Nothing);
+    let mut config = Config::default();
+    (config.http_client.max_in_flight, config.http_client.max_per_host) = (1, 1);
+    let ours = internals::http_client(&config).unwrap();
+    #[expect(clippy::disallowed_methods, reason = "this is a client of an owner's")]
+    let client = reqwest::Client::builder().user_agent("the owner's").build().unwrap();
+    let owners = ours.with_client(client);
+
+    let first = owners.send(owners.get(upstream.url("/first"))).await.unwrap();
+    let waits =
+        tokio::time::timeout(Duration::from_millis(300), ours.send(ours.get(upstream.url("/ours")))).await;
+    assert!(waits.is_err(), "the owner's call holds the only place");
+    assert_eq!(first.bytes().await.unwrap(), "a whole answer");
+    let closed = owners.send(owners.get(upstream.url("/second"))).await;
+
+    assert!(matches!(closed, Err(CallError::Failed(_))), "{:?}", closed.err());
+    let received = upstream.received();
+    let agents: Vec<_> = received.iter().map(|it| (it.target.as_str(), it.header("user-agent"))).collect();
+    assert_eq!(
+        agents,
+        [("/first", Some("the owner's")), ("/second", Some("the owner's"))],
+        "and none is sent twice"
+    );
+}
