@@ -9,9 +9,8 @@ use std::sync::atomic::Ordering::SeqCst;
 use std::time::{Duration, Instant};
 use std::{env, thread};
 
-use crate::common::database::OnAServer;
-use crate::common::proxy::Proxy;
 use crate::common::{Database, Service, WRITE, eventually, setup};
+use longpole_testing::Proxy;
 use longpole_testing::Server;
 
 const CONNECTIONS: usize = 4;
@@ -51,7 +50,7 @@ fn a_server_that_stops_and_starts() {
 fn connections_that_are_cut_without_a_word() {
     let database = Database::new();
     let proxy = Proxy::to(database.addr());
-    let service = start(&database.url_by(proxy.addr));
+    let service = start(&database.url_at(proxy.addr));
 
     survives(&service, || proxy.freeze(), || proxy.thaw());
 }

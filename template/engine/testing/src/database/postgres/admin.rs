@@ -1,0 +1,91 @@
+//! On which server are databases made and dropped, and what does a run find there that another run has left behind?
+
+use std::env;
+use std::sync::OnceLock;
+
+use sqlx::{AssertSqlSafe, Connection, PgConnection};
+
+use super::super::blocking::wait;
+use super::name;
+use super::server::Server;
+
+/// A server on which tests make databases.
+#[derive(Clone, Debug)]
+pub struct Home {
+    pub url: String,
+    /// Whether the server is still there when the tests have ended. Then each database has to be dropped.
+    pub stays: bool,
+}
+
+impl Home {
+    /// The server that `DATABASE_URL` names. Without this variable, a server is started for the whole test program.
+    pub fn of_all_tests() -> &'static Self {
+        static SERVER: OnceLock<Server> = OnceLock::new();
+        static HOME: OnceLock<Home> = OnceLock::new();
+        HOME.get_or_init(|| match env::var("DATABASE_URL") {
+            Ok(url) => {
+                let home = Self { url, stays: true };
+                home.remove_what_was_left_behind();
+                home
+            }
+            Err(_) => Self::of_test(SERVER.get_or_init(Server::start).url.clone()),
+        })
+    }
+
+    /// A server that ends with its test.
+    pub fn of_test(url: String) -> Self {
+        Self { url, stays: false }
+    }
+
+    /// The URL of the database with this name. It always has a `?`.
+    pub fn url_of(&self, name: &str) -> String {
+        let (server, _) = parts(&self.url);
+        format!("{server}/{name}?{}", self.url.split_once('?').map_or("", |(_, parameters)| parameters))
+    }
+
+    /// Runs each of these statements by itself, since `CREATE DATABASE` and `DROP DATABASE` refuse to run with another one.
+    pub fn execute(&self, statements: &[&str]) -> Result<(), sqlx::Error> {
+        wait(async || {
+            let mut connection = PgConnection::connect(&self.url).await?;
+            for statement in statements {
+                sqlx::raw_sql(AssertSqlSafe(*statement)).execute(&mut connection).await?;
+            }
+            connection.close().await
+        })
+    }
+
+    /// Drops a database, and the role with the same name, if the server stays. A `Drop` calls this, maybe during a panic,
+    /// and a second panic would end the whole test program. So this function only prints its error.
+    pub fn remove(&self, name: &str) {
+        if self.stays
+            && let Err(error) = self.execute(&drops(name).each_ref().map(String::as_str))
+        {
+            eprintln!("the test's database {name} stays on its server: {error}");
+        }
+    }
+
+    /// Another run may remove the same databases at the same time. So an error means nothing here.
+    fn remove_what_was_left_behind(&self) {
+        let names = "SELECT datname::text FROM pg_database UNION SELECT rolname::text FROM pg_roles";
+        let names: Result<Vec<String>, _> = wait(async || {
+            let mut connection = PgConnection::connect(&self.url).await?;
+            let names = sqlx::query_scalar(names).fetch_all(&mut connection).await?;
+            connection.close().await?;
+            Ok::<_, sqlx::Error>(names)
+        });
+        for name in names.unwrap_or_default().iter().filter(|name| name::is_left_behind(name)) {
+            let _ = self.execute(&drops(name).each_ref().map(String::as_str));
+        }
+    }
+}
+
+fn drops(name: &str) -> [String; 2] {
+    [format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)"), format!("DROP ROLE IF EXISTS {name}")]
+}
+
+/// The part of a URL up to its host and port, and the name of its database.
+pub fn parts(url: &str) -> (&str, &str) {
+    let (path, _) = url.split_once('?').unwrap_or((url, ""));
+    let host = path.find("://").map_or(0, |scheme| scheme + "://".len());
+    path[host..].find('/').map_or((path, ""), |slash| (&path[..host + slash], &path[host + slash + 1..]))
+}
