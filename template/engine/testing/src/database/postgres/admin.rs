@@ -89,3 +89,93 @@ pub fn parts(url: &str) -> (&str, &str) {
     let host = path.find("://").map_or(0, |scheme| scheme + "://".len());
     path[host..].find('/').map_or((path, ""), |slash| (&path[..host + slash], &path[host + slash + 1..]))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::Database;
+    use super::super::name;
+    use super::*;
+
+    /// A server that stays when the tests have ended, and one that ends with this test.
+    fn home() -> (Server, Home) {
+        let server = Server::start();
+        let home = Home { url: server.url.clone(), stays: true };
+        (server, home)
+    }
+
+    fn of(home: &Home) -> Database {
+        let mut database = Database::later(None);
+        database.home = Some(home.clone());
+        database
+    }
+
+    fn names(home: &Home) -> Vec<String> {
+        wait(async || {
+            let mut connection = PgConnection::connect(&home.url).await.unwrap();
+            let names = "SELECT datname::text FROM pg_database UNION SELECT rolname::text FROM pg_roles";
+            let names: Vec<String> = sqlx::query_scalar(names).fetch_all(&mut connection).await.unwrap();
+            names.into_iter().filter(|it| it.starts_with(name::PREFIX)).collect()
+        })
+    }
+
+    #[test]
+    fn nothing_is_left_on_a_server_that_stays() {
+        let (_server, home) = home();
+        let mut copies = [of(&home), of(&home)];
+        let mut migrations = 0;
+        for copy in &mut copies {
+            copy.fill("key", |url| {
+                migrations += 1;
+                wait(async || {
+                    let mut connection = PgConnection::connect(url).await.unwrap();
+                    sqlx::raw_sql("CREATE TABLE t (n INT)").execute(&mut connection).await.unwrap();
+                });
+            });
+            copy.execute("INSERT INTO t VALUES (1)");
+            assert_eq!(copy.count("SELECT count(*) FROM t"), 1);
+        }
+        assert_eq!(migrations, 1);
+        home.execute(&[&format!("CREATE ROLE {}", copies[0].name())]).unwrap();
+        assert_eq!(names(&home).len(), 3, "two copies and the template; the role has the name of a copy");
+
+        let [one, other] = copies;
+        drop(one);
+        assert_eq!(names(&home).len(), 2);
+        drop(other);
+        assert_eq!(names(&home), Vec::<String>::new());
+    }
+
+    #[test]
+    fn what_a_killed_run_has_left_is_removed_and_what_another_run_uses_is_not() {
+        let (_server, home) = home();
+        let (old, new) = (format!("{}1000_1_0a0b0c0d_0", name::PREFIX), name::new());
+        for name in [&old, &new] {
+            home.execute(&[&format!("CREATE DATABASE {name}"), &format!("CREATE ROLE {name}")]).unwrap();
+        }
+
+        home.remove_what_was_left_behind();
+
+        assert_eq!(names(&home), [new]);
+    }
+
+    #[test]
+    fn a_database_that_cannot_be_dropped_is_no_panic() {
+        let (mut server, home) = home();
+        let database = of(&home);
+        database.url();
+        server.stop();
+        drop(database);
+    }
+
+    #[test]
+    fn a_url_may_have_any_shape() {
+        for (url, there) in [
+            ("postgres://u:p@h:1/d?sslmode=disable", "postgres://u:p@h:1/n?sslmode=disable"),
+            ("postgres://u:p@h:1/d", "postgres://u:p@h:1/n?"),
+            ("postgres://h", "postgres://h/n?"),
+            ("postgres://h?options=/a", "postgres://h/n?options=/a"),
+        ] {
+            assert_eq!(Home { url: url.to_owned(), stays: false }.url_of("n"), there);
+        }
+    }
+}
