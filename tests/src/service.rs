@@ -26,6 +26,16 @@ pub fn build(service: &Path) -> PathBuf {
     target_dir().join("debug").join(service.file_name().unwrap())
 }
 
+/// The ids of the processes that run this program.
+pub fn processes(program: &Path) -> Vec<u32> {
+    let of = |process: &Path| {
+        let runs = fs::read_link(process.join("exe")).ok()?;
+        let id = process.file_name()?.to_str()?.parse().ok()?;
+        (runs == program).then_some(id)
+    };
+    fs::read_dir("/proc").unwrap().filter_map(|process| of(&process.ok()?.path())).collect()
+}
+
 /// A running service, in an empty folder of its own.
 pub struct Running {
     dir: TempDir,

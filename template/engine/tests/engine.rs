@@ -27,6 +27,7 @@ mod engine {
     mod shutdown;
     mod start;
     mod stderr;
+    mod testing;
     mod upgrade;
 
     #[cfg(feature = "_database")]

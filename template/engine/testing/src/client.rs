@@ -5,7 +5,7 @@ use std::net::{SocketAddr, TcpStream};
 
 use serde_json::Value;
 
-use crate::PATIENCE;
+use crate::patience::PATIENCE;
 
 /// A complete answer.
 #[derive(Debug)]
@@ -101,8 +101,8 @@ pub fn send(to: SocketAddr, bytes: &[u8]) -> Response {
     answer.unwrap_or_else(|| panic!("no answer to {:?}", String::from_utf8_lossy(bytes)))
 }
 
-/// Returns `None` if the last chunk is missing.
-fn unchunk(mut rest: &[u8]) -> Option<Vec<u8>> {
+/// Takes the sizes of the chunks away. Returns `None` if the last chunk is missing.
+pub(crate) fn unchunk(mut rest: &[u8]) -> Option<Vec<u8>> {
     let mut body = Vec::new();
     loop {
         let end = rest.windows(2).position(|window| window == b"\r\n")?;

@@ -17,8 +17,7 @@
 //! assert_eq!(service.ask("/readyz").status, 200);
 //! eventually("no connection", || (service.metric("http_connections", &[]) == 0.0).then_some(()));
 //!
-//! service.signal("TERM");
-//! assert_eq!(service.wait(), 0);
+//! assert_eq!(service.stop(), 0);
 //! ```
 //!
 //! [`setup!`] finds the program and returns a [`Setup`], which becomes a [`Service`] when it is started. No function waits for
@@ -43,22 +42,25 @@ compile_error!(
 mod client;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 mod database;
+mod folder;
+mod patience;
+mod proxy;
 mod service;
 mod setup;
-
-use std::thread::sleep;
-use std::time::{Duration, Instant};
+mod upstream;
 
 pub use self::client::{Response, open, request, send};
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 pub use self::database::Database;
+#[cfg(feature = "sqlite")]
+pub use self::database::Lock;
 #[cfg(feature = "postgres")]
 pub use self::database::Server;
+pub use self::patience::{PATIENCE, eventually};
+pub use self::proxy::Proxy;
 pub use self::service::{Service, read_log};
 pub use self::setup::Setup;
-
-/// How long a test waits for something. It is longer than anything takes, also on a machine that is busy with other work.
-pub const PATIENCE: Duration = Duration::from_secs(30);
+pub use self::upstream::{Cut, Upstream, UpstreamAnswer, UpstreamRequest};
 
 /// Returns the [`Setup`] of the program that has the name of its package. `setup!("name")` is for another program of the
 /// package.
@@ -72,19 +74,4 @@ macro_rules! setup {
     ($program:literal) => {
         $crate::Setup::of(env!(concat!("CARGO_BIN_EXE_", $program)))
     };
-}
-
-/// Calls `look` again and again until it returns a value, and returns this value. `what` says in the error what was awaited.
-///
-/// # Panics
-/// `look` returns nothing for [`PATIENCE`].
-pub fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
-    let begun = Instant::now();
-    loop {
-        if let Some(found) = look() {
-            return found;
-        }
-        assert!(begun.elapsed() < PATIENCE, "waited {PATIENCE:?} for {what}");
-        sleep(Duration::from_millis(5));
-    }
 }

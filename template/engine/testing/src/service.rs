@@ -8,23 +8,24 @@ use std::process::{Child, Command};
 use serde_json::Value;
 use tempfile::TempDir;
 
-#[cfg(any(feature = "sqlite", feature = "postgres"))]
-use crate::Database;
 use crate::client::{Response, open, request, send};
-use crate::eventually;
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+use crate::database::Database;
+use crate::patience::eventually;
 
-/// A running service. It is killed when this value is dropped.
+/// A running service. It is killed when this value is dropped, also if the test panics. Then its database and its folder are
+/// removed.
 pub struct Service {
-    /// Its working directory. The folder is deleted when this value is dropped.
-    pub dir: TempDir,
+    pub(crate) child: Killed, // first, since the fields are dropped in this order
     /// Its database, so that a test can read and write it without the service.
     #[cfg(any(feature = "sqlite", feature = "postgres"))]
     pub database: Database,
+    /// Its working directory. The folder is deleted when this value is dropped.
+    pub dir: TempDir,
     /// The address where it serves its users.
     pub public: SocketAddr,
     /// The address of its admin listener.
     pub admin: SocketAddr,
-    pub(crate) child: Killed,
 }
 
 /// A process that is killed when this value is dropped, so that it does not outlive its test.
@@ -103,6 +104,21 @@ impl Service {
         self.await_line("request line", |line| line["message"] == "request" && line["request_id"] == id)
     }
 
+    /// Waits until the service is ready for requests: `/readyz` says 200.
+    pub fn await_ready(&self) {
+        eventually("ready", || (self.ask("/readyz").status == 200).then_some(()));
+    }
+
+    /// Waits until the service is not ready for requests, and returns the answer of `/readyz`, which says why.
+    pub fn await_not_ready(&self) -> Response {
+        eventually("not ready", || Some(self.ask("/readyz")).filter(|answer| answer.status == 503))
+    }
+
+    /// Waits until the program has written this text to stderr.
+    pub fn await_stderr(&self, text: &str) {
+        eventually(&format!("{text:?} on stderr"), || self.stderr().contains(text).then_some(()));
+    }
+
     /// What the program has written to stderr until now.
     pub fn stderr(&self) -> String {
         fs::read_to_string(self.dir.path().join("stderr")).unwrap()
@@ -117,6 +133,12 @@ impl Service {
     pub fn signal(&self, name: &str) {
         let killed = Command::new("sh").args(["-c", &format!("kill -{name} {}", self.pid())]).status();
         assert!(killed.unwrap().success());
+    }
+
+    /// Tells the program to end, as an operator does with SIGTERM, waits for its end, and returns its exit code.
+    pub fn stop(&mut self) -> i32 {
+        self.signal("TERM");
+        self.wait()
     }
 
     /// Waits for the end of the program, and returns its exit code.

@@ -1,8 +1,6 @@
 //! What the engine's tests do in the database without the service, beside what an owner's tests do.
 
 use longpole_testing::Database;
-#[cfg(feature = "postgres")]
-use std::net::SocketAddr;
 
 use sqlx::{AssertSqlSafe, Connection};
 
@@ -27,42 +25,22 @@ impl PastTheService for Database {
     }
 }
 
-/// Where the database is, and who may use it.
+/// Who may use the database.
 #[cfg(feature = "postgres")]
 pub trait OnAServer {
-    fn addr(&self) -> SocketAddr;
-
-    /// The URL of the same database at another address.
-    fn url_by(&self, addr: SocketAddr) -> String;
-
     /// Makes a new role that may do everything in this database, and returns the URL to use it.
     async fn role(&self) -> (String, String);
 }
 
 #[cfg(feature = "postgres")]
 impl OnAServer for Database {
-    fn addr(&self) -> SocketAddr {
-        server(&self.url()).parse().unwrap()
-    }
-
-    fn url_by(&self, addr: SocketAddr) -> String {
-        let url = self.url();
-        url.replace(server(&url), &addr.to_string())
-    }
-
     async fn role(&self) -> (String, String) {
         let role = self.name().to_owned();
         self.run(&format!(
             "CREATE ROLE {role} LOGIN PASSWORD 'hunter2'; GRANT ALL ON SCHEMA public TO {role}"
         ))
         .await;
-        let url = format!("postgres://{role}:hunter2@{}/{role}", server(&self.url()));
+        let url = format!("postgres://{role}:hunter2@{}/{role}", self.addr());
         (role, url)
     }
-}
-
-/// The host and the port of a URL.
-#[cfg(feature = "postgres")]
-fn server(url: &str) -> &str {
-    url.split_once('@').unwrap().1.split_once('/').unwrap().0
 }

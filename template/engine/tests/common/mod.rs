@@ -6,8 +6,6 @@ pub mod client;
 #[cfg(feature = "_database")]
 pub mod database;
 pub mod http2;
-pub mod proxy;
-pub mod upstream;
 
 use std::fs::File;
 use std::os::unix::fs::OpenOptionsExt;

@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use longpole::{CallError, Config, HttpClient, internals};
 
-use crate::common::upstream::{Answer, End, Upstream};
 use crate::common::{Response, Service, Setup, client, setup};
+use longpole_testing::{Cut, Upstream, UpstreamAnswer};
 
 /// Calls once, so that the next call finds a connection that was used before.
 fn warm(service: &Service, upstream: &Upstream) {
@@ -28,10 +28,10 @@ fn one_place() -> Setup {
 }
 
 /// A service that answers the first request of each connection, and ends the second one in this way.
-fn closing(end: End) -> Upstream {
+fn closing(end: Cut) -> Upstream {
     Upstream::start(move |it| match it.nth {
-        1 => Answer::new(200, "a whole answer"),
-        _ => Answer::new(200, "another answer").ending(end),
+        1 => UpstreamAnswer::new(200, "a whole answer"),
+        _ => UpstreamAnswer::new(200, "another answer").cut(end),
     })
 }
 
@@ -48,7 +48,7 @@ const SAFE: [(&str, &[(&str, &str)]); 7] = [
 #[test]
 fn a_call_that_meets_a_closing_connection_is_sent_once_more_if_it_may_be() {
     let service = one_place().set("http_client.idle_timeout", "60s").start();
-    for end in [End::Nothing, End::Reset, End::HalfHead] {
+    for end in [Cut::BeforeAnswer, Cut::Reset, Cut::InHead] {
         let upstream = closing(end);
         let host = upstream.addr.to_string();
         for (method, headers) in SAFE {
@@ -74,7 +74,7 @@ fn a_call_that_meets_a_closing_connection_is_sent_once_more_if_it_may_be() {
 #[test]
 fn a_call_that_must_not_be_sent_twice_is_not_and_its_line_names_the_cause() {
     let service = one_place().set("http_client.idle_timeout", "60s").start();
-    for end in [End::Nothing, End::Reset, End::HalfHead] {
+    for end in [Cut::BeforeAnswer, Cut::Reset, Cut::InHead] {
         let upstream = closing(end);
         for method in ["POST", "PATCH"] {
             warm(&service, &upstream);
@@ -97,10 +97,10 @@ fn a_call_that_must_not_be_sent_twice_is_not_and_its_line_names_the_cause() {
 #[test]
 fn nothing_is_sent_again_on_a_new_connection_after_a_part_of_the_answer_or_a_second_time() {
     let service = one_place().set("http_client.idle_timeout", "60s").start();
-    for end in [End::Nothing, End::Reset, End::HalfHead] {
+    for end in [Cut::BeforeAnswer, Cut::Reset, Cut::InHead] {
         let upstream = Upstream::start(move |it| match it.target.as_str() {
-            "/warm" => Answer::new(200, ""),
-            _ => Answer::new(200, "an answer").ending(end),
+            "/warm" => UpstreamAnswer::new(200, ""),
+            _ => UpstreamAnswer::new(200, "an answer").cut(end),
         });
         call(&service, "GET", &upstream.url("/it"), &[]).problem(502);
         assert_eq!(upstream.received().len(), 1, "{end:?}: a new connection is not one that was idle");
@@ -111,7 +111,7 @@ fn nothing_is_sent_again_on_a_new_connection_after_a_part_of_the_answer_or_a_sec
         assert_eq!(nth, [1, 1, 2, 1], "{end:?}: twice and no more");
     }
 
-    let upstream = closing(End::HalfBody);
+    let upstream = closing(Cut::InBody);
     warm(&service, &upstream);
     call(&service, "GET", &upstream.url("/it"), &[]).problem(502);
     assert_eq!(upstream.received().len(), 2, "half an answer is one");
@@ -124,10 +124,10 @@ fn many_calls_that_meet_closing_connections_each_get_a_new_one() {
     let upstream = Upstream::start(move |it| match (it.nth, it.target.as_str()) {
         (1, "/warm") => {
             all.wait(); // so that no call finds a free connection
-            Answer::new(200, "")
+            UpstreamAnswer::new(200, "")
         }
-        (1, _) => Answer::new(200, ""),
-        _ => Answer::new(200, "").ending(End::Nothing),
+        (1, _) => UpstreamAnswer::new(200, ""),
+        _ => UpstreamAnswer::new(200, "").cut(Cut::BeforeAnswer),
     });
     let together = |path: &str| {
         let path = format!("/drill/fetch?url={}", upstream.url(path));
@@ -154,9 +154,9 @@ fn what_is_sent_once_more_has_what_is_left_of_the_time() {
         .set("http_client.read_timeout", "1900ms")
         .start();
     let upstream = Upstream::start(|it| match (it.nth, it.target.as_str()) {
-        (_, "/warm") => Answer::new(200, ""),
-        (1, _) => Answer::new(200, "").after(Duration::from_secs(30)),
-        _ => Answer::new(200, "").after(Duration::from_millis(1500)).ending(End::Nothing),
+        (_, "/warm") => UpstreamAnswer::new(200, ""),
+        (1, _) => UpstreamAnswer::new(200, "").after(Duration::from_secs(30)),
+        _ => UpstreamAnswer::new(200, "").after(Duration::from_millis(1500)).cut(Cut::BeforeAnswer),
     });
     warm(&service, &upstream);
     let begun = Instant::now();
@@ -172,7 +172,7 @@ fn what_is_sent_once_more_has_what_is_left_of_the_time() {
 fn a_connection_that_was_idle_for_too_long_is_not_used_again() {
     for (idle_timeout, connections) in [("60s", 1), ("100ms", 2)] {
         let service = one_place().set("http_client.idle_timeout", idle_timeout).start();
-        let upstream = Upstream::start(|_| Answer::new(200, ""));
+        let upstream = Upstream::start(|_| UpstreamAnswer::new(200, ""));
 
         warm(&service, &upstream);
         std::thread::sleep(Duration::from_millis(200));
@@ -187,7 +187,7 @@ fn a_connection_that_was_idle_for_too_long_is_not_used_again() {
 fn a_service_that_closes_idle_connections_costs_no_answer() {
     let pause = Duration::from_millis(25);
     let service = one_place().set("http_client.idle_timeout", "60s").start();
-    let upstream = Upstream::closing_after(pause, |_| Answer::new(200, ""));
+    let upstream = Upstream::closing_after(pause, |_| UpstreamAnswer::new(200, ""));
     for _ in 0..60 {
         warm(&service, &upstream);
         std::thread::sleep(pause);
@@ -218,7 +218,7 @@ impl http_body::Body for Part {
 
 #[tokio::test]
 async fn a_body_that_is_a_stream_is_not_sent_twice() {
-    let upstream = closing(End::Nothing);
+    let upstream = closing(Cut::BeforeAnswer);
     let http = http(|_| ());
     let warm = http.send(http.get(upstream.url("/warm"))).await.unwrap();
     warm.bytes().await.unwrap();
@@ -233,17 +233,17 @@ async fn a_body_that_is_a_stream_is_not_sent_twice() {
 #[test]
 fn a_redirect_is_an_answer_and_nobody_follows_it() {
     let service = setup().set("http_client.max_per_host", "2").start();
-    let elsewhere = Upstream::start(|_| Answer::new(200, "").after(Duration::from_millis(300)));
+    let elsewhere = Upstream::start(|_| UpstreamAnswer::new(200, "").after(Duration::from_millis(300)));
     let to = elsewhere.url("/there");
     let upstream = Upstream::start(move |it| match it.target.strip_prefix('/').unwrap().split_once('/') {
-        Some((status, "here")) => Answer::new(status.parse().unwrap(), "").header("location", "/it"),
+        Some((status, "here")) => UpstreamAnswer::new(status.parse().unwrap(), "").header("location", "/it"),
         Some((status, "tls")) => {
-            Answer::new(status.parse().unwrap(), "").header("location", "https://other/")
+            UpstreamAnswer::new(status.parse().unwrap(), "").header("location", "https://other/")
         }
-        Some((status, _)) => {
-            Answer::new(status.parse().unwrap(), "moved").header("location", &to).header("refresh", &to)
-        }
-        None => Answer::new(200, "followed"),
+        Some((status, _)) => UpstreamAnswer::new(status.parse().unwrap(), "moved")
+            .header("location", &to)
+            .header("refresh", &to),
+        None => UpstreamAnswer::new(200, "followed"),
     });
     let secret = [("authorization", "Bearer hunter2")];
     let mut asked = 0;
@@ -272,8 +272,8 @@ fn a_redirect_is_an_answer_and_nobody_follows_it() {
 
 #[test]
 fn a_proxy_of_the_environment_is_used_and_said_and_the_host_of_the_url_is_counted() {
-    let proxy = Upstream::start(|_| Answer::new(200, "by the proxy"));
-    let direct = Upstream::start(|_| Answer::new(200, "direct"));
+    let proxy = Upstream::start(|_| UpstreamAnswer::new(200, "by the proxy"));
+    let direct = Upstream::start(|_| UpstreamAnswer::new(200, "direct"));
     let service = setup()
         .variable("http_proxy", &format!("http://user:hunter2@{}", proxy.addr))
         .variable("NO_PROXY", "127.0.0.1")
@@ -295,7 +295,7 @@ fn a_proxy_of_the_environment_is_used_and_said_and_the_host_of_the_url_is_counte
 #[test]
 fn a_host_that_makes_up_statuses_makes_up_few_series() {
     let service = setup().start();
-    let upstream = Upstream::start(|it| Answer::new(it.target[1..].parse().unwrap(), ""));
+    let upstream = Upstream::start(|it| UpstreamAnswer::new(it.target[1..].parse().unwrap(), ""));
     for status in 200..300 {
         let _ = call(&service, "GET", &upstream.url(&format!("/{status}")), &[]);
     }

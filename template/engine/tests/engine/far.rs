@@ -7,8 +7,8 @@ use sqlx::{AssertSqlSafe, Connection, PgConnection, raw_sql};
 
 use super::server::speak_tls;
 use crate::common::database::OnAServer;
-use crate::common::proxy::Proxy;
 use crate::common::{Database, PATIENCE, PastTheService, Service, eventually, setup};
+use longpole_testing::Proxy;
 use longpole_testing::Server;
 
 /// How long a service has to stay ready to be called steady: it asks its database every half second.
@@ -35,7 +35,7 @@ async fn server() -> Server {
 }
 
 fn start(database: &Database, proxy: &Proxy) -> Service {
-    let url = database.url_by(proxy.addr).replace('?', "?sslmode=require&");
+    let url = database.url_at(proxy.addr).replace('?', "?sslmode=require&");
     setup().set("database.url", &url).set("database.max_connections", "2").start()
 }
 
@@ -91,7 +91,7 @@ async fn a_silent_database_is_known_within_its_bounds_however_far_it_is() {
     for (millis, most) in [(0, 2_000), (200, 500 + 18 * 200)] {
         let proxy = Proxy::to(database.addr());
         proxy.round_trip(Duration::from_millis(millis));
-        let service = setup().set("database.url", &database.url_by(proxy.addr)).start();
+        let service = setup().set("database.url", &database.url_at(proxy.addr)).start();
         eventually("ready", || is_ready(&service).then_some(()));
         service.await_line("it has asked", |line| line["message"] == "serving");
         let silent = Instant::now();
@@ -112,7 +112,7 @@ async fn a_connection_that_takes_longer_than_a_request_waits_is_kept() {
     let database = Database::new();
     let proxy = Proxy::to(database.addr());
     let service = setup()
-        .set("database.url", &database.url_by(proxy.addr))
+        .set("database.url", &database.url_at(proxy.addr))
         .set("database.max_connections", "1")
         .set("database.acquire_timeout", "300ms")
         .start();

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::blame::line_and_metric_blame;
 use crate::common::setup;
-use crate::common::upstream::{Answer, Upstream};
+use longpole_testing::{Upstream, UpstreamAnswer};
 
 fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
@@ -43,7 +43,8 @@ fn the_status_page_and_the_metrics_know_nothing_of_a_database() {
 
 #[test]
 fn a_gateway_shows_what_it_waits_for() {
-    let upstream = Upstream::start(|_| Answer::new(200, "from afar").after(Duration::from_millis(600)));
+    let upstream =
+        Upstream::start(|_| UpstreamAnswer::new(200, "from afar").after(Duration::from_millis(600)));
     let service = setup().set("app.upstream_url", &upstream.url("/far")).start();
 
     let answer = service.call("GET", "/upstream", &[("x-request-id", "gateway")], b"");

@@ -9,9 +9,7 @@ use std::sync::atomic::Ordering::SeqCst;
 use std::time::{Duration, Instant};
 use std::{env, thread};
 
-use crate::common::database::OnAServer;
-use crate::common::proxy::Proxy;
-use crate::common::{Database, Service, WRITE, eventually, setup};
+use crate::common::{Service, Setup, WRITE, eventually, setup};
 use longpole_testing::Server;
 
 const CONNECTIONS: usize = 4;
@@ -41,24 +39,29 @@ struct Outage {
 #[test]
 fn a_server_that_stops_and_starts() {
     let server = Mutex::new(Server::start());
-    let database = Database::on(&server.lock().unwrap());
-    let service = start(&database.url());
+    let service = start(setup().on(&server.lock().unwrap()));
 
     survives(&service, || server.lock().unwrap().stop(), || server.lock().unwrap().resume());
 }
 
 #[test]
 fn connections_that_are_cut_without_a_word() {
-    let database = Database::new();
-    let proxy = Proxy::to(database.addr());
-    let service = start(&database.url_by(proxy.addr));
+    let (setup, network) = setup().database_proxy();
+    let service = start(setup);
 
-    survives(&service, || proxy.freeze(), || proxy.thaw());
+    survives(&service, || network.freeze(), || network.thaw());
 }
 
-fn start(url: &str) -> Service {
-    let connections = CONNECTIONS.to_string();
-    setup().set("database.url", url).set("database.max_connections", &connections).start()
+#[test]
+fn connections_that_are_closed_at_once() {
+    let (setup, network) = setup().database_proxy();
+    let service = start(setup);
+
+    survives(&service, || network.disconnect(), || network.reconnect());
+}
+
+fn start(setup: Setup) -> Service {
+    setup.set("database.max_connections", &CONNECTIONS.to_string()).start()
 }
 
 fn survives(service: &Service, goes: impl Fn() + Sync, comes: impl Fn() + Sync) {

@@ -62,7 +62,7 @@ fn what_no_waiting_mends_is_said_at_once_and_without_the_password() {
     let user = password.rsplit_once(':').unwrap().0;
     for (wrong, words) in [
         (format!("{user}:hunter2@{elsewhere}"), ["password", "pg_hba.conf"]),
-        (url.replace("/test_", "/hunter2_"), ["does not exist", "Create it"]),
+        (url.replace("/longpole_test_", "/hunter2_"), ["does not exist", "Create it"]),
         (url.replace('?', "?sslmode=require"), ["TLS", "sslmode"]),
     ] {
         let output = setup().set("database.url", &wrong).run(&[]);

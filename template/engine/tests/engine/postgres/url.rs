@@ -7,8 +7,8 @@ use sqlx::query_scalar;
 use super::super::database::open_with;
 use super::super::start::never_works;
 use crate::common::database::OnAServer;
-use crate::common::proxy::Proxy;
 use crate::common::{Database, PastTheService, setup};
+use longpole_testing::Proxy;
 
 #[test]
 fn a_url_that_can_never_work_is_refused_by_check_and_start_alike() {
@@ -83,7 +83,7 @@ fn the_url_says_how_long_opening_a_connection_may_take() {
     let database = Database::new();
     let proxy = Proxy::to(database.addr());
     proxy.delay_connections(Duration::from_secs(3));
-    let slow = database.url_by(proxy.addr).replace('?', "?connect_timeout=1&");
+    let slow = database.url_at(proxy.addr).replace('?', "?connect_timeout=1&");
     let setup = setup().set("database.url", &slow).set("database.startup_timeout", "1800ms");
 
     let output = setup.run(&["migrate"]);

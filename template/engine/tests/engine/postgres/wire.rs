@@ -6,16 +6,15 @@ use sqlx::{query_scalar, raw_sql};
 
 use super::super::blame::{blames, header, line_and_metric_blame, small};
 use super::super::database::open_with;
-use crate::common::database::OnAServer;
-use crate::common::proxy::Proxy;
 use crate::common::{Database, WRITE, eventually, setup};
+use longpole_testing::Proxy;
 
 #[tokio::test]
 async fn a_query_is_one_round_trip_and_one_more_after_a_pause() {
     let database = Database::new();
     let proxy = Proxy::to(database.addr());
     let (db, _other) = open_with(|config| {
-        config.database.url = database.url_by(proxy.addr).into();
+        config.database.url = database.url_at(proxy.addr).into();
         config.database.max_connections = 1;
     })
     .await;
@@ -53,7 +52,7 @@ async fn the_gauges_of_a_busy_pool_stay_within_its_size() {
 fn slow_connecting_is_told_from_waiting_and_querying() {
     let database = Database::new();
     let proxy = Proxy::to(database.addr());
-    let by_proxy = database.url_by(proxy.addr);
+    let by_proxy = database.url_at(proxy.addr);
     let service = small().set("database.url", &by_proxy).set("database.max_connections", "2").start();
     let _holding = service.begin("/drill/hold/60000");
     let in_use = [("pool", WRITE), ("state", "in_use")];
@@ -72,7 +71,7 @@ async fn what_lasts_for_a_transaction_alone_costs_no_round_trip() {
     let proxy = Proxy::to(database.addr());
     let (db, _database) = open_with(|config| {
         config.database.max_connections = 1;
-        config.database.url = database.url_by(proxy.addr).into();
+        config.database.url = database.url_at(proxy.addr).into();
     })
     .await;
     let run = async || {
