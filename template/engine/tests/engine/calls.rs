@@ -310,7 +310,7 @@ fn a_host_that_makes_up_statuses_makes_up_few_series() {
 
 #[tokio::test]
 async fn a_client_of_the_owners_sends_within_the_same_bounds() {
-    let upstream = closing(End::Nothing);
+    let upstream = closing(Cut::BeforeAnswer);
     let mut config = Config::default();
     (config.http_client.max_in_flight, config.http_client.max_per_host) = (1, 1);
     let ours = internals::http_client(&config).unwrap();
