@@ -34,7 +34,7 @@ use crate::log;
 /// - `--help` and `--version` print a text. Then the program ends.
 ///
 /// With any other argument, it prints an error and ends with 2. If your program has arguments of its own, read them in
-/// your way, and call [`serve`](Self::serve), [`check`](Self::check) or [`migrate`](Self::migrate), which read none.
+/// your way, and call [`serve`](Self::serve), [`check`](Self::check) or `migrate`, which read none.
 ///
 /// A process can serve once, because it has one log, one set of metrics and one pair of listeners. A second call ends
 /// with 1.

@@ -41,7 +41,7 @@ type Begin = Box<dyn FnOnce(&StartStep, &Links) -> Result<Router, Failure> + Sen
 
 impl Service {
     /// Runs the program. It reads the arguments, and then does what [`serve`](Self::serve), [`check`](Self::check) or
-    /// [`migrate`](Self::migrate) does. Returns the exit code, which your `main` returns: [`Exit`] says what the codes
+    /// `migrate` does. Returns the exit code, which your `main` returns: [`Exit`] says what the codes
     /// mean.
     pub fn run<Settings, Kind, F>(mut self, start: F) -> ExitCode
     where
