@@ -117,8 +117,8 @@ fn a_stale_folder_is_noticed(service: &Path, database_url: Option<&str>) {
 }
 
 /// `apalis-sqlite` enables sqlx's macros, and has checked queries of its own.
-const OF_SQLITE: &str = "apalis-sqlite = \"1.0\"\naxum_session = \"0.22\"\n\
-    axum_session_sqlx = { version = \"0.12\", default-features = false, features = [\"sqlite\"] }\n";
+const OF_SQLITE: &str = "apalis-sqlite = \"=1.0.0\"\naxum_session = \"=0.22.1\"\n\
+    axum_session_sqlx = { version = \"=0.12.0\", default-features = false, features = [\"sqlite\"] }\n";
 
 #[test]
 fn a_service_on_sqlite_has_checked_queries_and_a_store_of_sessions() {

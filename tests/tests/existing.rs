@@ -102,9 +102,13 @@ fn an_adopted_service_answers_as_before_and_says_what_it_waited_for() {
     let old = start_before(before, &servers[0].url);
     let new = start_after(after, &servers[1].url, &[]);
 
+    let mut ids = Vec::new();
     for &(method, path, headers, body) in REQUESTS {
         let was = ask(method, &format!("http://{}{path}", old.public), headers, body);
-        let is = ask(method, &format!("http://{}{path}", new.public), headers, body);
+        let id = format!("request-{}", ids.len());
+        let headers = [headers, &[("x-request-id", &*id)]].concat();
+        let is = ask(method, &format!("http://{}{path}", new.public), &headers, body);
+        ids.push((id, path));
         assert_eq!(is.status(), was.status(), "{method} {path}: {was:?} {is:?}");
         assert_eq!(is.body(), was.body(), "{method} {path}");
         for (name, value) in was.headers().iter().filter(|(name, _)| *name != "date") {
@@ -113,11 +117,18 @@ fn an_adopted_service_answers_as_before_and_says_what_it_waited_for() {
         }
     }
 
-    let answer = ask("GET", &format!("http://{}/api/bookmarks", new.public), &[("x-request-id", "abc")], "");
-    assert_eq!(answer.status(), 200);
-    let line = line(&new, |line| line["message"] == "request" && line["request_id"] == "abc");
-    assert_eq!(line["route"], "/api/bookmarks");
-    assert!(line["phases"]["db_query"].as_f64() > Some(0.0), "{line}");
+    let lines: Vec<_> = ids
+        .iter()
+        .map(|(id, path)| {
+            (line(&new, |line| line["message"] == "request" && line["request_id"] == id.as_str()), *path)
+        })
+        .collect();
+    let asked = |line: &Value| line["phases"]["db_query"].as_f64() > Some(0.0);
+    let listed: Vec<_> = lines.iter().filter(|(_, path)| *path == "/api/bookmarks?after=1").collect();
+    assert!(listed.iter().all(|(line, _)| line["route"] == "/api/bookmarks" && asked(line)), "{listed:?}");
+    // Those that are refused before their handler, or have a handler without a query, ask nothing.
+    assert!(lines.iter().filter(|(line, _)| asked(line)).count() >= 10, "{lines:?}");
+    assert!(lines.iter().all(|(line, path)| path.starts_with("/api/b") || !asked(line)), "{lines:?}");
     line_of_its_own_layers_and_lines(&new);
     assert_eq!(new.stop().code(), Some(0));
 }
@@ -175,7 +186,7 @@ fn its_websockets_work_before_and_after_and_through_the_shutdown() {
     assert_eq!(new.wait().code(), Some(0));
 
     // The handler of `/echo` does not.
-    let mut new = start_after(after, &servers[1].url, &[("APP__SHUTDOWN__GRACE", "1500ms")]);
+    let mut new = start_after(after, &servers[1].url, &[("APP__SHUTDOWN__GRACE", "6s")]);
     let mut echo = connect(&new.public, "/echo");
     echoes(&mut echo);
     new.terminate();
@@ -193,12 +204,14 @@ fn its_own_variables_are_its_defaults() {
     let dir = tempfile::tempdir().unwrap();
     let mut check = Command::new(programs()[1]);
     check.arg("check").current_dir(&dir).env("ADDR", "127.0.0.1:7070");
-    let output = check.env("DATABASE_URL", "postgres://nobody@127.0.0.1:1/nothing").output().unwrap();
+    let output = check.env("DATABASE_URL", "postgres://nobody:hunter2@127.0.0.1:1/nothing").output().unwrap();
     let said = String::from_utf8(output.stdout).unwrap();
     assert_eq!(output.status.code(), Some(0), "{said}");
-    for line in ["server.addr = \"127.0.0.1:7070\"  # Service::set_default\n", "  # Service::set_default\n"] {
-        assert!(said.contains(line), "{said}");
-    }
+    let origin = "\"  # Service::set_default";
+    assert!(said.contains(&format!("server.addr = \"127.0.0.1:7070{origin}\n")), "{said}");
+    let url = said.lines().find(|line| line.starts_with("database.url = \"postgres://nobody")).unwrap();
+    assert!(url.ends_with(&format!("@127.0.0.1:1/nothing{origin}")), "{url}");
+    assert!(!said.contains("hunter2"), "{said}");
 }
 
 #[test]

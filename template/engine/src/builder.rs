@@ -115,7 +115,8 @@ impl Service {
     /// Sets the default of a setting, for example from a variable that your platform sets. The file and the environment
     /// variables of the settings win over it. `key` is written as in the file (`server.addr`, or `app.greeting` for a
     /// setting of your own), and `value` as in an environment variable (`"250ms"`, `"8"`). A wrong key or value ends the
-    /// program with 2, as it does in the file.
+    /// program with 2, as it does in the file, unless the file or a variable sets the key. If the value does not fit to one that
+    /// was set there, it gives way as a built-in default does, and `check` says so.
     ///
     /// ```no_run
     /// # use axum::Router;
@@ -135,6 +136,8 @@ impl Service {
     /// Lets the refusals of axum itself and plain text with a status of 5xx leave as they are. This is for a service that has
     /// clients already, which know these answers. Without this call, a [`Problem`](crate::Problem) takes their place,
     /// since axum's words name types of Rust, and a text with a 5xx is mostly the `to_string()` of an error.
+    ///
+    /// The text of such a 5xx is not in the log either: log the cause in your handler.
     ///
     /// The answers of the engine itself are problems in each case: 408, 413, 500 after a panic, 503 and 504.
     #[must_use]

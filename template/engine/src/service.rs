@@ -179,12 +179,13 @@ impl Service {
 
     fn open_log(mut self, loaded: &Loaded, begin: Begin) -> Result<Exit, Failure> {
         static SERVED: AtomicBool = AtomicBool::new(false);
-        if SERVED.swap(true, Relaxed) {
+        if SERVED.load(Relaxed) {
             return Err("a second Service: a process has one log, one set of metrics and one pair of listeners, so it can \
                         serve once. Merge the routes of both services into one router, or build two programs"
                 .into());
         }
         let mut logs = log::start(&loaded.config.log, std::mem::take(&mut self.layers))?;
+        SERVED.store(true, Relaxed);
         let outcome = self.live(loaded, begin, &mut logs);
         if let Err(failure) = &outcome {
             let causes = log::with_sources(&**failure);

@@ -51,6 +51,7 @@ pub(crate) type Failure = Box<dyn Error + Send + Sync>;
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot start a service",
     note = "it has to be `fn(&longpole::Links, &Settings) -> axum::Router`; it may be async, and may return a `Result`",
+    note = "the error of a `Result` has to become `Box<dyn Error + Send + Sync>`: a `Box<dyn Error>` does not",
     note = "`Router` is axum's of the version that longpole re-exports, as `longpole::axum::Router`"
 )]
 pub trait Start<Settings, Kind> {
@@ -86,8 +87,8 @@ where
     }
 }
 
-/// What the function of [`Start`] may return: a [`Router`], or a `Result` with a [`Router`] and any error. Give the
-/// router its state before, by `.with_state(…)`. An error ends the process with 1; stderr and the log have its text and
+/// What the function of [`Start`] may return: a [`Router`], or a `Result` with a [`Router`] and an error that becomes
+/// `Box<dyn Error + Send + Sync>` by `into`. Give the router its state before, by `.with_state(…)`. An error ends the process with 1; stderr and the log have its text and
 /// its sources.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not what a service is made of",

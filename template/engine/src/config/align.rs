@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use humantime::format_duration;
 
+use super::layers::SET_DEFAULT;
 use super::machine::cores;
 use super::note::Note;
 use super::range::NONE;
@@ -114,8 +115,10 @@ pub(super) fn align(config: &mut Config, origins: &Origins) -> Result<Vec<Note>,
     let mut clamped = Vec::new();
     let mut holds = Vec::new();
     let mut faults = Vec::new();
-    // These values may not be changed any more: the owner has set them, or another relation has clamped them.
+    // These values may not be changed any more: they were set, or another relation has clamped them. A default of the program
+    // gives way as a built-in default does.
     let mut fixed = origins.clone();
+    fixed.retain(|_, origin| origin != SET_DEFAULT);
     let mut relations = RELATIONS.iter();
     while let Some(&Relation { lower, upper, margin, why }) = relations.next() {
         let (low, high) = (*(lower.of)(config), *(upper.of)(config));

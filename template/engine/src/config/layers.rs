@@ -17,7 +17,7 @@ const PROGRAM: &str = "program";
 const FILE: &str = "file";
 const VARIABLE: &str = "variable";
 /// Where the defaults of the program are set. `check` and messages name this.
-const SET_DEFAULT: &str = "Service::set_default";
+pub(super) const SET_DEFAULT: &str = "Service::set_default";
 
 /// Where the settings of a program are looked for.
 #[derive(Clone, Debug)]
@@ -126,6 +126,8 @@ pub(super) struct Layers {
 }
 
 impl Layers {
+    /// A default of the program that the file or a variable overrides is left out, so that an operator can mend it. Call this
+    /// when both were read.
     pub fn read_program(&mut self, sources: &Sources) {
         let set = |(key, text): &(String, String)| Setting {
             origin: SET_DEFAULT.to_owned(),
@@ -133,7 +135,14 @@ impl Layers {
             key: key.split('.').map(str::to_owned).collect(),
             value: Value::from(text.as_str()),
         };
-        self.settings.extend(sources.defaults.iter().map(set));
+        let overrides = |it: &Setting, default: &Setting| {
+            it.key.starts_with(&default.key) || default.key.starts_with(&it.key)
+        };
+        let defaults: Vec<_> = sources.defaults.iter().map(set).collect();
+        let left =
+            defaults.into_iter().filter(|default| !self.settings.iter().any(|it| overrides(it, default)));
+        let left: Vec<_> = left.collect();
+        self.settings.splice(..0, left);
     }
 
     pub fn read_file(&mut self, sources: &Sources, file: Option<&Path>) {

@@ -49,9 +49,9 @@ where
     A: Default + Serialize + DeserializeOwned,
 {
     let mut layers = Layers::default();
-    layers.read_program(sources);
     layers.read_file(sources, file);
     layers.read_variables(sources, variables);
+    layers.read_program(sources);
     let Layers { settings, mut faults, others } = layers;
     let defaults = revealing(|| sections(&Config::default(), &A::default()));
 
@@ -67,7 +67,7 @@ where
         Some(format!("{name}: is not read; did you mean {}?", settled.known.misspelt(sources, name)?))
     };
     faults.extend(others.iter().filter_map(misspelt));
-    let Settled { read: Some((mut config, app)), set, secrets, .. } = settled else { return Err(faults) };
+    let Settled { read: Some((mut config, app)), mut set, secrets, .. } = settled else { return Err(faults) };
     if !faults.is_empty() {
         return Err(faults);
     }
@@ -77,9 +77,10 @@ where
     let origin = |key: &Key| (1..=key.len()).rev().find_map(|length| set.get(&key[..length]));
     let origins: BTreeMap<_, _> =
         keys.into_iter().filter_map(|key| origin(&key).map(|set| (key, set.origin.clone()))).collect();
-    let spelt = origins.iter().map(|(key, origin)| (spelt(key), origin.clone())).collect();
-    let notes = align(&mut config, &spelt)?;
+    let by_name = origins.iter().map(|(key, origin)| (spelt(key), origin.clone())).collect();
+    let notes = align(&mut config, &by_name)?;
     let mut whole = sections(&config, &app);
+    set.retain(|key, _| !notes.iter().any(|note| note.is_clamped(&spelt(key))));
     as_written(&mut whole, &set, &secrets);
     let values = leaves(&whole);
     Ok(Loaded { config, app, values, origins, notes })

@@ -14,6 +14,11 @@ pub enum Note {
 }
 
 impl Note {
+    /// Whether the note says that this setting was changed.
+    pub fn is_clamped(&self, name: &str) -> bool {
+        matches!(self, Self::Clamped { key, .. } if *key == name)
+    }
+
     /// Writes the note into the log, unless it says that all is well.
     pub fn log(&self) {
         match self {

@@ -22,7 +22,8 @@ impl<A> Loaded<A> {
             });
             let value = show(at, value);
             let _ = match (self.origins.get(at), clamped) {
-                (Some(origin), _) => writeln!(text, "{key} = {value}  # {origin}"),
+                (Some(origin), Some(how)) => writeln!(text, "{key} = {value}  # {origin}, {how}"),
+                (Some(origin), None) => writeln!(text, "{key} = {value}  # {origin}"),
                 (None, Some(how)) => writeln!(text, "{key} = {value}  # default, {how}"),
                 (None, None) => writeln!(text, "{key} = {value}  # default"),
             };

@@ -109,7 +109,7 @@ impl<'c> Executor<'c> for &'c mut Connection {
         'c: 'e,
     {
         Box::pin(async move {
-            self.begin_statement("")?; // the text is empty, because the statement is only prepared
+            self.begin_statement("")?; // nothing is changed: SQLite may take a step, but only of a statement that reads
             let mut timer = Timer::new(&self.pool, &sql);
             let (raw, brake, state) = self.parts();
             let outcome = timer.time(raw.describe(sql), brake, state).await;

@@ -58,6 +58,7 @@ mod unusable;
 
 use std::sync::Arc;
 
+use futures_util::future::join;
 use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 
@@ -228,14 +229,18 @@ impl Db {
         })
     }
 
-    /// Closes the pools when every connection is back.
+    /// Closes the pools when every connection is back. None of them waits for another one to begin. The pool that writes
+    /// is the last to end, because with SQLite the last connection tidies the file up, and must be one that may write.
     pub(super) async fn close(&self) {
-        self.read.close().await;
+        let of_sqlx = async {
+            if let Some(pool) = &self.about.sqlx_pool {
+                let closed = pool.close().await;
+                tracing::info!(connections = closed, "shutdown: sqlx's own pool closed");
+            }
+        };
+        self.write.begin_to_close();
+        join(of_sqlx, self.read.close()).await;
         self.write.close().await;
-        if let Some(pool) = &self.about.sqlx_pool {
-            let closed = pool.close().await;
-            tracing::info!(connections = closed, "shutdown: sqlx's own pool closed");
-        }
     }
 
     /// Asks from time to time whether the database is there, until `stop`, and closes connections that nobody uses.

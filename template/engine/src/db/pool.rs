@@ -18,7 +18,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use sqlx::Connection as _;
 use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::time::{Instant, sleep, timeout_at};
@@ -265,13 +264,18 @@ impl Pool {
         });
     }
 
+    /// From now on, no connection is opened.
+    pub(super) fn begin_to_close(&self) {
+        self.0.closing.cancel();
+    }
+
     /// Closes the connections, once all are back.
     pub(super) async fn close(&self) {
-        self.0.closing.cancel();
+        self.begin_to_close();
         let _all = self.0.permits.acquire_many(self.0.size).await;
         self.0.permits.close();
         for idle in self.0.idle.take_all() {
-            let _ = idle.session.raw.close().await;
+            driver::close(idle.session.raw).await;
         }
     }
 }

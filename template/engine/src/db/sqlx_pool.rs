@@ -8,7 +8,7 @@
 //! can be measured around a statement. So these statements are missing in `db_query_seconds`, and a request that waits for
 //! them waits in the phase `other`, unless the call is within [`wait`](crate::wait). Look at
 //! `db_pool_connections{pool="sqlx"}`: if all connections are in use, the pool is too small. The lines of `sqlx::query` and
-//! `sqlx::pool` in the log name what was slow.
+//! `sqlx::pool::acquire` in the log name what was slow.
 
 use metrics::{Gauge, gauge};
 use sqlx::pool::PoolOptions;
@@ -20,6 +20,10 @@ use crate::config::DatabaseConfig;
 
 /// The label in the metrics.
 const NAME: &str = "sqlx";
+
+/// A wait for a connection that takes longer than this part of `database.acquire_timeout` is logged when it ends well. Higher:
+/// short waits fill the log. Lower: the first sign of a small pool is an error.
+const SLOW_ACQUIRE: u32 = 4;
 
 /// sqlx's own pool, and what the metrics say about it.
 #[derive(Clone, Debug)]
@@ -40,6 +44,7 @@ impl SqlxPool {
         let options = PoolOptions::new()
             .max_connections(size)
             .acquire_timeout(config.acquire_timeout)
+            .acquire_slow_threshold(config.acquire_timeout / SLOW_ACQUIRE)
             .idle_timeout(config.idle_timeout)
             .max_lifetime(config.max_lifetime);
         Some(Self {

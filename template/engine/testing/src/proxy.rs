@@ -67,7 +67,8 @@ impl Proxy {
         let line = Arc::new(Line::default());
         let shared = Arc::clone(&line);
         thread::spawn(move || {
-            for client in listener.incoming().map_while(Result::ok) {
+            // An error is of one connection, or of a process that has no file descriptor left for a moment.
+            for client in listener.incoming().flatten() {
                 let line = Arc::clone(&shared);
                 if line.now().ended {
                     return;
@@ -163,15 +164,17 @@ impl Line {
         let delay = self.now().delay;
         thread::sleep(delay);
         self.wait_while_frozen();
-        let server = match TcpStream::connect(to) {
-            Ok(server) if !self.now().disconnected => server,
-            _ => return client.shutdown(Shutdown::Both),
-        };
-        for stream in [client, &server] {
-            stream.set_nodelay(true)?;
-            let kept = stream.try_clone()?;
-            self.now().open.push(kept);
+        let Ok(server) = TcpStream::connect(to) else { return client.shutdown(Shutdown::Both) };
+        client.set_nodelay(true)?;
+        server.set_nodelay(true)?;
+        let kept = [client.try_clone()?, server.try_clone()?];
+        // This is one step: otherwise a `disconnect` could come between the look and the entry, and would miss it.
+        let mut now = self.now();
+        if now.disconnected {
+            return client.shutdown(Shutdown::Both);
         }
+        now.open.extend(kept);
+        drop(now);
         // `asking` says whether the client was the last to speak on this connection.
         let asking = Arc::new(Mutex::new(false));
         let (from, into) = (server.try_clone()?, client.try_clone()?);

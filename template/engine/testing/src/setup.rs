@@ -118,8 +118,8 @@ impl Setup {
     /// Lets the test begin with a database that has its schema already. Without this, the database is empty, and the program
     /// makes the schema when it starts, as long as `database.migrate_on_start` is on.
     ///
-    /// The program is run once with the argument `migrate` and with the settings and variables of this setup, and each test
-    /// gets a copy of the result. So this is faster than a start on an empty database, and the test can insert rows before
+    /// The program is run once with the argument `migrate`, for all tests of a test program that have the same settings and
+    /// variables at this call, and each test gets a copy of the result. So this is faster than a start on an empty database, and the test can insert rows before
     /// the program starts. Call it after the settings that `migrate` needs, and before the database is used.
     ///
     /// ```no_run
@@ -142,7 +142,9 @@ impl Setup {
             !self.settings.contains_key(DATABASE_URL),
             "with a `{DATABASE_URL}` of your own, migrate its database yourself"
         );
-        let key = format!("{} {}", self.program.display(), self.prefix);
+        // What `migrate` makes may depend on each of these.
+        let key =
+            format!("{} {} {:?} {:?}", self.program.display(), self.prefix, self.settings, self.variables);
         let mut migrate = self.prepared(Command::new(&self.program), None);
         let url_in = self.variable_of(DATABASE_URL);
         let dir = self.dir.path();

@@ -41,6 +41,23 @@ fn a_default_of_the_program_is_below_the_file_and_the_environment() {
 }
 
 #[test]
+fn a_default_of_the_program_gives_way_to_what_an_operator_sets() {
+    let check = |default: &str, key: &str, value: &str| {
+        let output = setup().variable("DRILL_DEFAULT", default).set(key, value).run(&["check"]);
+        assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    };
+
+    let clamped = check("admission.max_wait=6s", "server.request_timeout", "5s");
+    let line = "admission.max_wait = \"4s 500ms\"  # Service::set_default, 6s gave way to 4s 500ms";
+    assert!(clamped.contains(line), "{clamped}");
+    let wrong = check("server.addr=localhost", "server.addr", "127.0.0.1:7070");
+    assert!(wrong.contains("server.addr = \"127.0.0.1:7070\"  # APP__SERVER__ADDR"), "{wrong}");
+    let kept = check("admission.max_in_flight=77", "server.request_timeout", "5s");
+    assert!(kept.contains("admission.max_in_flight = 77  # Service::set_default"), "{kept}");
+}
+
+#[test]
 fn a_default_that_cannot_be_is_a_mistake_of_the_program() {
     for (default, words) in [
         ("server.body_limit=much", "Service::set_default: server.body_limit: "),

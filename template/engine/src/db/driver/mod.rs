@@ -37,7 +37,7 @@ pub(super) use self::chosen::changes::changes_session;
 pub(super) use self::chosen::changes::{CHANGES, LEAVE_NOTHING};
 pub(super) use self::chosen::codes::{ends_transaction, is_stale, no_such_table};
 pub use self::chosen::connector::Driver;
-pub(super) use self::chosen::connector::{Connector, Raw, ask, discard};
+pub(super) use self::chosen::connector::{Connector, Raw, ask, close, discard};
 pub(super) use self::chosen::limits::limits;
 pub use self::chosen::limits::look;
 pub(super) use self::chosen::migrator::{

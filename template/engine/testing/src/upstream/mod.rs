@@ -78,7 +78,7 @@ impl Upstream {
         let desk = Arc::new(desk);
         let accepting = Arc::clone(&desk);
         thread::spawn(move || {
-            for stream in listener.incoming().map_while(Result::ok) {
+            for stream in listener.incoming().flatten() {
                 let desk = Arc::clone(&accepting);
                 {
                     let mut notes = desk.notes();

@@ -1,5 +1,7 @@
 //! What if the file is absent, foreign or newer, or the URL is wrong?
 
+use std::fs;
+
 use super::super::start::{never_works, refuses};
 use crate::common::{PastTheService, setup};
 
@@ -26,6 +28,27 @@ fn a_check_makes_no_database() {
 
     assert!(report.contains("database  warning: "), "there is none yet: {report}");
     assert!(!setup.dir.path().join("data").exists());
+}
+
+/// An image or a backup may take the file alone.
+#[test]
+fn the_file_alone_is_the_whole_database_after_migrate_and_after_a_service() {
+    let setup = setup();
+    let file = setup.database.file();
+    let is_whole = |after: &str| {
+        let wal = file.with_extension("db-wal");
+        assert!(!wal.exists(), "after {after}: what was written is in {}", wal.display());
+        let copy = file.with_file_name("copy.db");
+        fs::copy(&file, &copy).unwrap();
+        assert!(fs::read(&copy).unwrap().windows(12).any(|text| text == b"drill_schema"), "after {after}");
+    };
+
+    assert_eq!(setup.run(&["migrate"]).status.code(), Some(0));
+    is_whole("migrate");
+    let mut service = setup.start();
+    service.signal("TERM");
+    assert_eq!(service.wait(), 0);
+    is_whole("a service without a request");
 }
 
 #[tokio::test]

@@ -160,6 +160,11 @@ pub async fn ask(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
     raw_sql("SELECT 1").execute(connection).await.map(drop)
 }
 
+/// Closes a connection in order.
+pub async fn close(connection: PgConnection) {
+    let _ = connection.close().await;
+}
+
 /// Closes a connection that is of no use, but does not wait long for a server that is gone.
 pub async fn discard(connection: PgConnection) {
     let _ = timeout(GOODBYE, connection.close()).await;

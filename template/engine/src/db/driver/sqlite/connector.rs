@@ -96,6 +96,14 @@ pub async fn ask(connection: &mut SqliteConnection) -> Result<(), sqlx::Error> {
     sqlx::query("SELECT count(*) FROM sqlite_schema").execute(connection).await.map(drop)
 }
 
+/// Closes a connection in order. The last connection to a file moves what is in the WAL into the file and deletes the WAL,
+/// but only if it has opened the WAL, which a connection does with its first question. Otherwise the file alone would be
+/// empty after `migrate`, and a copy of the file, too.
+pub async fn close(mut connection: SqliteConnection) {
+    let _ = ask(&mut connection).await;
+    let _ = connection.close().await;
+}
+
 /// Closes a connection that is of no use. Its thread first ends what it is doing, and this waits for that.
 pub async fn discard(connection: SqliteConnection) {
     let _ = connection.close().await;

@@ -22,13 +22,16 @@ impl Home {
     pub fn of_all_tests() -> &'static Self {
         static SERVER: OnceLock<Server> = OnceLock::new();
         static HOME: OnceLock<Home> = OnceLock::new();
-        HOME.get_or_init(|| match env::var("DATABASE_URL") {
-            Ok(url) => {
+        HOME.get_or_init(|| match env::var("DATABASE_URL").ok().filter(|url| !url.is_empty()) {
+            Some(url) => {
+                if let Some(parameter) = place_in(&url) {
+                    panic!("DATABASE_URL: write `{parameter}` before the `?`, where each test puts its own");
+                }
                 let home = Self { url, stays: true };
                 home.remove_what_was_left_behind();
                 home
             }
-            Err(_) => Self::of_test(SERVER.get_or_init(Server::start).url.clone()),
+            None => Self::of_test(SERVER.get_or_init(Server::start).url.clone()),
         })
     }
 
@@ -81,6 +84,14 @@ impl Home {
 
 fn drops(name: &str) -> [String; 2] {
     [format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)"), format!("DROP ROLE IF EXISTS {name}")]
+}
+
+/// The parameter that wins over the address and the name before the `?`, if the URL has such a parameter. With it, all tests
+/// would share one database.
+fn place_in(url: &str) -> Option<&str> {
+    let (_, parameters) = url.split_once('?')?;
+    let names = parameters.split('&').filter_map(|it| it.split('=').next());
+    names.into_iter().find(|name| ["dbname", "host", "hostaddr", "port"].contains(name))
 }
 
 /// The part of a URL up to its host and port, and the name of its database.
@@ -165,6 +176,31 @@ mod tests {
         database.url();
         server.stop();
         drop(database);
+    }
+
+    #[test]
+    fn another_address_takes_the_place_of_the_host_alone() {
+        let addr = "127.0.0.1:7".parse().unwrap();
+        for (url, there) in [
+            (
+                "postgres://postgres:pw@postgres/db?a=postgres",
+                "postgres://postgres:pw@127.0.0.1:7/db?a=postgres",
+            ),
+            ("postgres://dbuser@db:5432/x?", "postgres://dbuser@127.0.0.1:7/x?"),
+            ("postgres://h/h?", "postgres://127.0.0.1:7/h?"),
+        ] {
+            let mut database = Database::later(None);
+            database.home = Some(Home { url: url.to_owned(), stays: false });
+            database.url.set(url.to_owned()).unwrap();
+            assert_eq!(database.url_at(addr), there);
+        }
+    }
+
+    #[test]
+    fn a_parameter_that_decides_the_place_is_found() {
+        assert_eq!(place_in("postgres://h/d?sslmode=disable&dbname=app"), Some("dbname"));
+        assert_eq!(place_in("postgres://h/d?host=/run/postgresql"), Some("host"));
+        assert_eq!(place_in("postgres://h/dbname=x?options=-c%20a"), None);
     }
 
     #[test]

@@ -79,8 +79,8 @@ impl Database {
     pub fn url_at(&self, addr: SocketAddr) -> String {
         let url = self.url();
         let (server, _) = admin::parts(&url);
-        let host = server.rsplit_once(['@', '/']).map_or(server, |(_, host)| host);
-        url.replacen(host, &addr.to_string(), 1)
+        let host = server.rfind(['@', '/']).map_or(0, |before| before + 1);
+        format!("{}{addr}{}", &url[..host], &url[server.len()..])
     }
 
     /// The address of its server.
