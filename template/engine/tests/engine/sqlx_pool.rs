@@ -38,6 +38,18 @@ fn it_is_bounded_and_in_the_metrics() {
 }
 
 #[test]
+fn a_wait_that_is_long_and_ends_well_leaves_a_line() {
+    let service = with_pool("1").set("database.acquire_timeout", "2s").start();
+    let mut first = service.begin("/sqlx/1000"); // longer than a quarter of the timeout
+    service.await_metric("db_pool_connections", &[("pool", "sqlx"), ("state", "in_use")], |n| n == 1.0);
+
+    assert_eq!(service.get("/sqlx/0").status, 200);
+
+    assert_eq!(client::read(&mut first).unwrap().status, 200);
+    service.await_line("the slow wait", |line| line["target"] == "sqlx::pool::acquire");
+}
+
+#[test]
 fn check_counts_its_connections() {
     let check = |setup: Setup| String::from_utf8(setup.run(&["check"]).stdout).unwrap();
     let sum = "database.max_connections 3 + database.sqlx_pool_connections 4 + 1";
