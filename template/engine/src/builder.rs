@@ -115,8 +115,8 @@ impl Service {
     /// Sets the default of a setting, for example from a variable that your platform sets. The file and the environment
     /// variables of the settings win over it. `key` is written as in the file (`server.addr`, or `app.greeting` for a
     /// setting of your own), and `value` as in an environment variable (`"250ms"`, `"8"`). A wrong key or value ends the
-    /// program with 2, as it does in the file, unless the file or a variable sets the key. If the value does not fit to one that
-    /// was set there, it gives way as a built-in default does, and `check` says so.
+    /// program with 2, as it does in the file, unless the file or a variable sets the key. If the value contradicts one that
+    /// is set there, it gives way as a built-in default does, and `check` says so.
     ///
     /// ```no_run
     /// # use axum::Router;
@@ -140,6 +140,25 @@ impl Service {
     /// The text of such a 5xx is not in the log either: log the cause in your handler.
     ///
     /// The answers of the engine itself are problems in each case: 408, 413, 500 after a panic, 503 and 504.
+    ///
+    /// ```no_run
+    /// use std::error::Error;
+    /// use std::process::ExitCode;
+    ///
+    /// use axum::Router;
+    /// use longpole::{Links, Service};
+    ///
+    /// fn main() -> Result<ExitCode, Box<dyn Error>> {
+    ///     let addr: std::net::SocketAddr = std::env::var("ADDR")?.parse()?;
+    ///     let service = Service::new(longpole::identity!()).set_default("server.addr", addr.to_string()).keep_answers();
+    ///     Ok(service.run(move |_: &Links, _: &()| start(addr)))
+    /// }
+    ///
+    /// /// What `main` did before it served.
+    /// async fn start(_own_settings: std::net::SocketAddr) -> Result<Router, Box<dyn Error + Send + Sync>> {
+    ///     Ok(Router::new())
+    /// }
+    /// ```
     #[must_use]
     pub fn keep_answers(mut self) -> Self {
         self.refusals = Refusals::Kept;

@@ -88,8 +88,8 @@ where
 }
 
 /// What the function of [`Start`] may return: a [`Router`], or a `Result` with a [`Router`] and an error that becomes
-/// `Box<dyn Error + Send + Sync>` by `into`. Give the router its state before, by `.with_state(…)`. An error ends the process with 1; stderr and the log have its text and
-/// its sources.
+/// `Box<dyn Error + Send + Sync>` by `into`. Give the router its state before, by `.with_state(…)`. An error ends the
+/// process with 1; stderr and the log have its text and its sources.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not what a service is made of",
     note = "return `axum::Router` or `Result<axum::Router, _>`, with the state given by `.with_state(…)`"

@@ -135,14 +135,11 @@ impl Layers {
             key: key.split('.').map(str::to_owned).collect(),
             value: Value::from(text.as_str()),
         };
-        let overrides = |it: &Setting, default: &Setting| {
-            it.key.starts_with(&default.key) || default.key.starts_with(&it.key)
-        };
-        let defaults: Vec<_> = sources.defaults.iter().map(set).collect();
-        let left =
-            defaults.into_iter().filter(|default| !self.settings.iter().any(|it| overrides(it, default)));
-        let left: Vec<_> = left.collect();
-        self.settings.splice(..0, left);
+        let is_overridden =
+            |default: &Setting| self.settings.iter().any(|it| default.key.starts_with(&it.key));
+        let left: Vec<_> =
+            sources.defaults.iter().map(set).filter(|default| !is_overridden(default)).collect();
+        self.settings.splice(..0, left); // first, so that the later layers win
     }
 
     pub fn read_file(&mut self, sources: &Sources, file: Option<&Path>) {

@@ -1,8 +1,8 @@
 //! Where does a value come from, and why was mine refused?
 //!
 //! There are four layers: the built-in defaults, the defaults of the program (`Service::set_default`), the TOML file, and
-//! the environment variables `APP__SECTION__KEY` ([`layers`](super::layers)). A later layer wins over an earlier one. The types of the settings are the schema: they
-//! say what a text means ([`read`](super::read)). A key that no type asks for is refused, and the message names the
+//! the environment variables `APP__SECTION__KEY` ([`layers`](super::layers)). A later layer wins over an earlier one. The
+//! types of the settings are the schema: they say what a text means ([`read`](super::read)). A key that no type asks for is refused, and the message names the
 //! nearest key that exists. All mistakes are reported at once ([`settle`](super::settle)), and no message repeats the
 //! value of a secret.
 

@@ -135,15 +135,11 @@ impl DatabaseConfig {
         url::read(self.url.expose_secret())
     }
 
-    /// How many connections each replica may have: those of the pools, and the one that asks whether the server is there, and the sum behind that number.
+    /// How many connections each replica may have, and the sum behind that number: those of the pools, and the one that asks
+    /// whether the server is there.
     pub(crate) fn connections(&self) -> (u64, String) {
-        let (pool, sqlx) = (self.max_connections, self.sqlx_pool_connections);
-        let and_sqlx = match sqlx {
-            0 => String::new(),
-            sqlx => format!(" + database.sqlx_pool_connections {sqlx}"),
-        };
-        let sum = format!("database.max_connections {pool}{and_sqlx} + 1");
-        (u64::from(pool) + u64::from(sqlx) + 1, sum)
+        let (pools, sum) = super::of_the_pools(self.max_connections, self.sqlx_pool_connections);
+        (pools + 1, format!("{sum} + 1"))
     }
 
     /// Advice about `replicas` copies of this service, as far as it can be given without asking the database.

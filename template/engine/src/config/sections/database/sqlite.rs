@@ -159,13 +159,8 @@ impl DatabaseConfig {
 
     /// How many connections a process opens to the file, and the sum behind that number.
     pub(crate) fn connections(&self) -> (u64, String) {
-        let (pool, sqlx) = (self.max_connections, self.sqlx_pool_connections);
-        let and_sqlx = match sqlx {
-            0 => String::new(),
-            sqlx => format!(" + database.sqlx_pool_connections {sqlx}"),
-        };
-        let sum = format!("database.max_connections {pool}{and_sqlx} + 1 writer + 1 probe");
-        (u64::from(pool) + u64::from(sqlx) + 2, sum)
+        let (pools, sum) = super::of_the_pools(self.max_connections, self.sqlx_pool_connections);
+        (pools + 2, format!("{sum} + 1 writer + 1 probe"))
     }
 
     /// Advice about `replicas` copies of this service, as far as it can be given without asking the database.
